@@ -1,0 +1,43 @@
+"""Data, found, fetched or generated in one place; everything above sees tensors and a Source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the data is and where it came from; on screen wherever its numbers are."""
+
+    name: str  #: e.g. "Nietzsche, the lecture's text"
+    kind: str  #: "real", "standin" (generated or carried by Python), or "yours" (uploaded)
+    origin: str  #: a path or an address
+    checksum: str = ""  #: MD5 of what was read
+    notice: str = ""  #: a sentence the user should know; empty when all is as expected
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One mini-batch on the device."""
+
+    x: "torch.Tensor"
+    y: "torch.Tensor"
+    start: float = 0.0  #: share of the epoch already done when this batch begins, in [0, 1)
+
+
+class Data(Protocol):
+    """What a learner trains on. All tensors are on one device."""
+
+    source: Source
+    steps_per_epoch: int  #: nominal; jittered batches may be fewer
+
+    def train_batches(self, generator: "torch.Generator") -> Iterator[Batch]:
+        """One epoch; all randomness comes from ``generator`` (a CPU generator)."""
+        ...
+
+    def valid_batches(self) -> Iterator[Batch]:
+        """The validation set, always in the same order and without augmentation."""
+        ...

@@ -1,0 +1,32 @@
+"""The one family of exceptions: a sentence for the person, the detail for the log."""
+
+
+class ExplorerError(Exception):
+    """An error that may be shown as it is: what happened, and what to do.
+
+    ``str(error)`` is the sentence for the page; ``error.detail`` goes to the log.
+    """
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class SettingsError(ExplorerError):
+    """A setting is unknown, out of range, or does not fit the model."""
+
+
+class DataError(ExplorerError):
+    """A text, archive or picture set cannot be found, fetched or used."""
+
+
+class WeightsError(ExplorerError):
+    """A weights file is missing, damaged, or of another shape."""
+
+
+class PhotoError(ExplorerError):
+    """An uploaded photo cannot be read or is outside the limits."""
+
+
+class StorageError(ExplorerError):
+    """A run could not be written to disk; what was there before is untouched."""

@@ -1,0 +1,307 @@
+"""An experiment is data: which model, which data, which recipe, which seed.
+
+The fields of :class:`Experiment` are the one table of settings. Widgets, links, presets, the
+terminal's options and every check are derived from it; no page repeats a range.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from explorer.errors import SettingsError
+from explorer.models import catalog
+
+LANGUAGE, VISION = "language", "vision"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table: what a control, a link and the terminal need to know about a field."""
+
+    name: str
+    kind: type
+    default: Any
+    label: str
+    help: str
+    group: str  #: the heading it stands under: model, data, training, rate
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    log: bool = False  #: a logarithmic slider
+    options: tuple[str, ...] = ()
+    live: bool = False  #: takes effect at the next step; every other change restarts the run
+    ladder: str = ""  #: "language", "vision", or "" for both
+    when: tuple[str, tuple[str, ...]] | None = (
+        None  #: shown only while another setting has one of these values
+    )
+
+    def check(self, value: Any) -> Any:
+        """``value`` converted and checked; raises SettingsError with the allowed range."""
+        try:
+            if self.kind is bool:
+                value = _as_bool(value)
+            elif self.kind is int:
+                if float(value) != int(float(value)):
+                    raise ValueError(value)
+                value = int(float(value))
+            else:
+                value = self.kind(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise SettingsError(f"{self.label} must be {_article(self.kind)}, not {value!r}.") from error
+        if self.options and value not in self.options:
+            raise SettingsError(f"{self.label} must be one of {', '.join(self.options)}, not {value!r}.")
+        if self.low is not None and not self.low <= value <= self.high:  # a NaN fails here too
+            raise SettingsError(f"{self.label} must lie between {self.low:g} and {self.high:g}, not {value}.")
+        return value
+
+
+def _as_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if str(value).lower() not in words:
+        raise ValueError(value)
+    return words[str(value).lower()]
+
+
+def _article(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "on or off"}.get(kind, "a word")
+
+
+def _setting(default: Any, label: str, help: str, group: str, **rest: Any) -> Any:
+    return field(default=default, metadata={"label": label, "help": help, "group": group, **rest})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a run. Make one with :meth:`of`, which starts from the lecture's own settings."""
+
+    model: str
+
+    # -- the model ---------------------------------------------------------------------------------
+    window: int = _setting(
+        8, "Characters fed", "How many characters the model reads before it predicts the next one.",
+        "model", low=2, high=64, ladder=LANGUAGE,
+    )  # fmt: skip
+    n_fac: int = _setting(
+        42, "Embedding (n_fac)", "Length of the vector that stands for one character.",
+        "model", low=4, high=256, ladder=LANGUAGE,
+    )  # fmt: skip
+    hidden: int = _setting(
+        256, "Hidden units", "Length of the hidden state: all the model can carry from one character to the next.",
+        "model", low=8, high=1024, step=8, ladder=LANGUAGE,
+    )  # fmt: skip
+    layers: int = _setting(
+        1, "Layers", "Recurrent layers on top of each other; each reads the hidden states of the one below.",
+        "model", low=1, high=4, ladder=LANGUAGE,
+    )  # fmt: skip
+    widths: str = _setting(
+        "20,40,80", "Widths", "Channels (or units) of each stage, separated by commas. Each stage halves the picture.",
+        "model", ladder=VISION,
+    )  # fmt: skip
+    depth: int = _setting(
+        1, "Layers per stage", "Convolutions in each stage: the first halves the picture, the others keep its size.",
+        "model", low=1, high=6, ladder=VISION,
+    )  # fmt: skip
+    stem: int = _setting(
+        5, "Stem kernel", "Side of the first convolution's kernel; 0 leaves the stem out.",
+        "model", low=0, high=7, ladder=VISION,
+    )  # fmt: skip
+    norm: str = _setting(
+        "lecture", "Normalisation",
+        "lecture: by hand, evaluating with the last training batch's statistics. running: by hand, with running "
+        "averages. torch: nn.BatchNorm2d. none: no normalisation.",
+        "model", options=("lecture", "running", "torch", "none"), ladder=VISION,
+    )  # fmt: skip
+    skip: bool = _setting(
+        False, "Skip connections", "Each size-keeping layer adds its input to its output: y = x + f(x).",
+        "model", ladder=VISION,
+    )  # fmt: skip
+    dropout: float = _setting(
+        0.0, "Dropout", "Share of activations zeroed at each training step, so that no unit can be relied on alone.",
+        "model", low=0.0, high=0.9, step=0.05, live=True,
+    )  # fmt: skip
+
+    # -- the data ----------------------------------------------------------------------------------
+    data: str = _setting(
+        "auto", "Data", "auto: the lecture's data, or the named stand-in where it cannot be had.", "data",
+    )  # fmt: skip
+    bptt: int = _setting(
+        8, "bptt", "Characters per step. Gradients flow back through this many and no further; the state flows on.",
+        "data", low=2, high=256, ladder=LANGUAGE,
+    )  # fmt: skip
+    jitter: bool = _setting(
+        True, "Vary bptt", "Draw each batch's length at random around bptt, as the lecture's loader does.",
+        "data", ladder=LANGUAGE,
+    )  # fmt: skip
+    reset: str = _setting(
+        "never", "Reset the hidden state", "never: memory runs on, as in the lecture. epoch: zero it at each "
+        "epoch's start. batch: zero it at every batch and see what that costs.",
+        "data", options=("never", "epoch", "batch"), ladder=LANGUAGE,
+    )  # fmt: skip
+    newlines: bool = _setting(
+        False, "Keep line breaks", "Samples look nicer, but losses are then not comparable with the lecture's.",
+        "data", ladder=LANGUAGE,
+    )  # fmt: skip
+    batch_size: int = _setting(
+        64, "Batch size", "Parallel streams of text, or pictures per step.", "data", low=1, high=2048,
+    )  # fmt: skip
+    images: int = _setting(
+        40_000, "Training pictures", "How many of the 40,000 training pictures to use; fewer is quicker.",
+        "data", low=500, high=40_000, step=500, ladder=VISION,
+    )  # fmt: skip
+    augment: bool = _setting(
+        True, "Augment", "Flip each picture at random and crop it from a padded copy, as the lecture does.",
+        "data", ladder=VISION,
+    )  # fmt: skip
+
+    # -- the rate ----------------------------------------------------------------------------------
+    lr: float = _setting(
+        1e-3, "Learning rate", "Step size of the main schedule (its highest rate).",
+        "rate", low=1e-6, high=100.0, log=True, live=True,
+    )  # fmt: skip
+    schedule: str = _setting(
+        "constant", "Schedule", "How the rate moves: constant; step (a tenth for the last epochs, as the lecture "
+        "does by hand); cosine (with restarts); one-cycle (up, then down).",
+        "rate", options=("constant", "step", "cosine", "one-cycle"),
+    )  # fmt: skip
+    drop_epochs: int = _setting(
+        1, "Epochs at a tenth", "With step: how many of the last epochs run at a tenth of the rate.",
+        "rate", low=1, high=100, when=("schedule", ("step",)),
+    )  # fmt: skip
+    cycle_len: int = _setting(
+        1, "cycle_len", "With cosine: epochs in the first cycle, before the rate jumps up again.",
+        "rate", low=1, high=100, when=("schedule", ("cosine",)),
+    )  # fmt: skip
+    cycle_mult: int = _setting(
+        1, "cycle_mult", "With cosine: each cycle is this many times as long as the one before.",
+        "rate", low=1, high=4, when=("schedule", ("cosine",)),
+    )  # fmt: skip
+    lead_epochs: int = _setting(
+        0, "Lead-in epochs", "Epochs at a constant rate before the schedule starts: the lecture's first fit.",
+        "rate", low=0, high=50,
+    )  # fmt: skip
+    lead_lr: float = _setting(
+        1e-2, "Lead-in rate", "The rate of the lead-in epochs.", "rate", low=1e-6, high=100.0, log=True,
+    )  # fmt: skip
+
+    # -- the training ------------------------------------------------------------------------------
+    epochs: int = _setting(
+        4, "Epochs", "Passes over the training data in the main schedule.", "training", low=1, high=200,
+    )  # fmt: skip
+    optimiser: str = _setting(
+        "adam", "Optimiser", "Adam scales each weight's step by its gradients' size; AdamW decays weights apart "
+        "from that; SGD (momentum 0.9) does not.",
+        "training", options=("adam", "adamw", "sgd"),
+    )  # fmt: skip
+    weight_decay: float = _setting(
+        0.0, "Weight decay", "Pulls every weight towards zero a little at each step.",
+        "training", low=0.0, high=0.1, live=True,
+    )  # fmt: skip
+    clip: float = _setting(
+        0.0, "Clip gradients", "Scale the gradient down when its norm is above this; 0 does not clip.",
+        "training", low=0.0, high=100.0, live=True,
+    )  # fmt: skip
+    label_smoothing: float = _setting(
+        0.0, "Label smoothing", "Train towards this much less than full certainty.",
+        "training", low=0.0, high=0.5, step=0.05, ladder=VISION,
+    )  # fmt: skip
+    seed: int = _setting(
+        0, "Seed", "Decides the initial weights and the order of the batches.", "training", low=0, high=2**31 - 1,
+    )  # fmt: skip
+    max_seconds: int = _setting(
+        0, "Most seconds", "Stop after this long, whatever the epochs; 0 sets no limit.",
+        "training", low=0, high=86_400,
+    )  # fmt: skip
+
+    @classmethod
+    def of(cls, model: str, preset: str = "lecture", **changes: Any) -> "Experiment":
+        """The rung's preset with ``changes`` on top, all checked.
+
+        Raises:
+            SettingsError: unknown model, preset or setting, or a value out of range.
+        """
+        rung = catalog.rung(model)
+        if preset not in rung.presets:
+            raise SettingsError(f"{model} has no preset {preset!r}; it has {', '.join(rung.presets)}.")
+        values = {**rung.presets["lecture"], **rung.presets[preset], **changes}
+        if unknown := sorted(set(values) - set(SETTINGS)):
+            raise SettingsError(f"{unknown[0]!r} is not a setting; they are {', '.join(SETTINGS)}.")
+        return cls(model, **{name: SETTINGS[name].check(value) for name, value in values.items()})
+
+    def replace(self, **changes: Any) -> "Experiment":
+        """A copy with ``changes``, checked."""
+        return dataclasses.replace(self, **{name: SETTINGS[name].check(v) for name, v in changes.items()})
+
+    @property
+    def rung(self) -> catalog.Rung:
+        """The ladder's entry this experiment trains."""
+        return catalog.rung(self.model)
+
+    @property
+    def total_epochs(self) -> int:
+        """Lead-in and main schedule together."""
+        return self.lead_epochs + self.epochs
+
+    def changes(self) -> dict[str, Any]:
+        """The settings that differ from the rung's lecture preset."""
+        base = Experiment.of(self.model)
+        return {name: value for name in SETTINGS if (value := getattr(self, name)) != getattr(base, name)}
+
+    def to_query(self) -> dict[str, str]:
+        """The experiment as query parameters: the model and what differs from its lecture preset."""
+        words = {name: str(int(v)) if isinstance(v, bool) else str(v) for name, v in self.changes().items()}
+        return {"model": self.model, **words}
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str], default_model: str) -> tuple["Experiment", list[str]]:
+        """The experiment a link describes, and a sentence for each parameter that was ignored."""
+        notices = []
+        model = query.get("model", default_model)
+        try:
+            experiment = cls.of(model)
+        except SettingsError as error:
+            notices.append(str(error))
+            experiment = cls.of(default_model)
+        for name in SETTINGS:
+            if name in query:
+                try:
+                    experiment = experiment.replace(**{name: query[name]})
+                except SettingsError as error:
+                    notices.append(f"From the link: {error} Ignored.")
+        return experiment, notices
+
+    def to_json(self) -> str:
+        """All fields as one JSON object."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Experiment":
+        """The inverse of :meth:`to_json`; fields it does not know are ignored, missing ones take their default."""
+        values = json.loads(text)
+        return cls.of(values.pop("model"), **{k: v for k, v in values.items() if k in SETTINGS})
+
+
+SETTINGS: dict[str, Setting] = {
+    f.name: Setting(name=f.name, kind=type(f.default), default=f.default, **f.metadata)
+    for f in dataclasses.fields(Experiment)
+    if f.metadata
+}
+
+
+def settings_of(rung: catalog.Rung) -> Iterable[Setting]:
+    """The settings that mean something for this rung, in the table's order."""
+    for setting in SETTINGS.values():
+        if setting.ladder in ("", rung.ladder) and setting.name not in rung.fixed:
+            yield setting

@@ -1,0 +1,1 @@
+"""Plotly figures: pure functions of what was recorded, one template for all."""

@@ -1,0 +1,1 @@
+"""The lecture's models, written to be read, and the catalog that lists them."""

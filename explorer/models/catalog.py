@@ -1,0 +1,255 @@
+"""The ladders: every model of the lecture, its idea, its settings, and the lecture's own figures.
+
+No torch here: the home page and the terminal's help read this table.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from explorer.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number somebody else measured, named so that it is never taken for ours."""
+
+    metric: str  #: "val_loss" or "accuracy"
+    value: float
+    epochs: int
+    source: str  #: "lecture notes" or "course notebook"
+    curve: tuple[float, ...] = ()  #: the metric after each epoch, where it was printed
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One model of a ladder."""
+
+    key: str
+    title: str
+    ladder: str  #: "language" or "vision"
+    class_name: str
+    idea: str  #: one sentence
+    builder: str  #: "module:function"; called with the experiment (and the vocabulary's size for language)
+    presets: Mapping[str, Mapping[str, Any]]  #: "lecture" is the complete one; others are laid over it
+    figures: tuple[Figure, ...] = ()
+    fixed: frozenset[str] = frozenset()  #: settings that mean nothing for this rung
+    path: str = ""  #: "window" or "stream" (language): how the text is cut
+
+    @property
+    def metric(self) -> str:
+        """What the rung is judged by."""
+        return "val_loss" if self.ladder == "language" else "accuracy"
+
+    def build(self, *args: Any) -> Any:
+        """The model, untrained; imports torch."""
+        return self.load()(*args)
+
+    def load(self) -> Callable[..., Any]:
+        """The builder function."""
+        module, name = self.builder.split(":")
+        return getattr(importlib.import_module(module), name)
+
+
+_NOTES, _NOTEBOOK = "lecture notes", "course notebook"
+_CHAR = "explorer.models.char_rnn:build"
+_WINDOW_ONLY = frozenset({"bptt", "jitter", "reset"})
+_PLAIN = frozenset({"layers", "dropout"})
+
+LANGUAGE: tuple[Rung, ...] = (
+    Rung(
+        "char3", "Three characters", "language", "Char3Model",
+        "Three characters in, the fourth out: one arrow from input to hidden, one from hidden to hidden, one to the output.",
+        _CHAR,
+        {"lecture": dict(window=3, batch_size=512, lr=1e-2, epochs=2, schedule="step", drop_epochs=1)},
+        fixed=_WINDOW_ONLY | _PLAIN | {"window"}, path="window",
+    ),
+    Rung(
+        "char-loop", "A loop", "language", "CharLoopModel",
+        "The same three arrows in a loop over n characters. This is an RNN.",
+        _CHAR,
+        {"lecture": dict(window=8, batch_size=512, lr=1e-2, epochs=2, schedule="step", drop_epochs=1)},
+        fixed=_WINDOW_ONLY | _PLAIN, path="window",
+    ),
+    Rung(
+        "char-rnn", "nn.RNN", "language", "CharRnn",
+        "PyTorch's own RNN does the loop; the last hidden state predicts the next character.",
+        _CHAR,
+        {"lecture": dict(window=8, batch_size=512, lr=1e-3, epochs=6, schedule="step", drop_epochs=2)},
+        fixed=_WINDOW_ONLY, path="window",
+    ),
+    Rung(
+        "char-seq", "Every next character", "language", "CharSeqRnn",
+        "Predict after every character, not only the last: eight lessons from each window, but no memory between windows.",
+        _CHAR,
+        {"lecture": dict(window=8, batch_size=512, lr=1e-3, epochs=8, schedule="step", drop_epochs=2)},
+        fixed=_WINDOW_ONLY, path="window",
+    ),
+    Rung(
+        "stateful", "Stateful RNN", "language", "CharSeqStatefulRnn",
+        "Keep the hidden state from batch to batch and forget only its history: truncated back-propagation through time.",
+        _CHAR,
+        {
+            "lecture": dict(lr=1e-3, epochs=8, schedule="step", drop_epochs=4),
+            "forgetful": dict(reset="batch"),
+            "long memory": dict(bptt=64),
+            "rate too high": dict(lr=0.1, epochs=1, schedule="constant"),
+        },
+        (Figure("val_loss", 1.54595, 8, _NOTES, (1.85243, 1.70842, 1.6326, 1.59751, 1.56189, 1.55378, 1.55345, 1.54595)),
+         Figure("val_loss", 1.486, 8, _NOTEBOOK)),
+        path="stream",
+    ),
+    Rung(
+        "rnn-cell", "RNN cell by hand", "language", "CharSeqStatefulRnn2",
+        "The loop over time written out around an RNN cell of two matrix products and a tanh.",
+        _CHAR,
+        {"lecture": dict(lr=1e-3, epochs=4)},
+        (Figure("val_loss", 1.54217, 4, _NOTEBOOK, (1.797, 1.653, 1.581, 1.54217)),),
+        fixed=_PLAIN, path="stream",
+    ),
+    Rung(
+        "gru-cell", "GRU cell by hand", "language", "CharSeqStatefulGRU2",
+        "The GRU's two gates written out from the lecture's formulas.",
+        _CHAR,
+        {"lecture": dict(lr=1e-3, epochs=9, schedule="step", drop_epochs=3)},
+        (Figure("val_loss", 1.42517, 9, _NOTES),),
+        fixed=_PLAIN, path="stream",
+    ),
+    Rung(
+        "gru", "GRU", "language", "CharSeqStatefulGRU",
+        "Gates decide how much of the old state to keep and how much to let into the new one.",
+        _CHAR,
+        {"lecture": dict(lr=1e-3, epochs=9, schedule="step", drop_epochs=3), "long memory": dict(bptt=64)},
+        (Figure("val_loss", 1.42517, 9, _NOTES, (1.74155, 1.5903, 1.53097, 1.49259, 1.47094, 1.46393, 1.43124, 1.42574, 1.42517)),
+         Figure("val_loss", 1.36969, 9, _NOTEBOOK)),
+        path="stream",
+    ),
+    Rung(
+        "lstm", "LSTM", "language", "CharSeqStatefulLSTM",
+        "Two layers of 512 units with a cell state of their own, dropout between them, and a rate that restarts.",
+        _CHAR,
+        {
+            "lecture": dict(hidden=512, layers=2, dropout=0.5, lr=1e-2, weight_decay=1e-5, lead_lr=1e-2,
+                            lead_epochs=2, epochs=15, schedule="cosine", cycle_len=1, cycle_mult=2),
+            "small": dict(hidden=128, layers=1, dropout=0.0, lead_epochs=0, epochs=3, cycle_mult=2),
+        },
+        (Figure("val_loss", 1.35065, 17, _NOTES,
+                (1.73351, 1.64764, 1.49328, 1.52947, 1.43788, 1.55599, 1.49159, 1.42396, 1.39265, 1.52709,
+                 1.51185, 1.48156, 1.45195, 1.42273, 1.38756, 1.36201, 1.35065)),
+         Figure("val_loss", 1.2524, 65, _NOTEBOOK)),
+        path="stream",
+    ),
+)  # fmt: skip
+
+_VIS = "explorer.models.vision:build"
+_SGD = dict(optimiser="sgd", batch_size=256)
+_SHAPE = frozenset({"depth", "stem", "norm", "skip", "dropout"})
+
+VISION: tuple[Rung, ...] = (
+    Rung(
+        "simplenet", "Fully connected", "vision", "SimpleNet",
+        "Every pixel has a weight to each of 40 units: 122,880 weights before anything is learnt about pictures.",
+        _VIS,
+        {"lecture": dict(_SGD, widths="40", lead_lr=1e-2, lead_epochs=2, lr=1e-2, epochs=2, schedule="cosine")},
+        (Figure("accuracy", 0.46924, 4, _NOTEBOOK),),
+        fixed=_SHAPE,
+    ),
+    Rung(
+        "convnet", "Convolutions", "vision", "ConvNet",
+        "The same small kernel everywhere: 560 weights see the whole picture, and stride 2 halves it.",
+        _VIS,
+        {"lecture": dict(_SGD, widths="20,40,80", lead_lr=1e-1, lead_epochs=2, lr=1e-1, epochs=4, schedule="cosine")},
+        (Figure("accuracy", 0.56185, 4, _NOTES, (0.48878, 0.52909, 0.54769, 0.56185)),
+         Figure("accuracy", 0.59922, 6, _NOTEBOOK)),
+        fixed=_SHAPE,
+    ),
+    Rung(
+        "convnet2", "ConvLayer", "vision", "ConvNet2",
+        "The same network, refactored into layers, with padding so that the corners count.",
+        _VIS,
+        {"lecture": dict(_SGD, widths="20,40,80", lead_lr=1e-1, lead_epochs=2, lr=1e-1, epochs=2, schedule="cosine")},
+        (Figure("accuracy", 0.51787, 4, _NOTEBOOK),),
+        fixed=_SHAPE,
+    ),
+    Rung(
+        "bn", "BatchNorm by hand", "vision", "ConvBnNet",
+        "Normalise each channel over the batch, then let SGD move it with one factor and one offset a channel.",
+        _VIS,
+        {
+            "lecture": dict(_SGD, widths="20,40,80,160", norm="lecture", lead_lr=3e-2, lead_epochs=2,
+                            lr=1e-1, epochs=4, schedule="cosine"),
+            "without BatchNorm": dict(norm="none"),
+        },
+        (Figure("accuracy", 0.68176, 6, _NOTES, (0.50578, 0.56551, 0.59944, 0.63434, 0.65475, 0.68176)),
+         Figure("accuracy", 0.68135, 6, _NOTEBOOK)),
+        fixed=frozenset({"depth", "skip", "dropout", "stem"}),
+    ),
+    Rung(
+        "deep-bn", "Deeper", "vision", "ConvBnNet2",
+        "A second, size-keeping layer in each stage: twice as deep, and no better for it.",
+        _VIS,
+        {
+            "lecture": dict(_SGD, widths="20,40,80,160", norm="lecture", lead_lr=1e-2, lead_epochs=2,
+                            lr=1e-2, epochs=2, schedule="cosine"),
+            "best of 4 epochs": dict(norm="torch", lead_epochs=0, epochs=4, lr=1e-1, schedule="one-cycle"),
+        },
+        (Figure("accuracy", 0.65482, 4, _NOTES, (0.51389, 0.58279, 0.62841, 0.65482)),
+         Figure("accuracy", 0.64609, 4, _NOTEBOOK)),
+        fixed=frozenset({"depth", "skip", "dropout", "stem"}),
+    ),
+    Rung(
+        "resnet", "ResNet", "vision", "Resnet",
+        "Each extra layer only has to learn what to add: y = x + f(x). Now depth helps.",
+        _VIS,
+        {
+            "lecture": dict(_SGD, widths="20,40,80,160", norm="lecture", weight_decay=1e-5, lead_lr=1e-2,
+                            lead_epochs=2, lr=1e-2, epochs=7, schedule="cosine", cycle_mult=2),
+            "lecture, long": dict(lead_epochs=9, epochs=32, cycle_len=4, cycle_mult=1),
+            "best of 9 epochs": dict(norm="torch", lead_epochs=0, epochs=9, lr=1e-1, schedule="one-cycle",
+                                     weight_decay=5e-4),
+        },
+        (Figure("accuracy", 0.70839, 9, _NOTES, (0.44711, 0.54033, 0.60677, 0.61436, 0.64961, 0.64317, 0.67898, 0.70835, 0.70839)),
+         Figure("accuracy", 0.73633, 9, _NOTEBOOK), Figure("accuracy", 0.82861, 41, _NOTEBOOK)),
+        fixed=frozenset({"depth", "skip", "dropout", "stem"}),
+    ),
+    Rung(
+        "resnet2", "ResNet 2", "vision", "Resnet2",
+        "Wider, with a 7 × 7 stem and dropout before the last layer.",
+        _VIS,
+        {
+            "lecture": dict(_SGD, widths="32,64,128,256", stem=7, norm="lecture", dropout=0.2, weight_decay=1e-6,
+                            lead_lr=1e-2, lead_epochs=2, lr=1e-2, epochs=7, schedule="cosine", cycle_mult=2),
+            "lecture, long": dict(lead_epochs=9, epochs=32, cycle_len=4, cycle_mult=1),
+            "best": dict(norm="torch", dropout=0.1, lead_epochs=0, epochs=40, lr=0.2, schedule="one-cycle",
+                         weight_decay=5e-4, label_smoothing=0.1),
+        },
+        (Figure("accuracy", 0.54199, 2, _NOTES, (0.46151, 0.54199)), Figure("accuracy", 0.70244, 9, _NOTEBOOK),
+         Figure("accuracy", 0.83359, 41, _NOTEBOOK), Figure("accuracy with TTA", 0.8491, 41, _NOTEBOOK)),
+        fixed=frozenset({"depth", "skip", "stem"}),
+    ),
+    Rung(
+        "builder", "Your own", "vision", "StageNet",
+        "Choose depth, widths, stem, normalisation and skip connections yourself; the rungs above are its presets.",
+        _VIS,
+        {
+            "lecture": dict(_SGD, widths="20,40,80,160", stem=5, depth=3, norm="running", skip=True, lr=1e-1,
+                            epochs=4, schedule="one-cycle"),
+            "ConvNet2": dict(widths="20,40,80", stem=0, depth=1, norm="none", skip=False),
+            "ConvBnNet": dict(depth=1, skip=False),
+            "ConvBnNet2": dict(depth=2, skip=False),
+            "Resnet": dict(depth=3, skip=True),
+            "Resnet2": dict(widths="32,64,128,256", stem=7, depth=3, skip=True, dropout=0.2),
+        },
+    ),
+)  # fmt: skip
+
+LADDERS: dict[str, tuple[Rung, ...]] = {"language": LANGUAGE, "vision": VISION}
+_BY_KEY = {rung.key: rung for ladder in LADDERS.values() for rung in ladder}
+
+
+def rung(key: str) -> Rung:
+    """The rung named ``key``; raises SettingsError with the known names."""
+    if key not in _BY_KEY:
+        raise SettingsError(f"There is no model {key!r}. There are: {', '.join(_BY_KEY)}.")
+    return _BY_KEY[key]

@@ -1,0 +1,1 @@
+"""Training: one learner for every rung, its schedules, and the probes around it."""
