@@ -33,9 +33,7 @@ class Setting:
     options: tuple[str, ...] = ()
     live: bool = False  #: takes effect at the next step; every other change restarts the run
     ladder: str = ""  #: "language", "vision", or "" for both
-    when: tuple[str, tuple[str, ...]] | None = (
-        None  #: shown only while another setting has one of these values
-    )
+    when: tuple[str, tuple[str, ...]] | None = None  #: shown only while another setting has one of these values
 
     def check(self, value: Any) -> Any:
         """``value`` converted and checked; raises SettingsError with the allowed range."""
@@ -202,8 +200,8 @@ class Experiment:
     )  # fmt: skip
     optimiser: str = _setting(
         "adam", "Optimiser", "Adam scales each weight's step by its gradients' size; AdamW decays weights apart "
-        "from that; SGD (momentum 0.9) does not.",
-        "training", options=("adam", "adamw", "sgd"),
+        "from that; SGD (momentum 0.9) does not; nesterov is SGD that looks ahead.",
+        "training", options=("adam", "adamw", "sgd", "nesterov"),
     )  # fmt: skip
     weight_decay: float = _setting(
         0.0, "Weight decay", "Pulls every weight towards zero a little at each step.",

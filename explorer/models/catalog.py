@@ -35,7 +35,7 @@ class Rung:
     presets: Mapping[str, Mapping[str, Any]]  #: "lecture" is the complete one; others are laid over it
     figures: tuple[Figure, ...] = ()
     fixed: frozenset[str] = frozenset()  #: settings that mean nothing for this rung
-    path: str = ""  #: "window" or "stream" (language): how the text is cut
+    cut: str = ""  #: language only, how the text is cut: see explorer.data.corpus.TextData
 
     @property
     def metric(self) -> str:
@@ -63,28 +63,28 @@ LANGUAGE: tuple[Rung, ...] = (
         "Three characters in, the fourth out: one arrow from input to hidden, one from hidden to hidden, one to the output.",
         _CHAR,
         {"lecture": dict(window=3, batch_size=512, lr=1e-2, epochs=2, schedule="step", drop_epochs=1)},
-        fixed=_WINDOW_ONLY | _PLAIN | {"window"}, path="window",
+        fixed=_WINDOW_ONLY | _PLAIN | {"window"}, cut="windows",
     ),
     Rung(
         "char-loop", "A loop", "language", "CharLoopModel",
         "The same three arrows in a loop over n characters. This is an RNN.",
         _CHAR,
         {"lecture": dict(window=8, batch_size=512, lr=1e-2, epochs=2, schedule="step", drop_epochs=1)},
-        fixed=_WINDOW_ONLY | _PLAIN, path="window",
+        fixed=_WINDOW_ONLY | _PLAIN, cut="sliding",
     ),
     Rung(
         "char-rnn", "nn.RNN", "language", "CharRnn",
         "PyTorch's own RNN does the loop; the last hidden state predicts the next character.",
         _CHAR,
         {"lecture": dict(window=8, batch_size=512, lr=1e-3, epochs=6, schedule="step", drop_epochs=2)},
-        fixed=_WINDOW_ONLY, path="window",
+        fixed=_WINDOW_ONLY, cut="sliding",
     ),
     Rung(
         "char-seq", "Every next character", "language", "CharSeqRnn",
         "Predict after every character, not only the last: eight lessons from each window, but no memory between windows.",
         _CHAR,
         {"lecture": dict(window=8, batch_size=512, lr=1e-3, epochs=8, schedule="step", drop_epochs=2)},
-        fixed=_WINDOW_ONLY, path="window",
+        fixed=_WINDOW_ONLY, cut="segments",
     ),
     Rung(
         "stateful", "Stateful RNN", "language", "CharSeqStatefulRnn",
@@ -98,7 +98,7 @@ LANGUAGE: tuple[Rung, ...] = (
         },
         (Figure("val_loss", 1.54595, 8, _NOTES, (1.85243, 1.70842, 1.6326, 1.59751, 1.56189, 1.55378, 1.55345, 1.54595)),
          Figure("val_loss", 1.486, 8, _NOTEBOOK)),
-        path="stream",
+        cut="stream",
     ),
     Rung(
         "rnn-cell", "RNN cell by hand", "language", "CharSeqStatefulRnn2",
@@ -106,7 +106,7 @@ LANGUAGE: tuple[Rung, ...] = (
         _CHAR,
         {"lecture": dict(lr=1e-3, epochs=4)},
         (Figure("val_loss", 1.54217, 4, _NOTEBOOK, (1.797, 1.653, 1.581, 1.54217)),),
-        fixed=_PLAIN, path="stream",
+        fixed=_PLAIN, cut="stream",
     ),
     Rung(
         "gru-cell", "GRU cell by hand", "language", "CharSeqStatefulGRU2",
@@ -114,7 +114,7 @@ LANGUAGE: tuple[Rung, ...] = (
         _CHAR,
         {"lecture": dict(lr=1e-3, epochs=9, schedule="step", drop_epochs=3)},
         (Figure("val_loss", 1.42517, 9, _NOTES),),
-        fixed=_PLAIN, path="stream",
+        fixed=_PLAIN, cut="stream",
     ),
     Rung(
         "gru", "GRU", "language", "CharSeqStatefulGRU",
@@ -123,7 +123,7 @@ LANGUAGE: tuple[Rung, ...] = (
         {"lecture": dict(lr=1e-3, epochs=9, schedule="step", drop_epochs=3), "long memory": dict(bptt=64)},
         (Figure("val_loss", 1.42517, 9, _NOTES, (1.74155, 1.5903, 1.53097, 1.49259, 1.47094, 1.46393, 1.43124, 1.42574, 1.42517)),
          Figure("val_loss", 1.36969, 9, _NOTEBOOK)),
-        path="stream",
+        cut="stream",
     ),
     Rung(
         "lstm", "LSTM", "language", "CharSeqStatefulLSTM",
@@ -138,7 +138,7 @@ LANGUAGE: tuple[Rung, ...] = (
                 (1.73351, 1.64764, 1.49328, 1.52947, 1.43788, 1.55599, 1.49159, 1.42396, 1.39265, 1.52709,
                  1.51185, 1.48156, 1.45195, 1.42273, 1.38756, 1.36201, 1.35065)),
          Figure("val_loss", 1.2524, 65, _NOTEBOOK)),
-        path="stream",
+        cut="stream",
     ),
 )  # fmt: skip
 

@@ -1,0 +1,241 @@
+"""The terminal: the same experiments, learner and data as the pages.
+
+python -m explorer train gru --preset lecture
+python -m explorer evaluate gru --json
+python -m explorer sample lstm --prompt "for thos" --length 400
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from explorer.errors import ExplorerError
+from explorer.experiment import SETTINGS, Experiment
+from explorer.models import catalog
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status (0 well, 1 a problem said in one sentence, 130 interrupted)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options) or 0
+    except ExplorerError as error:
+        print(f"explorer: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m explorer", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    keys = [rung.key for ladder in catalog.LADDERS.values() for rung in ladder]
+
+    train = commands.add_parser("train", help="train a model, printing loss and time per epoch")
+    train.add_argument("key", metavar="KEY", help=f"{', '.join(keys)}, dogscats, dogscats-resnet34")
+    train.add_argument("--preset", default="lecture", help="a named set of settings (default: lecture)")
+    train.add_argument("--save", type=Path, metavar="FILE", help="write the weights here, with the history beside them")
+    train.add_argument(
+        "--ship",
+        action="store_true",
+        help="write the weights into weights/, in half precision where that is safe",
+    )
+    train.add_argument("--start", type=Path, metavar="FILE", help="go on from these weights")
+    _add_settings(train)
+    train.set_defaults(command=_train)
+
+    evaluate = commands.add_parser("evaluate", help="validate weights: the shipped ones, or a file")
+    evaluate.add_argument("key", metavar="KEY")
+    evaluate.add_argument("--weights", type=Path, metavar="FILE")
+    evaluate.add_argument("--json", action="store_true", help="one JSON object on one line")
+    evaluate.set_defaults(command=_evaluate)
+
+    sample = commands.add_parser("sample", help="text from a language model")
+    sample.add_argument("key", metavar="KEY")
+    sample.add_argument("--weights", type=Path, metavar="FILE")
+    sample.add_argument("--prompt", default="for thos")
+    sample.add_argument("--length", type=int, default=400)
+    sample.add_argument("--temperature", type=float, default=0.8)
+    sample.add_argument("--top-k", type=int, default=0)
+    sample.add_argument("--seed", type=int, default=0)
+    sample.set_defaults(command=_sample)
+
+    find = commands.add_parser("lr-find", help="sweep the learning rate and suggest one")
+    find.add_argument("key", metavar="KEY")
+    find.add_argument("--preset", default="lecture")
+    find.add_argument("--from", dest="low", type=float, default=1e-5)
+    find.add_argument("--to", dest="high", type=float, default=10.0)
+    find.add_argument("--steps", type=int, default=100)
+    find.add_argument("--json", action="store_true")
+    _add_settings(find)
+    find.set_defaults(command=_lr_find)
+
+    cam = commands.add_parser("cam", help="which pixels decide: cat or dog, for any photos")
+    cam.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    cam.add_argument("--json", action="store_true")
+    cam.set_defaults(command=_cam)
+
+    runs = commands.add_parser("runs", help="the runs recorded on this machine")
+    runs.add_argument("--json", action="store_true")
+    runs.set_defaults(command=_runs)
+
+    fetch = commands.add_parser("fetch", help="download the lecture's data")
+    fetch.add_argument("what", nargs="*", choices=["nietzsche", "cifar10", "dogscats", []], help="default: all")
+    fetch.set_defaults(command=_fetch)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings (over the preset's)")
+    for setting in SETTINGS.values():
+        text = setting.help.replace("%", "%%")
+        if setting.options:
+            text += f" One of: {', '.join(setting.options)}."
+        group.add_argument(f"--{setting.name.replace('_', '-')}", dest=setting.name, metavar="VALUE", help=text)
+
+
+def _experiment(options: argparse.Namespace) -> Experiment:
+    changes = {name: value for name in SETTINGS if (value := getattr(options, name)) is not None}
+    return Experiment.of(options.key, options.preset, **changes)
+
+
+def _train(options: argparse.Namespace) -> int:
+    if options.key.startswith("dogscats"):
+        from explorer import dogs_and_cats
+
+        return dogs_and_cats.train_in_terminal(options)
+    from explorer.jobs import Job
+    from explorer.training import run, ship
+
+    experiment = _experiment(options)
+    job = Job("train", experiment.rung.title, lambda job: None, experiment=experiment)
+    print(f"{experiment.rung.class_name}: {experiment.total_epochs} epochs", file=sys.stderr)
+    print(f"{'epoch':>5} {'train':>8} {'valid':>8} {'accuracy':>8} {'seconds':>8}")
+
+    def line(row: Any) -> None:
+        print(
+            f"{row.epoch:5} {row.train_loss:8.5f} {row.val_loss:8.5f} {row.accuracy:8.5f} {row.seconds:8.1f}",
+            flush=True,
+        )
+
+    learner = run.train(job, experiment, start=options.start, on_epoch=line)
+    print(f"{learner.data.source.name}; {learner.step:,} steps", file=sys.stderr)
+    if options.ship or options.save:
+        path = ship.write(learner, experiment, job.history.snapshot(), None if options.ship else options.save)
+        print(f"wrote {path}", file=sys.stderr)
+    return 0
+
+
+def _weights(options: argparse.Namespace) -> Path:
+    from explorer.training import checkpoint
+
+    if not options.weights:
+        catalog.rung(options.key)
+    return options.weights or checkpoint.shipped(options.key)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if options.key.startswith("dogscats"):
+        from explorer import dogs_and_cats
+
+        result = dogs_and_cats.evaluate(options.key)
+    else:
+        from explorer.training import ship
+
+        result = ship.evaluate(_weights(options))
+    if options.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name}: {value}")
+    return 0
+
+
+def _sample(options: argparse.Namespace) -> int:
+    from explorer import device, generate
+    from explorer.errors import SettingsError
+    from explorer.training import checkpoint
+
+    model, story = checkpoint.load(_weights(options), device.choose())
+    if story.vocabulary is None:
+        raise SettingsError(f"{options.key} does not write text. Choose one of the language models.")
+    characters = generate.sample(
+        model, story.vocabulary, options.prompt, options.length, options.temperature, options.top_k,
+        options.seed, story.experiment.window,
+    )  # fmt: skip
+    print(options.prompt, end="")
+    for character in characters:
+        print(character.text, end="", flush=True)
+    print()
+    return 0
+
+
+def _lr_find(options: argparse.Namespace) -> int:
+    from explorer.training import lr_finder, prepare
+
+    learner = prepare.learner_for(_experiment(options))
+    sweep = lr_finder.find(learner, options.low, options.high, options.steps)
+    suggestions = lr_finder.suggest(sweep)
+    if options.json:
+        print(json.dumps({name: rate for name, rate in suggestions.items() if not math.isnan(rate)}))
+    else:
+        for rate, loss in zip(sweep.lr, sweep.smooth, strict=True):
+            print(f"{rate:10.3g} {loss:8.4f}")
+        for name, rate in suggestions.items():
+            print(f"{name}: {rate:.3g}")
+    return 0
+
+
+def _cam(options: argparse.Namespace) -> int:
+    from explorer import dogs_and_cats
+
+    failed = 0
+    for path in options.photos:
+        answer = dogs_and_cats.answer(path)
+        failed += "error" in answer
+        print(json.dumps(answer) if options.json else _in_words(answer), flush=True)
+    return 1 if failed == len(options.photos) else 0
+
+
+def _in_words(answer: dict[str, Any]) -> str:
+    if "error" in answer:
+        return f"{answer['file']}: {answer['error']}"
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in answer["probabilities"].items())
+    return f"{answer['file']}: {answer['class']} ({shares})"
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from explorer.store import Store
+
+    store = Store()
+    for run in store.runs():
+        best = store.history(run.id)
+        words = {
+            "id": run.id, "kind": run.kind, "model": run.experiment.model, "state": run.state,
+            "steps": len(best), "val_loss": best.best_val_loss, "accuracy": best.best_accuracy,
+        }  # fmt: skip
+        print(json.dumps(words) if options.json else "  ".join(f"{v}" for v in words.values()))
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from explorer.data import cifar10, corpus, dogscats
+
+    rooms = {"nietzsche": corpus, "cifar10": cifar10, "dogscats": dogscats}
+    for name in options.what or rooms:
+
+        def progress(done: int, total: int | None, name: str = name) -> None:
+            share = f"{done / total:6.1%}" if total else f"{done / 1e6:.1f} MB"
+            print(f"\r{name}: {share}", end="", file=sys.stderr, flush=True)
+
+        path = rooms[name].fetch(progress)
+        print(f"\n{path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

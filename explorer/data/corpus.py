@@ -1,0 +1,289 @@
+"""Text, prepared exactly as the lecture's loader did, and cut into batches on the device."""
+
+import functools
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from explorer import paths
+from explorer.data import Batch, Source
+from explorer.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+    from explorer.experiment import Experiment
+
+URL = "https://s3.amazonaws.com/text-datasets/nietzsche.txt"
+BYTES, CHARACTERS, MD5 = 600_901, 600_893, "a941bb9acc3a83c1f5186b846bbee663"
+SMALLEST, LARGEST = 2_000, 20_000_000  # bytes of a text of one's own
+UNKNOWN, PADDING = "<unk>", "<pad>"
+MIN_FREQUENCY = 3
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Characters by frequency, ties alphabetical, after ``<unk>`` and ``<pad>``, as torchtext orders them."""
+
+    itos: tuple[str, ...]
+
+    @functools.cached_property
+    def stoi(self) -> dict[str, int]:
+        """From character to number."""
+        return {character: number for number, character in enumerate(self.itos)}
+
+    def __len__(self) -> int:
+        return len(self.itos)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Token numbers of ``text``, int64; what is not in the vocabulary becomes 0, ``<unk>``."""
+        codes, inverse = np.unique(np.frombuffer(text.encode("utf-32-le"), np.uint32), return_inverse=True)
+        numbers = np.array([self.stoi.get(chr(code), 0) for code in codes], np.int64)
+        return numbers[inverse] if len(codes) else np.zeros(0, np.int64)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of token numbers; ``<unk>`` shows as □."""
+        return "".join("□" if token < 2 else self.itos[token] for token in tokens)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text split 80/20 by lines and turned into token numbers (int64)."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    vocabulary: Vocabulary
+    source: Source
+
+
+def _split(text: str) -> tuple[str, str]:
+    lines = io.StringIO(text, newline=None).readlines()
+    if len(lines) < 20:  # a text without line breaks is split by characters
+        cut = int(len(text) * 0.8)
+        return text[:cut], text[cut:]
+    cut = int(len(lines) * 0.8)
+    return "".join(lines[:cut]), "".join(lines[cut:])
+
+
+def prepare(text: str, source: Source, newlines: bool = False) -> Corpus:
+    """The lecture's preparation: 80 % of the lines, newlines dropped, lower case, rare characters to ``<unk>``.
+
+    One ``<eos>`` ends each split; being rarer than three it is itself ``<unk>``.
+
+    Raises:
+        DataError: fewer than four symbols that occur three times.
+    """
+    train, valid = (part if newlines else part.replace("\n", "") for part in _split(text))
+    train, valid = train.lower(), valid.lower()
+    common = [(-n, c) for c, n in Counter(train).items() if n >= MIN_FREQUENCY]
+    if len(common) < 4:
+        raise DataError(
+            "This text has too few different characters to learn from. Give one with at least four symbols."
+        )
+    vocabulary = Vocabulary((UNKNOWN, PADDING, *(c for _, c in sorted(common))))
+    eos = np.zeros(1, np.int64)
+    return Corpus(
+        np.concatenate([vocabulary.encode(train), eos]),
+        np.concatenate([vocabulary.encode(valid), eos]),
+        vocabulary,
+        source,
+    )
+
+
+def decode(raw: bytes) -> str:
+    """The text of uploaded bytes: UTF-8, UTF-16 with its mark, else Windows-1252.
+
+    Raises:
+        DataError: too small, too large, or not text.
+    """
+    if len(raw) < SMALLEST:
+        raise DataError(f"This text has {len(raw):,} bytes; training needs at least {SMALLEST:,}. Paste more.")
+    if len(raw) > LARGEST:
+        raise DataError(f"This text has {len(raw):,} bytes; at most {LARGEST:,} are taken. Give a part of it.")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = raw.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = raw.decode("cp1252", errors="replace")
+    odd = sum(n for c, n in Counter(text).items() if (ord(c) < 32 and c not in "\t\n\r\f") or c == "\ufffd")
+    if odd > len(text) // 50:
+        raise DataError("This file is not text (too many bytes that stand for no character). Give a plain .txt file.")
+    return text
+
+
+def keep_own(raw: bytes) -> str:
+    """Check a text of the user's own and keep it; returns what to put into ``Experiment.data``.
+
+    Raises:
+        DataError: see :func:`decode` and :func:`prepare`.
+    """
+    text = decode(raw)
+    prepare(text, Source("", "yours", ""))
+    name = hashlib.md5(text.encode()).hexdigest()[:12]
+    folder = paths.home() / "texts"
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{name}.partial"
+    partial.write_text(text, encoding="utf-8", newline="")
+    partial.replace(folder / f"{name}.txt")
+    return f"own-{name}"
+
+
+def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
+    """Download the lecture's text into the cache, whole or not at all.
+
+    Raises:
+        DataError: no network, or what arrived is not a text of that kind.
+    """
+    from explorer.data.fetch import download
+
+    return download([URL], paths.cache() / "nietzsche.txt", expect_bytes=None, md5=None, progress=progress)
+
+
+def _nietzsche(path: Path) -> tuple[str, Source]:
+    raw = path.read_bytes()
+    checksum = hashlib.md5(raw).hexdigest()
+    text = decode(raw)
+    notice = ""
+    if checksum != MD5:
+        notice = (
+            f"This nietzsche.txt differs from the lecture's: {len(raw):,} bytes and {len(text):,} characters, "
+            f"not {BYTES:,} and {CHARACTERS:,}. Losses are not quite comparable."
+        )
+    return text, Source("Nietzsche, the lecture's text", "real", str(path), checksum, notice)
+
+
+def _pydoc() -> tuple[str, Source]:
+    """English that every Python carries: the help topics of its standard library."""
+    from pydoc_data.topics import topics
+
+    text = "\n".join(topics[name] for name in sorted(topics))
+    checksum = hashlib.md5(text.encode()).hexdigest()
+    notice = "nietzsche.txt is not here, so this trains on Python's own help texts. Losses are not the lecture's."
+    return text, Source("Python's help topics (stand-in)", "standin", "pydoc_data.topics", checksum, notice)
+
+
+def _own(data: str) -> tuple[str, Source]:
+    path = paths.home() / "texts" / f"{data.removeprefix('own-')}.txt"
+    if not data.removeprefix("own-").isalnum() or not path.exists():
+        raise DataError("The text this link was made with is not on this server. Paste or upload it again.")
+    text = path.read_text(encoding="utf-8", newline="")
+    return text, Source("Your text", "yours", path.name, hashlib.md5(text.encode()).hexdigest())
+
+
+@functools.lru_cache(maxsize=4)
+def _load(data: str, newlines: bool, path: Path | None, stamp: float) -> Corpus:
+    if data.startswith("own-"):
+        text, source = _own(data)
+    elif path is not None:
+        text, source = _nietzsche(path)
+    else:
+        text, source = _pydoc()
+    return prepare(text, source, newlines)
+
+
+def load(data: str = "auto", newlines: bool = False) -> Corpus:
+    """The corpus an experiment names: "auto", "pydoc", or what :func:`keep_own` returned. Cached.
+
+    Raises:
+        DataError: the text is not here, or cannot be used.
+    """
+    if data not in ("auto", "pydoc") and not data.startswith("own-"):
+        raise DataError(f"There is no text {data!r}. Use auto, pydoc, or upload one.")
+    path = paths.find_data("nietzsche.txt") if data == "auto" else None
+    return _load(data, newlines, path, path.stat().st_mtime if path else 0.0)
+
+
+class TextData:
+    """A corpus as batches on the device, cut the way the rung learns (``rung.cut``).
+
+    - ``windows``: separate windows of n characters, in random order; the target is the character after each.
+    - ``sliding``: the same, a window starting at every character.
+    - ``segments``: separate windows; the target is the next character at every place.
+    - ``stream``: ``batch_size`` parallel streams read in order, ``bptt`` characters a batch, so that the
+      hidden state of one batch continues in the next. It is the *length* of the last batch that is
+      shorter, never its width, so the lecture's reset on a narrower batch never fires.
+    """
+
+    def __init__(self, corpus: Corpus, experiment: "Experiment", device: "torch.device") -> None:
+        import torch
+
+        self.source, self.vocabulary = corpus.source, corpus.vocabulary
+        self.cut, self.bptt, self.jitter = experiment.rung.cut, experiment.bptt, experiment.jitter
+        self.batch_size, self.window = experiment.batch_size, experiment.window
+        self.train = torch.from_numpy(corpus.train).to(device)
+        self.valid = torch.from_numpy(corpus.valid).to(device)
+        if self.cut == "stream":
+            if len(corpus.valid) < self.batch_size * 2 + 1:
+                raise DataError(
+                    f"The text is too short for {self.batch_size} parallel streams. Use a smaller batch size."
+                )
+            self.steps_per_epoch = len(corpus.train) // self.batch_size // self.bptt - 1
+        else:
+            self.steps_per_epoch = -(-len(self._windows(self.train)) // self.batch_size)
+        if self.steps_per_epoch < 1 or len(corpus.valid) <= self.window + 1:
+            raise DataError("The text is too short for this bptt and batch size. Make one of them smaller.")
+
+    def train_batches(self, generator: "torch.Generator") -> Iterator[Batch]:
+        """One epoch: ``x`` (time, batch), ``y`` of the same shape or (batch,)."""
+        if self.cut == "stream":
+            return self._streams(self._columns(self.train), self._lengths(generator))
+        return self._shuffled(generator)
+
+    def valid_batches(self) -> Iterator[Batch]:
+        """The validation text, in order; long batches, since nothing is back-propagated."""
+        if self.cut == "stream":
+            columns = self._columns(self.valid)
+            return self._streams(columns, iter(lambda: 128, None))
+        windows = self._windows(self.valid)
+        return (self._cut_window(part, 0.0) for part in windows.split(4096))
+
+    def _columns(self, tokens: "torch.Tensor") -> "torch.Tensor":
+        """(length, batch): stream j is column j, as torchtext's batchify lays it out."""
+        length = len(tokens) // self.batch_size
+        return tokens[: length * self.batch_size].view(self.batch_size, length).t().contiguous()
+
+    def _lengths(self, generator: "torch.Generator") -> Iterator[int]:
+        """bptt for each batch: normal around bptt (or half of it, 5 % of the time), sd 5, at least 5.
+
+        The sd was meant for bptt 70; at 8 a third of all batches are exactly 5 long and the mean is 8.4.
+        """
+        import torch
+
+        if not self.jitter:
+            return iter(lambda: self.bptt, None)
+        enough = 2 * len(self.train) // self.batch_size // min(self.bptt, 5) + 1
+        half = torch.rand(enough, generator=generator) >= 0.95
+        centre = torch.where(half, self.bptt / 2, float(self.bptt))
+        drawn = (centre + 5 * torch.randn(enough, generator=generator)).int().clamp(min=min(5, self.bptt))
+        return iter(drawn.tolist())
+
+    def _streams(self, columns: "torch.Tensor", lengths: Iterator[int]) -> Iterator[Batch]:
+        at, end = 0, len(columns) - 1
+        while at < end:
+            stop = min(at + next(lengths), end)
+            yield Batch(columns[at:stop], columns[at + 1 : stop + 1], at / end)
+            at = stop
+
+    def _windows(self, tokens: "torch.Tensor") -> "torch.Tensor":
+        """(windows, window + 1), a view."""
+        return tokens.unfold(0, self.window + 1, 1 if self.cut == "sliding" else self.window)
+
+    def _cut_window(self, rows: "torch.Tensor", start: float) -> Batch:
+        rows = rows.t()
+        return Batch(rows[:-1].contiguous(), rows[1:].contiguous() if self.cut == "segments" else rows[-1], start)
+
+    def _shuffled(self, generator: "torch.Generator") -> Iterator[Batch]:
+        import torch
+
+        windows = self._windows(self.train)
+        order = torch.randperm(len(windows), generator=generator).to(self.train.device, non_blocking=True)
+        for at in range(0, len(order), self.batch_size):
+            yield self._cut_window(windows[order[at : at + self.batch_size]], at / len(order))

@@ -1,0 +1,217 @@
+"""What a run did: append-only columns with one writer and many readers.
+
+Losses arrive as scalars on the device and are drained together, so that no step waits for the device.
+A snapshot is a set of views on arrays that are never written again below their length: taking one copies
+nothing and blocks nobody.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from explorer.training.learner import Step
+
+COLUMNS = ("step", "epoch", "loss", "lr", "momentum", "grad_norm", "seconds")
+SMOOTHING = 0.98
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One line of the lecture's printout, and what the model wrote then."""
+
+    epoch: int
+    step: int
+    train_loss: float  #: exponentially smoothed and bias-corrected, as the lecture prints it
+    val_loss: float
+    accuracy: float
+    seconds: float
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something done to the run at a step, e.g. a new learning rate."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A moment of a history. Arrays are float64, one value a step; do not write to them."""
+
+    columns: dict[str, np.ndarray]
+    epochs: tuple[EpochRow, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.columns["step"])
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        return self.columns[column]
+
+    @property
+    def best_val_loss(self) -> float:
+        """The lowest validation loss, NaN before the first epoch."""
+        return min((row.val_loss for row in self.epochs), default=float("nan"))
+
+    @property
+    def best_accuracy(self) -> float:
+        """The highest validation accuracy, NaN before the first epoch."""
+        return max((row.accuracy for row in self.epochs), default=float("nan"))
+
+    def to_json(self, points: int = 600) -> dict[str, Any]:
+        """A small JSON-ready record: at most ``points`` steps, every epoch and mark."""
+        keep = spread(len(self), points)
+        columns = {
+            name: [None if np.isnan(v) else float(f"{v:.6g}") for v in values[keep]]
+            for name, values in self.columns.items()
+        }
+        return {
+            "steps": columns,
+            "epochs": [asdict(row) for row in self.epochs],
+            "marks": [asdict(mark) for mark in self.marks],
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Snapshot":
+        """The inverse of :meth:`to_json`; missing columns are NaN."""
+        steps = record["steps"]
+        length = len(steps["step"])
+        columns = {name: np.array(steps.get(name, [None] * length), np.float64) for name in COLUMNS}
+        return cls(
+            columns,
+            tuple(EpochRow(**row) for row in record["epochs"]),
+            tuple(Mark(**mark) for mark in record.get("marks", [])),
+        )
+
+
+@dataclass
+class History:
+    """The growing record of one run. Only the thread that trains may call ``add``, ``drain`` and ``end_epoch``."""
+
+    version: int = 0  #: grows with every change a reader could see
+    _table: np.ndarray = field(default_factory=lambda: np.empty((len(COLUMNS), 1024)))
+    _length: int = 0
+    _pending: list[tuple["Step", float]] = field(default_factory=list)
+    _epochs: tuple[EpochRow, ...] = ()
+    _marks: tuple[Mark, ...] = ()
+    _smooth: float = 0.0
+    _started: float = field(default_factory=time.perf_counter)
+
+    def add(self, step: "Step") -> None:
+        """Take a step's scalars without waiting for the device."""
+        self._pending.append((step, time.perf_counter() - self._started))
+
+    def drain(self) -> np.ndarray:
+        """Bring what is pending to the host in one transfer; the new rows, (rows, columns)."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return np.empty((0, len(COLUMNS)))
+        losses = _to_host([step.loss for step, _ in pending])
+        watched = [step.grad_norm for step, _ in pending if step.grad_norm is not None]
+        norms = iter(_to_host(watched) if watched else ())
+        rows = np.array(
+            [
+                (
+                    s.number,
+                    s.epoch,
+                    loss,
+                    s.lr,
+                    s.momentum,
+                    np.nan if s.grad_norm is None else next(norms),
+                    at,
+                )
+                for (s, at), loss in zip(pending, losses, strict=True)
+            ]
+        )
+        self._extend(rows)
+        return rows
+
+    def _extend(self, rows: np.ndarray) -> None:
+        end = self._length + len(rows)
+        if end > self._table.shape[1]:  # readers keep the old table; it stays as it is
+            grown = np.empty((len(COLUMNS), 2 * end))
+            grown[:, : self._length] = self._table[:, : self._length]
+            self._table = grown
+        self._table[:, self._length : end] = rows.T
+        for loss in rows[:, COLUMNS.index("loss")]:
+            self._smooth = SMOOTHING * self._smooth + (1 - SMOOTHING) * loss
+        self._length = end
+        self.version += 1
+
+    @property
+    def smooth_loss(self) -> float:
+        """The lecture's training loss: exponential average, bias-corrected; NaN before the first drain."""
+        if not self._length:
+            return float("nan")
+        return self._smooth / (1 - SMOOTHING**self._length)
+
+    def end_epoch(self, row: EpochRow) -> None:
+        """Record a validation."""
+        self._epochs = (*self._epochs, row)
+        self.version += 1
+
+    def mark(self, step: int, text: str) -> None:
+        """Note something done to the run."""
+        self._marks = (*self._marks, Mark(step, text))
+        self.version += 1
+
+    def snapshot(self) -> Snapshot:
+        """What has been drained so far; costs nothing, whatever its length."""
+        table, length = self._table, self._length
+        length = min(length, table.shape[1])
+        return Snapshot({name: table[i, :length] for i, name in enumerate(COLUMNS)}, self._epochs, self._marks)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "History":
+        """A history that goes on from a snapshot."""
+        history = cls()
+        history._extend(np.stack([snapshot[name] for name in COLUMNS], axis=1))
+        history._epochs, history._marks = snapshot.epochs, snapshot.marks
+        return history
+
+
+def _to_host(scalars: Iterable[Any]) -> list[float]:
+    import torch
+
+    return torch.stack(list(scalars)).float().tolist()
+
+
+def smooth(values: np.ndarray, beta: float = SMOOTHING) -> np.ndarray:
+    """Exponential average with bias correction at every place, as the lecture prints its training loss.
+
+    Computed in blocks short enough that no power under- or overflows.
+    """
+    out = np.empty(len(values))
+    carry = 0.0
+    for start in range(0, len(values), 256):
+        block = values[start : start + 256]
+        powers = beta ** np.arange(1, len(block) + 1)
+        averaged = powers * (carry + (1 - beta) * np.cumsum(block / powers))
+        out[start : start + len(block)] = averaged
+        carry = averaged[-1]
+    return out / (1 - beta ** np.arange(1, len(values) + 1))
+
+
+def spread(length: int, points: int) -> np.ndarray:
+    """At most ``points`` indices spread evenly over ``length``, first and last among them."""
+    if length <= points:
+        return np.arange(length)
+    return np.unique(np.linspace(0, length - 1, points).round().astype(int))
+
+
+def extremes(values: np.ndarray, points: int) -> np.ndarray:
+    """At most ``points`` indices that keep each stretch's lowest and highest value: spikes stay visible."""
+    if len(values) <= points:
+        return np.arange(len(values))
+    buckets = max(1, points // 2 - 1)
+    size = len(values) // buckets
+    body = np.nan_to_num(values[: buckets * size], nan=0.0, posinf=0.0, neginf=0.0).reshape(buckets, size)
+    starts = np.arange(buckets) * size
+    chosen = np.concatenate([[0], starts + body.argmin(1), starts + body.argmax(1), [len(values) - 1]])
+    return np.unique(chosen)

@@ -1,0 +1,317 @@
+"""Background work for the whole server: one registry, a queue, a few worker threads.
+
+A job's work runs in a worker thread and never touches Streamlit. Pages read its history and send it messages
+(stop, pause, a new rate), which it picks up between two steps.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from explorer.errors import ExplorerError
+from explorer.history import History
+
+if TYPE_CHECKING:
+    from explorer.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+QUEUED, RUNNING, PAUSED, STOPPING = "queued", "running", "paused", "stopping"
+DONE, STOPPED, FAILED, DIVERGED = "done", "stopped", "failed", "diverged"
+ENDED = frozenset({DONE, STOPPED, FAILED, DIVERGED})
+
+LEASE = 900.0  # seconds without a page looking on before a session's run is stopped
+KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
+
+
+class Stopped(Exception):
+    """Raised between two steps of a job that was asked to stop."""
+
+
+class Diverged(Exception):
+    """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of background work and everything a page may ask of it.
+
+    ``work(job)`` does it: it calls :meth:`between_steps` often, fills ``history`` and may leave things for
+    the page in ``results``.
+    """
+
+    kind: str  #: "train", "lr-find", "race", …
+    title: str
+    work: Callable[["Job"], None]
+    owner: str = ""  #: the browser session's token; empty for the terminal, which needs no lease
+    experiment: "Experiment | None" = None
+    id: str = field(default_factory=lambda: secrets.token_hex(4))
+    state: str = QUEUED
+    message: str = ""  #: why it failed, or what to try
+    history: History = field(default_factory=History)
+    results: dict[str, Any] = field(default_factory=dict)
+    progress: float = 0.0  #: share done, in [0, 1]
+    rate: float = 0.0  #: steps a second, lately
+    created: float = field(default_factory=time.time)
+    version: int = 0  #: grows when state, message or results change
+    run_seconds: float = 0.0  #: time spent running, pauses left out
+    budget: int | None = None  #: steps left before it pauses by itself
+
+    def __post_init__(self) -> None:
+        self._wake = threading.Condition()
+        self._changes: list[tuple[str, float]] = []
+        self._stop = self._pause = self._until_epoch = False
+        self._seen = self._tick = time.monotonic()
+        self._rate_mark = (time.monotonic(), 0)
+        self._steps = 0
+
+    # -- asked by pages ----------------------------------------------------------------------------
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ENDED
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to the end at the pace so far; None before there is a pace."""
+        if self.state not in (RUNNING, PAUSED) or self.progress < 0.005 or self.run_seconds < 0.3:
+            return None
+        return self.run_seconds * (1 - self.progress) / self.progress
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever there is something new to draw."""
+        return self.version, self.history.version
+
+    def touch(self) -> None:
+        """Say that somebody is looking; a session's job whose page is gone for long stops by itself."""
+        self._seen = time.monotonic()
+
+    def stop(self) -> None:
+        """Ask it to end after the current step."""
+        with self._wake:
+            self._stop = True
+            if not self.ended:
+                self._set_state(STOPPED if self.state == QUEUED else STOPPING)
+            self._wake.notify_all()
+
+    def pause(self) -> None:
+        """Ask it to hold after the current step."""
+        with self._wake:
+            self._pause = True
+
+    def resume(self, steps: int | None = None, until_epoch: bool = False) -> None:
+        """Go on; for ``steps`` steps, or until the epoch ends, and then pause again."""
+        with self._wake:
+            self._pause, self.budget, self._until_epoch = False, steps, until_epoch
+            self._wake.notify_all()
+
+    def change(self, name: str, value: float) -> None:
+        """Change a live setting (``lr``, ``dropout``, ``clip``, ``weight_decay``) from the next step on."""
+        with self._wake:
+            self._changes.append((name, value))
+
+    # -- called by the work, in its own thread -------------------------------------------------------
+    def between_steps(self, progress: float, epoch_ended: bool = False) -> list[tuple[str, float]]:
+        """Follow what was asked; the live changes to make. Call it after every step.
+
+        Raises:
+            Stopped: the job was asked to stop.
+        """
+        now = time.monotonic()
+        self.run_seconds += now - self._tick
+        self._tick = now
+        self.progress = progress
+        if not epoch_ended:
+            self._count_step(now)
+        if self.budget == 0 or (epoch_ended and self._until_epoch):
+            self._pause, self.budget, self._until_epoch = True, None, False
+        if self._pause and not self._stop:
+            self._hold()
+        if self.owner and now - self._seen > LEASE:
+            self.message = "Stopped because nobody was looking any more."
+            raise Stopped
+        if self._stop:
+            raise Stopped
+        if not self._changes:
+            return []
+        with self._wake:
+            changes, self._changes = self._changes, []
+        return changes
+
+    def _count_step(self, now: float) -> None:
+        self._steps += 1
+        if self.budget is not None:
+            self.budget -= 1
+        since, steps = self._rate_mark
+        if now - since > 1.0:
+            self.rate = (self._steps - steps) / (now - since)
+            self._rate_mark = (now, self._steps)
+
+    def _hold(self) -> None:
+        self.history.drain()
+        self._set_state(PAUSED)
+        with self._wake:
+            while self._pause and not self._stop and not self._changes:
+                self._wake.wait(timeout=1.0)
+                if self.owner and time.monotonic() - self._seen > LEASE:
+                    self._stop = True
+        self._tick = time.monotonic()
+        self._rate_mark = (self._tick, self._steps)
+        self._set_state(STOPPING if self._stop else RUNNING)
+
+    def publish(self, **results: Any) -> None:
+        """Leave results for the page."""
+        self.results = {**self.results, **results}
+        self.version += 1
+
+    def _set_state(self, state: str, message: str = "") -> None:
+        self.state, self.message = state, message or self.message
+        self.version += 1
+
+    def run(self) -> None:
+        """Do the work in this thread and settle how it ended; never raises."""
+        if self._stop:
+            self._set_state(STOPPED)
+            return
+        self._tick = time.monotonic()
+        self._rate_mark = (self._tick, 0)
+        self._set_state(RUNNING)
+        try:
+            self.work(self)
+            self.progress = 1.0
+            self._set_state(DONE)
+        except Stopped:
+            self._set_state(STOPPED)
+        except Diverged as outcome:
+            self._set_state(DIVERGED, str(outcome))
+        except ExplorerError as error:
+            log.warning("%s %s: %s (%s)", self.kind, self.id, error, error.detail)
+            self._set_state(FAILED, str(error))
+        except Exception as error:
+            log.exception("%s %s failed", self.kind, self.id)
+            self._set_state(FAILED, explain(error))
+
+
+def explain(error: Exception) -> str:
+    """A sentence for a page about an error nobody foresaw."""
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error):
+        return "The device ran out of memory. Use a smaller batch, a smaller model, or a shorter bptt."
+    return f"Something went wrong ({type(error).__name__}: {error}). The server's log has the details."
+
+
+class Registry:
+    """The queue, its workers, and the jobs of this process."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+        self._closing = False
+        self._threads = [threading.Thread(target=self._work, name=f"worker-{i}", daemon=True) for i in range(workers)]
+        for thread in self._threads:
+            thread.start()
+        # A daemon thread inside torch at exit aborts the process; stop it and wait.
+        atexit.register(self.close)
+
+    def submit(self, job: Job) -> Job:
+        """Queue a job; the same owner's earlier jobs of that kind are stopped first."""
+        with self._lock:
+            for other in self._jobs.values():
+                if job.owner and other.owner == job.owner and not other.ended:
+                    other.stop()
+            self._forget_oldest()
+            self._jobs[job.id] = job
+        self._queue.put(job)
+        return job
+
+    def find(self, job_id: str) -> Job | None:
+        """The job with that id, if this process still knows it."""
+        return self._jobs.get(job_id)
+
+    def latest(self, owner: str, kind: str) -> Job | None:
+        """The owner's newest job of a kind."""
+        mine = [job for job in self.all() if job.owner == owner and job.kind == kind]
+        return mine[-1] if mine else None
+
+    def all(self) -> list[Job]:
+        """Every known job, oldest first."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    def ahead_of(self, job: Job) -> int:
+        """How many jobs will run before this queued one."""
+        if job.state != QUEUED:
+            return 0
+        jobs = self.all()
+        waiting = sum(other.state == QUEUED for other in jobs[: jobs.index(job)])
+        return waiting + sum(other.state in (RUNNING, PAUSED, STOPPING) for other in jobs)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Stop everything and wait for the workers."""
+        if self._closing:
+            return
+        self._closing = True
+        for job in self.all():
+            if not job.ended:
+                job.stop()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _forget_oldest(self) -> None:
+        ended = [job.id for job in self._jobs.values() if job.ended]
+        for job_id in ended[: max(0, len(ended) - KEPT)]:
+            del self._jobs[job_id]
+
+    def _work(self) -> None:
+        first = True
+        while (job := self._queue.get()) is not None:
+            if first and not job.ended:
+                _share_cores(self.workers)
+                first = False
+            job.run()
+            job.work = _nothing  # lets go of what the work held: its model, its data
+
+
+def _nothing(job: Job) -> None:
+    """What an ended job has left to do."""
+
+
+def _share_cores(workers: int) -> None:
+    """Give this worker its share of the cores: torch's thread count belongs to the calling thread."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, cores // workers))
+
+
+_registry: Registry | None = None
+_registry_lock = threading.Lock()
+
+
+def registry() -> Registry:
+    """The one registry of this process; ``EXPLORER_WORKERS`` (1 by default) sets its workers."""
+    global _registry
+    with _registry_lock:
+        if _registry is None or _registry._closing:
+            workers = 1
+            with contextlib.suppress(ValueError):
+                workers = max(1, int(os.environ.get("EXPLORER_WORKERS", "1")))
+            _registry = Registry(workers)
+        return _registry
+
+
+def running() -> Iterator[Job]:
+    """The jobs at work or waiting now."""
+    return (job for job in registry().all() if not job.ended)

@@ -1,0 +1,166 @@
+"""Weights on disk: safetensors, with their story in the metadata; written whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explorer import paths
+from explorer.data import Source
+from explorer.data.corpus import Vocabulary
+from explorer.errors import ExplorerError, StorageError, WeightsError
+from explorer.experiment import Experiment
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FORMAT = "explorer-1"
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a weights file says about itself."""
+
+    experiment: Experiment
+    source: Source
+    vocabulary: Vocabulary | None  #: language only
+    epochs: int
+    val_loss: float
+    accuracy: float
+    classes: tuple[str, ...] = ()  #: vision only
+
+    def to_metadata(self) -> dict[str, str]:
+        """Strings only, as safetensors wants them."""
+        return {
+            "format": FORMAT,
+            "model": self.experiment.model,
+            "experiment": self.experiment.to_json(),
+            "source": json.dumps(asdict(self.source)),
+            "checksum": self.source.checksum,
+            "vocabulary": json.dumps(self.vocabulary.itos if self.vocabulary else None),
+            "classes": json.dumps(self.classes),
+            "epochs": str(self.epochs),
+            "val_loss": repr(self.val_loss),
+            "accuracy": repr(self.accuracy),
+        }
+
+    @classmethod
+    def from_metadata(cls, words: Mapping[str, str]) -> "Story":
+        """The inverse of :meth:`to_metadata`; raises KeyError or ValueError on another format."""
+        if words["format"] != FORMAT:
+            raise ValueError(words["format"])
+        itos = json.loads(words["vocabulary"])
+        return cls(
+            Experiment.from_json(words["experiment"]),
+            Source(**json.loads(words["source"])),
+            Vocabulary(tuple(itos)) if itos else None,
+            int(words["epochs"]),
+            float(words["val_loss"]),
+            float(words["accuracy"]),
+            tuple(json.loads(words["classes"])),
+        )
+
+
+def save(path: Path, model: "nn.Module", story: Story, half: bool = False) -> None:
+    """Write the model's weights and their story; what was at ``path`` stays until the new file is whole.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    import torch
+    from safetensors.torch import save as to_bytes
+
+    def prepared(tensor: "torch.Tensor") -> "torch.Tensor":
+        tensor = tensor.detach().cpu().contiguous()
+        return tensor.half() if half and tensor.dtype == torch.float32 else tensor
+
+    tensors = {name: prepared(tensor) for name, tensor in model.state_dict().items()}
+    write_whole(path, to_bytes(tensors, story.to_metadata()))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` in one move; on any failure the old file is as it was.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path.name} could not be saved: {error.strerror or error}. Free some space; the run goes on.",
+            str(error),
+        ) from error
+
+
+def read_story(path: Path) -> Story:
+    """Only the metadata, without the weights.
+
+    Raises:
+        WeightsError: missing, damaged, or not one of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        raise WeightsError(f"There are no weights {path.name} here. Train the model, or choose another.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return Story.from_metadata(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path.name} is damaged and cannot be read. Train it again, or restore the file.", str(error)
+        ) from error
+    except (KeyError, ValueError, TypeError, ExplorerError) as error:
+        raise WeightsError(f"{path.name} was not written by this program.", repr(error)) from error
+
+
+def load(path: Path, device: "torch.device") -> tuple["nn.Module", Story]:
+    """The model a file describes, in float32 on ``device``, ready to evaluate.
+
+    Raises:
+        WeightsError: missing, damaged, or of another shape than its own story says.
+    """
+    from safetensors.torch import load_file
+
+    story = read_story(path)
+    rung = story.experiment.rung
+    model = rung.build(story.experiment, *([len(story.vocabulary)] if story.vocabulary else []))
+    load_into(model, load_file(path), path.name)
+    return model.to(device).eval(), story
+
+
+def load_into(model: "nn.Module", tensors: Mapping[str, Any], name: str) -> None:
+    """Put tensors into a model, as float32.
+
+    Raises:
+        WeightsError: names or shapes do not match; the model is then unchanged.
+    """
+    own = model.state_dict()
+    wrong = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]
+    wrong += [key for key in tensors if key not in own]
+    if wrong:
+        raise WeightsError(
+            f"{name} does not fit this model (first difference: {wrong[0]}). Choose the settings it was trained with.",
+            ", ".join(wrong),
+        )
+    model.load_state_dict({key: tensor.to(own[key].dtype) for key, tensor in tensors.items()})
+
+
+def shipped(key: str) -> Path:
+    """Where the weights that ship for a rung lie (they may be absent)."""
+    return paths.WEIGHTS / f"{key}.safetensors"
+
+
+def recorded(key: str) -> Path:
+    """Where the recorded history of the shipped weights lies."""
+    return paths.WEIGHTS / f"{key}.json"

@@ -1,0 +1,195 @@
+"""The learner: training as an iterator over optimiser steps.
+
+    for event in learner.steps(plan):
+        ...                     # a Step after every optimiser step, an Epoch after every validation
+
+Whoever drives the iterator decides what happens between two steps: a job's thread (pause, stop, another
+rate), a race that steps several learners in turn, the *one step* button, a test, a progress bar. The learner
+knows nothing of threads, pages or files, and never waits for the device: losses stay tensors.
+"""
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.data import Batch, Data
+from explorer.models.char_rnn import State, repackage
+from explorer.training.schedules import MOMENTUM, Plan
+
+if TYPE_CHECKING:
+    from explorer.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step, just done. ``loss`` and ``grad_norm`` are scalars on the device."""
+
+    number: int  #: steps done, 1 after the first
+    epoch: float  #: epochs done before this step, with the fraction
+    loss: Tensor
+    lr: float
+    momentum: float
+    grad_norm: Tensor | None  #: before clipping; only where clipping (or a probe) asked for it
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch, just validated."""
+
+    number: int  #: epochs done
+    step: int  #: steps done
+    val_loss: float  #: nats per character or picture, the exact mean
+    accuracy: float  #: share of right predictions, exact
+    seconds: float  #: training and validation
+
+
+class Learner:
+    """A model, its data and its optimiser.
+
+    Args:
+        model: any rung. A model with a ``stateful`` attribute is called ``model(x, state)``, others ``model(x)``.
+        data: batches on ``device``.
+        experiment: optimiser, batch and regularisation settings, and the seed of the batches.
+        device: where the model goes.
+    """
+
+    def __init__(self, model: nn.Module, data: Data, experiment: "Experiment", device: torch.device) -> None:
+        self.model = model.to(device)
+        self.data, self.device = data, device
+        self.recurrent = hasattr(model, "stateful")
+        self.reset = experiment.reset if getattr(model, "stateful", False) else "batch"
+        self.label_smoothing = experiment.label_smoothing
+        self.clip = experiment.clip
+        self.watch_gradients = False
+        self.lr_factor = 1.0  #: a live change of rate, on top of the plan's
+        self.generator = torch.Generator().manual_seed(experiment.seed)
+        self.optimiser = make_optimiser(self.model, experiment, device)
+        self.state: State = None
+        self.step = self.epoch = 0
+        # bfloat16 keeps float32's range, so it needs no loss scaling; recurrent nets stay in float32, where
+        # cuDNN is already fast and the lecture's losses are comparable.
+        self.autocast = device.type == "cuda" and not self.recurrent and torch.cuda.is_bf16_supported()
+
+    def steps(self, plan: Plan) -> Iterator[Step | Epoch]:
+        """Train from where the learner stands to the plan's end, handing control back after every step."""
+        while self.epoch < plan.epochs:
+            started = time.perf_counter()
+            if self.reset == "epoch":
+                self.state = None
+            self.model.train()
+            for batch in self.data.train_batches(self.generator):
+                done = self.epoch + batch.start
+                yield self.train_batch(batch, plan.lr(done) * self.lr_factor, plan.momentum(done))
+            self.epoch += 1
+            val_loss, accuracy = self.evaluate()
+            yield Epoch(self.epoch, self.step, val_loss, accuracy, time.perf_counter() - started)
+
+    def train_batch(self, batch: Batch, lr: float, momentum: float = MOMENTUM) -> Step:
+        """One forward pass, one backward pass, one optimiser step."""
+        epoch = self.epoch + batch.start
+        self.set_rates(lr, momentum)
+        if self.reset == "batch":
+            self.state = None
+        self.optimiser.zero_grad(set_to_none=True)
+        logits = self.forward(batch.x)
+        loss = cross_entropy(logits, batch.y, self.label_smoothing)
+        loss.backward()
+        grad_norm = None
+        if self.clip or self.watch_gradients:
+            grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip or float("inf"))
+        self.optimiser.step()
+        self.step += 1
+        return Step(self.step, epoch, loss.detach(), lr, momentum, grad_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits; a recurrent model's state is carried on, its history is not."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+            if not self.recurrent:
+                return self.model(x)
+            logits, state = self.model(x, self.state)
+        self.state = repackage(state)
+        return logits
+
+    @torch.no_grad()
+    def evaluate(self) -> tuple[float, float]:
+        """Exact mean loss and accuracy on the validation data; the training state is left alone."""
+        self.model.eval()
+        kept, self.state = self.state, None
+        total, right, count = 0.0, 0.0, 0
+        for batch in self.data.valid_batches():
+            if not getattr(self.model, "stateful", False):
+                self.state = None
+            logits = self.forward(batch.x)
+            total = total + cross_entropy(logits, batch.y) * batch.y.numel()
+            right = right + (logits.argmax(-1) == batch.y).sum()
+            count += batch.y.numel()
+        self.state = kept
+        return float(total) / count, float(right) / count
+
+    def set_rates(self, lr: float, momentum: float) -> None:
+        """The rate and momentum of the next step."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+            if "momentum" in group:
+                group["momentum"] = momentum
+
+    def set_live(self, name: str, value: float) -> None:
+        """Change a live setting (``dropout``, ``clip``, ``weight_decay``) from the next step on."""
+        if name == "clip":
+            self.clip = value
+        elif name == "weight_decay":
+            for group in self.optimiser.param_groups:
+                group["weight_decay"] = value
+        elif name == "dropout":
+            for module in self.model.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = value
+                elif isinstance(module, nn.RNNBase) and module.num_layers > 1:
+                    module.dropout = value
+
+    def capture(self) -> dict[str, Any]:
+        """Everything that decides the next step, copied: weights, optimiser, random states, hidden state."""
+        return {
+            "model": copy.deepcopy(self.model.state_dict()),
+            "optimiser": copy.deepcopy(self.optimiser.state_dict()),
+            "generator": self.generator.get_state().clone(),
+            "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "state": copy.deepcopy(self.state),
+            "place": (self.step, self.epoch, self.lr_factor, self.clip, self.model.training),
+        }
+
+    def restore(self, captured: dict[str, Any]) -> None:
+        """Go back to what :meth:`capture` copied, bit for bit."""
+        self.model.load_state_dict(captured["model"])
+        self.optimiser.load_state_dict(copy.deepcopy(captured["optimiser"]))
+        self.optimiser.zero_grad(set_to_none=True)
+        self.generator.set_state(captured["generator"])
+        torch.set_rng_state(captured["random"])
+        if captured["cuda"] is not None:
+            torch.cuda.set_rng_state(captured["cuda"], self.device)
+        self.state = copy.deepcopy(captured["state"])
+        self.step, self.epoch, self.lr_factor, self.clip, training = captured["place"]
+        self.model.train(training)
+
+
+def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean over every prediction. ``logits``: (…, classes), ``y``: (…); scalar, nats."""
+    return F.cross_entropy(logits.flatten(0, -2).float(), y.flatten(), label_smoothing=label_smoothing)
+
+
+def make_optimiser(model: nn.Module, experiment: "Experiment", device: torch.device) -> torch.optim.Optimizer:
+    """Adam (coupled weight decay, as in the lecture), AdamW, or SGD with momentum 0.9, plain or Nesterov's."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    shared = {"lr": experiment.lr, "weight_decay": experiment.weight_decay, "fused": device.type == "cuda"}
+    if experiment.optimiser == "adam":
+        return torch.optim.Adam(parameters, **shared)
+    if experiment.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, **shared)
+    return torch.optim.SGD(parameters, momentum=MOMENTUM, nesterov=experiment.optimiser == "nesterov", **shared)

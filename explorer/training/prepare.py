@@ -1,0 +1,74 @@
+"""From an experiment to a learner: data on the device, a model with the seed's weights."""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from explorer import device as devices
+from explorer.data import corpus
+from explorer.errors import WeightsError
+from explorer.training import checkpoint
+from explorer.training.learner import Learner
+
+if TYPE_CHECKING:
+    from explorer.data import Data
+    from explorer.experiment import Experiment
+
+_seeding = threading.Lock()
+
+
+def data_for(experiment: "Experiment", device: torch.device) -> "Data":
+    """The batches an experiment trains on.
+
+    Raises:
+        DataError: the data cannot be found or used.
+    """
+    if experiment.rung.ladder == "language":
+        return corpus.TextData(corpus.load(experiment.data, experiment.newlines), experiment, device)
+    from explorer.data import cifar10
+
+    return cifar10.VisionData(cifar10.load(experiment.data), experiment, device)
+
+
+def model_for(experiment: "Experiment", data: "Data") -> nn.Module:
+    """The model with the initial weights its seed decides, whatever else draws random numbers meanwhile."""
+    sizes = [len(data.vocabulary)] if experiment.rung.ladder == "language" else []
+    with _seeding, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(experiment.seed)
+        return experiment.rung.build(experiment, *sizes)
+
+
+def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data | None" = None) -> Learner:
+    """A learner ready to step; ``start`` continues from a weights file instead of fresh weights.
+
+    Raises:
+        DataError: the data cannot be used. WeightsError: ``start`` does not fit.
+    """
+    device = devices.choose()
+    data = data or data_for(experiment, device)
+    model = model_for(experiment, data)
+    if start is not None:
+        from safetensors.torch import load_file
+
+        story = checkpoint.read_story(start)
+        if story.vocabulary and story.vocabulary != data.vocabulary:
+            raise WeightsError(f"{start.name} was trained on another text, with other characters.")
+        checkpoint.load_into(model, load_file(start), start.name)
+    torch.manual_seed(experiment.seed)  # dropout
+    return Learner(model, data, experiment, device)
+
+
+def story_of(learner: Learner, experiment: "Experiment", val_loss: float, accuracy: float) -> checkpoint.Story:
+    """What to write beside the learner's weights."""
+    return checkpoint.Story(
+        experiment,
+        learner.data.source,
+        getattr(learner.data, "vocabulary", None),
+        learner.epoch,
+        val_loss,
+        accuracy,
+        tuple(getattr(learner.data, "classes", ())),
+    )

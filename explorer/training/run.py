@@ -1,0 +1,232 @@
+"""A whole training run, for a page's job and the terminal alike: train, record, save, stop when asked."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from explorer import device, generate
+from explorer.errors import StorageError
+from explorer.history import COLUMNS, EpochRow, Snapshot
+from explorer.jobs import Diverged, Job
+from explorer.store import Run, Store
+from explorer.training import checkpoint, prepare
+from explorer.training.learner import Epoch, Learner
+from explorer.training.schedules import plan
+
+if TYPE_CHECKING:
+    from explorer.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 0.1
+WRITE_SECONDS = 0.5
+EXPLODED = 4.0  # times the first loss
+
+
+class Recorder:
+    """Brings a job's history to the host, watches it for divergence, and writes it to the store."""
+
+    def __init__(self, job: Job, store: Store | None) -> None:
+        self.job, self.store = job, store
+        self.first = math.nan
+        self._rows: list[np.ndarray] = []
+        self._written = (0, 0)  # epochs and marks already stored
+        self._drained = self._stored = time.monotonic()
+
+    def after_step(self) -> None:
+        """Drain and write when it is time; cheap otherwise."""
+        now = time.monotonic()
+        if now - self._drained >= DRAIN_SECONDS:
+            self._drained = now
+            self.drain()
+            if now - self._stored >= WRITE_SECONDS:
+                self._stored = now
+                self.write()
+
+    def drain(self) -> None:
+        """Bring pending values to the host.
+
+        Raises:
+            Diverged: the loss is not a number any more, or has exploded.
+        """
+        rows = self.job.history.drain()
+        if not len(rows):
+            return
+        self._rows.append(rows)
+        losses = rows[:, COLUMNS.index("loss")]
+        if math.isnan(self.first):
+            self.first = losses[0]
+        smooth = self.job.history.smooth_loss
+        if not np.isfinite(losses).all() or smooth > EXPLODED * max(self.first, 1.0):
+            self.write()
+            step, lr = rows[-1, COLUMNS.index("step")], rows[-1, COLUMNS.index("lr")]
+            raise Diverged(
+                f"The loss blew up around step {step:,.0f} at a rate of {lr:.2g}. Try a rate ten times smaller, "
+                "clip gradients, or let the LR finder suggest one."
+            )
+
+    def write(self) -> None:
+        """Append what is new to the store; a full disk is reported and training goes on."""
+        rows = np.concatenate(self._rows) if self._rows else np.empty((0, len(COLUMNS)))
+        snapshot = self.job.history.snapshot()
+        epochs, marks = snapshot.epochs[self._written[0] :], snapshot.marks[self._written[1] :]
+        if self.store is None or not (len(rows) or epochs or marks):
+            return
+        if complain(self.job, lambda: self.store.append(self.job.id, rows, epochs, marks)):
+            self._rows.clear()
+            self._written = (len(snapshot.epochs), len(snapshot.marks))
+
+
+def complain(job: Job, write: Callable[[], None]) -> bool:
+    """Do a write; a storage error becomes a notice on the job instead of ending it. Whether it went well."""
+    try:
+        write()
+    except StorageError as error:
+        log.warning("%s: %s (%s)", job.id, error, error.detail)
+        if job.results.get("notice") != str(error):
+            job.publish(notice=str(error))
+        return False
+    if "notice" in job.results:
+        job.publish(notice="")
+    return True
+
+
+def train(
+    job: Job,
+    experiment: "Experiment",
+    store: Store | None = None,
+    start: Path | None = None,
+    earlier: Snapshot | None = None,
+    on_epoch: Callable[[EpochRow], None] | None = None,
+    learner: Learner | None = None,
+) -> Learner:
+    """Run an experiment to its end inside ``job``.
+
+    Args:
+        job: carries the history, the requests to stop or pause, and the live changes.
+        experiment: what to train.
+        store: where the run is recorded; None records nothing.
+        start: a weights file to go on from.
+        earlier: that file's history, shown before the new steps.
+        on_epoch: called after each validation.
+        learner: an existing learner to drive; by default one is made.
+
+    Raises:
+        ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
+    """
+    learner = learner or prepare.learner_for(experiment, start)
+    if store:
+        run = Run(
+            job.id, job.owner, job.kind, job.title, experiment, "running", "", device.describe(),
+            learner.data.source.name, job.created, time.time(),
+        )  # fmt: skip
+        complain(job, lambda: store.begin(run))
+    job.publish(source=learner.data.source, model=learner.model, vocabulary=getattr(learner.data, "vocabulary", None))
+    recorder = Recorder(job, store)
+    outcome, message = "failed", ""
+    try:
+        _drive(job, experiment, learner, recorder, store, on_epoch)
+        outcome, message = "done", job.message
+    except Exception as ended:
+        outcome = {"Stopped": "stopped", "Diverged": "diverged"}.get(type(ended).__name__, "failed")
+        message = str(ended)
+        raise
+    finally:
+        if outcome != "diverged":
+            recorder.drain()
+        recorder.write()
+        if store:
+            if outcome in ("done", "stopped") and learner.step:
+                _save(job, store, experiment, learner, "final")
+            complain(job, lambda: store.settle(job.id, outcome, message))
+    return learner
+
+
+def _drive(
+    job: Job,
+    experiment: "Experiment",
+    learner: Learner,
+    recorder: Recorder,
+    store: Store | None,
+    on_epoch: Callable[[EpochRow], None] | None,
+) -> None:
+    schedule = plan(experiment)
+    history = job.history
+    best = math.inf
+    for event in learner.steps(schedule):
+        if isinstance(event, Epoch):
+            recorder.drain()
+            row = EpochRow(
+                event.number, event.step, history.smooth_loss, event.val_loss, event.accuracy, event.seconds,
+                _sample(learner, experiment),
+            )  # fmt: skip
+            history.end_epoch(row)
+            recorder.write()
+            if on_epoch:
+                on_epoch(row)
+            score = event.val_loss if learner.recurrent else -event.accuracy
+            if store and score < best:
+                best = score
+                _save(job, store, experiment, learner, "best")
+            done = event.number
+        else:
+            history.add(event)
+            recorder.after_step()
+            done = event.epoch
+        changes = job.between_steps(done / schedule.epochs, isinstance(event, Epoch))
+        for name, value in changes:
+            _change(history, learner, schedule, name, value)
+        if experiment.max_seconds and job.run_seconds > experiment.max_seconds:
+            job.message = f"Ended after {experiment.max_seconds} seconds, as asked."
+            return
+
+
+def _change(history: object, learner: Learner, schedule: object, name: str, value: float) -> None:
+    if name == "lr":
+        planned = schedule.lr(min(learner.epoch, schedule.epochs - 1e-9)) or value
+        learner.lr_factor = value / planned
+    else:
+        learner.set_live(name, value)
+    history.mark(learner.step, f"{name} {value:g}")
+
+
+def _sample(learner: Learner, experiment: "Experiment", length: int = 160) -> str:
+    """What a language model writes now, from the same prompt and seed every time."""
+    vocabulary = getattr(learner.data, "vocabulary", None)
+    if vocabulary is None:
+        return ""
+    learner.model.eval()
+    drawn = generate.side_by_side(
+        learner.model, vocabulary, "for thos", length, [0.8], seed=experiment.seed, window=experiment.window
+    )
+    return "for thos" + "".join(character.text for character in drawn[0])
+
+
+def _save(job: Job, store: Store, experiment: "Experiment", learner: Learner, which: str) -> None:
+    snapshot = job.history.snapshot()
+    last = snapshot.epochs[-1] if snapshot.epochs else None
+    story = prepare.story_of(
+        learner, experiment, last.val_loss if last else math.nan, last.accuracy if last else math.nan
+    )
+    complain(job, lambda: checkpoint.save(store.weights(job.id, which), learner.model, story))
+
+
+def submit(experiment: "Experiment", owner: str, store: Store, start: Path | None = None, paused: bool = False) -> Job:
+    """Queue a training run on the process's registry; ``paused`` holds it before its first step."""
+    from explorer.jobs import registry
+
+    job = Job(
+        "train",
+        experiment.rung.title,
+        lambda job: train(job, experiment, store, start) and None,
+        owner,
+        experiment,
+    )
+    if paused:
+        job.budget = 0
+    return registry().submit(job)
