@@ -90,15 +90,15 @@ class Experiment:
     # -- the model ---------------------------------------------------------------------------------
     window: int = _setting(
         8, "Characters fed", "How many characters the model reads before it predicts the next one.",
-        "model", low=2, high=64, ladder=LANGUAGE,
+        "model", low=2, high=64, log=True, ladder=LANGUAGE,
     )  # fmt: skip
     n_fac: int = _setting(
         42, "Embedding (n_fac)", "Length of the vector that stands for one character.",
-        "model", low=4, high=256, ladder=LANGUAGE,
+        "model", low=4, high=256, log=True, ladder=LANGUAGE,
     )  # fmt: skip
     hidden: int = _setting(
         256, "Hidden units", "Length of the hidden state: all the model can carry from one character to the next.",
-        "model", low=8, high=1024, step=8, ladder=LANGUAGE,
+        "model", low=8, high=1024, log=True, step=8, ladder=LANGUAGE,
     )  # fmt: skip
     layers: int = _setting(
         1, "Layers", "Recurrent layers on top of each other; each reads the hidden states of the one below.",
@@ -137,7 +137,7 @@ class Experiment:
     )  # fmt: skip
     bptt: int = _setting(
         8, "bptt", "Characters per step. Gradients flow back through this many and no further; the state flows on.",
-        "data", low=2, high=256, ladder=LANGUAGE,
+        "data", low=2, high=256, log=True, ladder=LANGUAGE,
     )  # fmt: skip
     jitter: bool = _setting(
         True, "Vary bptt", "Draw each batch's length at random around bptt, as the lecture's loader does.",
@@ -153,11 +153,11 @@ class Experiment:
         "data", ladder=LANGUAGE,
     )  # fmt: skip
     batch_size: int = _setting(
-        64, "Batch size", "Parallel streams of text, or pictures per step.", "data", low=1, high=2048,
+        64, "Batch size", "Parallel streams of text, or pictures per step.", "data", low=1, high=2048, log=True,
     )  # fmt: skip
     images: int = _setting(
         40_000, "Training pictures", "How many of the 40,000 training pictures to use; fewer is quicker.",
-        "data", low=500, high=40_000, step=500, ladder=VISION,
+        "data", low=500, high=40_000, log=True, step=500, ladder=VISION,
     )  # fmt: skip
     augment: bool = _setting(
         True, "Augment", "Flip each picture at random and crop it from a padded copy, as the lecture does.",
@@ -196,7 +196,7 @@ class Experiment:
 
     # -- the training ------------------------------------------------------------------------------
     epochs: int = _setting(
-        4, "Epochs", "Passes over the training data in the main schedule.", "training", low=1, high=200,
+        4, "Epochs", "Passes over the training data in the main schedule.", "training", low=1, high=200, log=True,
     )  # fmt: skip
     optimiser: str = _setting(
         "adam", "Optimiser", "Adam scales each weight's step by its gradients' size; AdamW decays weights apart "

@@ -8,10 +8,10 @@ import atexit
 import contextlib
 import logging
 import os
-import queue
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -64,11 +64,12 @@ class Job:
     version: int = 0  #: grows when state, message or results change
     run_seconds: float = 0.0  #: time spent running, pauses left out
     budget: int | None = None  #: steps left before it pauses by itself
+    slots: "Slots | None" = None  #: where its place to run comes from; None in the terminal
 
     def __post_init__(self) -> None:
         self._wake = threading.Condition()
         self._changes: list[tuple[str, float]] = []
-        self._stop = self._pause = self._until_epoch = False
+        self._stop = self._pause = self._until_epoch = self._began = False
         self._seen = self._tick = time.monotonic()
         self._rate_mark = (time.monotonic(), 0)
         self._steps = 0
@@ -100,8 +101,11 @@ class Job:
         with self._wake:
             self._stop = True
             if not self.ended:
-                self._set_state(STOPPED if self.state == QUEUED else STOPPING)
+                # A job that has not begun has nothing to wind up.
+                self._set_state(STOPPED if self.state == QUEUED and not self._began else STOPPING)
             self._wake.notify_all()
+        if self.slots:
+            self.slots.wake()
 
     def pause(self) -> None:
         """Ask it to hold after the current step."""
@@ -156,14 +160,27 @@ class Job:
             self.rate = (self._steps - steps) / (now - since)
             self._rate_mark = (now, self._steps)
 
+    def ready(self) -> None:
+        """Call before the first step: holds here a job that was submitted paused."""
+        if self.budget == 0:
+            self._pause, self.budget = True, None
+            self._hold()
+        if self._stop:
+            raise Stopped
+
     def _hold(self) -> None:
-        self.history.drain()
+        """Wait, without a place to run in, until resumed or stopped."""
         self._set_state(PAUSED)
+        if self.slots:
+            self.slots.release()
         with self._wake:
-            while self._pause and not self._stop and not self._changes:
+            while self._pause and not self._stop:
                 self._wake.wait(timeout=1.0)
                 if self.owner and time.monotonic() - self._seen > LEASE:
                     self._stop = True
+        if self.slots:
+            self._set_state(STOPPING if self._stop else QUEUED)
+            self.slots.acquire(lambda: False)
         self._tick = time.monotonic()
         self._rate_mark = (self._tick, self._steps)
         self._set_state(STOPPING if self._stop else RUNNING)
@@ -182,6 +199,7 @@ class Job:
         if self._stop:
             self._set_state(STOPPED)
             return
+        self._began = True
         self._tick = time.monotonic()
         self._rate_mark = (self._tick, 0)
         self._set_state(RUNNING)
@@ -208,30 +226,71 @@ def explain(error: Exception) -> str:
     return f"Something went wrong ({type(error).__name__}: {error}). The server's log has the details."
 
 
+class Slots:
+    """A fixed number of places to run in, given out strictly in the order they were asked for."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    def acquire(self, gives_up: Callable[[], bool]) -> bool:
+        """Wait for a place; False, without one, when ``gives_up()`` turns true first."""
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            while not (self._free and self._waiting[0] is ticket):
+                if gives_up():
+                    self._waiting.remove(ticket)
+                    self._changed.notify_all()
+                    return False
+                self._changed.wait(timeout=0.5)
+            self._waiting.popleft()
+            self._free -= 1
+            self._changed.notify_all()
+            return True
+
+    def release(self) -> None:
+        """Give the place back."""
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Let everyone waiting ask again whether to give up."""
+        with self._changed:
+            self._changed.notify_all()
+
+
 class Registry:
-    """The queue, its workers, and the jobs of this process."""
+    """The queue and the jobs of this process: a thread a job, of which ``workers`` run at a time.
+
+    A paused job gives its place to the next in the queue and waits for one again when it is resumed, so that
+    nobody's pause holds up a class.
+    """
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
-        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._slots = Slots(workers)
         self._jobs: dict[str, Job] = {}
+        self._threads: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
-        self._closing = False
-        self._threads = [threading.Thread(target=self._work, name=f"worker-{i}", daemon=True) for i in range(workers)]
-        for thread in self._threads:
-            thread.start()
+        self.closed = False
         # A daemon thread inside torch at exit aborts the process; stop it and wait.
         atexit.register(self.close)
 
     def submit(self, job: Job) -> Job:
-        """Queue a job; the same owner's earlier jobs of that kind are stopped first."""
+        """Queue a job; the same owner's earlier jobs are stopped first."""
+        job.slots = self._slots
+        thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
         with self._lock:
             for other in self._jobs.values():
                 if job.owner and other.owner == job.owner and not other.ended:
                     other.stop()
             self._forget_oldest()
             self._jobs[job.id] = job
-        self._queue.put(job)
+            self._threads[job.id] = thread
+            thread.start()
         return job
 
     def find(self, job_id: str) -> Job | None:
@@ -254,19 +313,15 @@ class Registry:
             return 0
         jobs = self.all()
         waiting = sum(other.state == QUEUED for other in jobs[: jobs.index(job)])
-        return waiting + sum(other.state in (RUNNING, PAUSED, STOPPING) for other in jobs)
+        return waiting + sum(other.state in (RUNNING, STOPPING) for other in jobs)
 
     def close(self, timeout: float = 10.0) -> None:
-        """Stop everything and wait for the workers."""
-        if self._closing:
-            return
-        self._closing = True
+        """Stop everything and wait for it to end."""
+        self.closed = True
         for job in self.all():
             if not job.ended:
                 job.stop()
-        for _ in self._threads:
-            self._queue.put(None)
-        for thread in self._threads:
+        for thread in list(self._threads.values()):
             thread.join(timeout)
 
     def _forget_oldest(self) -> None:
@@ -274,14 +329,15 @@ class Registry:
         for job_id in ended[: max(0, len(ended) - KEPT)]:
             del self._jobs[job_id]
 
-    def _work(self) -> None:
-        first = True
-        while (job := self._queue.get()) is not None:
-            if first and not job.ended:
+    def _run(self, job: Job) -> None:
+        if self._slots.acquire(lambda: job.ended):
+            try:
                 _share_cores(self.workers)
-                first = False
-            job.run()
-            job.work = _nothing  # lets go of what the work held: its model, its data
+                job.run()
+            finally:
+                self._slots.release()
+        job.work = _nothing  # lets go of what the work held: its model, its data
+        self._threads.pop(job.id, None)
 
 
 def _nothing(job: Job) -> None:
@@ -289,10 +345,15 @@ def _nothing(job: Job) -> None:
 
 
 def _share_cores(workers: int) -> None:
-    """Give this worker its share of the cores: torch's thread count belongs to the calling thread."""
+    """Give this job its share of the cores: torch's thread count belongs to the calling thread.
+
+    More threads than cores makes small models many times slower, so ``OMP_NUM_THREADS`` is respected.
+    """
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(ValueError):
+        cores = min(cores, int(os.environ.get("OMP_NUM_THREADS", cores)))
     torch.set_num_threads(max(1, cores // workers))
 
 
@@ -304,7 +365,7 @@ def registry() -> Registry:
     """The one registry of this process; ``EXPLORER_WORKERS`` (1 by default) sets its workers."""
     global _registry
     with _registry_lock:
-        if _registry is None or _registry._closing:
+        if _registry is None or _registry.closed:
             workers = 1
             with contextlib.suppress(ValueError):
                 workers = max(1, int(os.environ.get("EXPLORER_WORKERS", "1")))

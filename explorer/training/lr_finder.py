@@ -3,6 +3,7 @@
 The learner is left exactly as it was: weights, optimiser, random states and hidden state.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -73,10 +74,7 @@ def _cut(tried: np.ndarray, losses: np.ndarray, beta: float) -> Sweep:
 
 def find(learner: Learner, low: float = 1e-5, high: float = 10.0, steps: int = 100, beta: float = 0.9) -> Sweep:
     """The whole sweep at once."""
-    found = Sweep()
-    for found in sweep(learner, low, high, steps, beta):
-        pass
-    return found
+    return deque(sweep(learner, low, high, steps, beta), maxlen=1).pop()
 
 
 def suggest(found: Sweep) -> dict[str, float]:

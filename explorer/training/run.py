@@ -158,6 +158,7 @@ def _drive(
     schedule = plan(experiment)
     history = job.history
     best = math.inf
+    job.ready()
     for event in learner.steps(schedule):
         if isinstance(event, Epoch):
             recorder.drain()
@@ -178,8 +179,7 @@ def _drive(
             history.add(event)
             recorder.after_step()
             done = event.epoch
-        changes = job.between_steps(done / schedule.epochs, isinstance(event, Epoch))
-        for name, value in changes:
+        for name, value in job.between_steps(done / schedule.epochs, isinstance(event, Epoch)):
             _change(history, learner, schedule, name, value)
         if experiment.max_seconds and job.run_seconds > experiment.max_seconds:
             job.message = f"Ended after {experiment.max_seconds} seconds, as asked."
