@@ -1,0 +1,202 @@
+"""Downloads and archives: whole or not at all, and nothing outside the folder."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from explorer.data.fetch import download, read_archive, safe_extract
+from explorer.errors import DataError
+
+CONTENT = bytes(range(256)) * 1000
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/missing":
+            return self.send_error(404)
+        self.send_response(200)
+        if self.path != "/unsized":
+            self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[:100_000] if self.path == "/short" else CONTENT)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def test_downloads_whole_and_tells_the_progress(server, tmp_path):
+    seen = []
+    path = download(
+        [f"{server}/missing", f"{server}/whole"],
+        tmp_path / "new" / "file",
+        expect_bytes=len(CONTENT),
+        md5=hashlib.md5(CONTENT).hexdigest(),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT)) and sorted(seen) == seen and len(seen) > 1
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_total_is_unknown_without_a_length(server, tmp_path):
+    seen = []
+    download([f"{server}/unsized"], tmp_path / "f", progress=lambda *at: seen.append(at))
+    assert {total for _, total in seen} == {None}
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "words"),
+    [
+        ("/missing", {}, "404"),
+        ("/short", {}, "connection ended"),
+        ("/whole", {"expect_bytes": 5}, "more than the expected 5 bytes"),
+        ("/whole", {"expect_bytes": len(CONTENT) + 1}, "bytes, not"),
+        ("/whole", {"md5": "0" * 32}, "MD5"),
+    ],
+)
+def test_a_failure_leaves_what_was_there(server, tmp_path, address, options, words):
+    target = tmp_path / "file"
+    target.write_bytes(b"before")
+    with pytest.raises(DataError, match=words):
+        download([server + address], target, **options)
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_mismatch_can_be_accepted_but_not_a_short_file(server, tmp_path):
+    download([f"{server}/whole"], tmp_path / "f", expect_bytes=5, md5="0" * 32, accept_mismatch=True)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    with pytest.raises(DataError):
+        download([f"{server}/short"], tmp_path / "g", accept_mismatch=True)
+    assert not (tmp_path / "g").exists()
+
+
+def test_progress_can_cancel_and_nothing_is_left(server, tmp_path):
+    def cancel(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download([f"{server}/whole"], tmp_path / "f", progress=cancel)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_web_addresses(tmp_path):
+    with pytest.raises(DataError, match="not a web address"):
+        download(["file:///etc/passwd"], tmp_path / "f")
+
+
+def test_no_server(tmp_path):
+    with pytest.raises(DataError, match="EXPLORER_DATA"):
+        download(["http://127.0.0.1:9/x"], tmp_path / "f", timeout=2)
+
+
+def make_archive(path, *members, mode="w:gz"):
+    with tarfile.open(path, mode) as tar:
+        for member in members:
+            if isinstance(member, str):
+                member = (member, b"hello " * 1000)
+            if isinstance(member, tuple):
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                tar.addfile(info, io.BytesIO(member[1]))
+            else:
+                tar.addfile(member)
+    return path
+
+
+def special(name, kind, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w"])
+def test_unpacks_and_replaces(tmp_path, mode):
+    archive = make_archive(tmp_path / "a.tar", "top/a.txt", "top/deep/b.txt", mode=mode)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+    safe_extract(archive, folder)
+    found = sorted(str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if p.is_file())
+    assert found == ["top/a.txt", "top/deep/b.txt"]
+    assert (folder / "top/a.txt").read_bytes() == b"hello " * 1000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar", "out"]
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        ("../escaped.txt", "leads out"),
+        ("a/../../escaped.txt", "leads out"),
+        ("/tmp/escaped.txt", "leads out"),
+        ("C:\\escaped.txt", "leads out"),
+        ("a\\..\\..\\escaped.txt", "leads out"),
+        (special("link", tarfile.SYMTYPE, "/etc/passwd"), "link"),
+        (special("hard", tarfile.LNKTYPE, "good.txt"), "link"),
+        (special("device", tarfile.CHRTYPE), "device"),
+        (special("pipe", tarfile.FIFOTYPE), "device"),
+    ],
+)
+def test_refuses_what_could_leave_the_folder(tmp_path, member, words):
+    archive = make_archive(tmp_path / "a.tgz", "good.txt", member)
+    with pytest.raises(DataError, match=words):
+        safe_extract(archive, tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tgz"]
+
+
+def test_every_truncation_is_noticed(tmp_path):
+    noise = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(256))
+    whole = make_archive(tmp_path / "a.tgz", ("a", noise), ("b", noise), "c").read_bytes()
+    cut = tmp_path / "cut.tgz"
+    for length in [0, 1, 10, *range(100, len(whole), len(whole) // 40), len(whole) - 9, len(whole) - 1]:
+        cut.write_bytes(whole[:length])
+        with pytest.raises(DataError, match="damaged"):
+            list(read_archive(cut))
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    noise = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(256))
+    archive = make_archive(tmp_path / "a.tgz", ("a", noise))
+    raw = bytearray(archive.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    archive.write_bytes(raw)
+    with pytest.raises(DataError, match="damaged"):
+        safe_extract(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_absurd_sizes_are_refused(tmp_path):
+    archive = make_archive(tmp_path / "a.tgz", ("zeros", bytes(300_000)))
+    assert archive.stat().st_size < 3_000
+    with pytest.raises(DataError, match="absurd"):
+        safe_extract(archive, tmp_path / "out", most_bytes=200_000)
+    liar = special("liar", tarfile.REGTYPE)
+    liar.size = 1 << 60
+    with gzip.open(tmp_path / "liar.tgz", "wb") as file:
+        file.write(liar.tobuf(tarfile.GNU_FORMAT))
+    with pytest.raises(DataError, match="absurd"):
+        safe_extract(tmp_path / "liar.tgz", tmp_path / "out")
+
+
+def test_not_an_archive_and_not_there(tmp_path):
+    (tmp_path / "a.tgz").write_text("<html>404</html>")
+    with pytest.raises(DataError, match="damaged"):
+        list(read_archive(tmp_path / "a.tgz"))
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_archive(tmp_path / "none.tgz"))
