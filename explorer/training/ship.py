@@ -69,9 +69,3 @@ def evaluate(path: Path) -> dict[str, Any]:
     if hasattr(learner.data, "tta_accuracy"):
         result["accuracy_tta"] = round(learner.data.tta_accuracy(model), 5)
     return result
-
-
-def recorded(key: str) -> Snapshot | None:
-    """The recorded run that ships for a rung, or None."""
-    path = checkpoint.recorded(key)
-    return Snapshot.from_json(json.loads(path.read_text())) if path.exists() else None

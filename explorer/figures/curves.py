@@ -1,0 +1,189 @@
+"""Curves of a run: loss, accuracy, rate; of a schedule; of a sweep. Pure functions of what was recorded."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures import style
+from explorer.history import Snapshot, extremes, smooth, spread
+from explorer.models.catalog import Figure
+
+if TYPE_CHECKING:
+    from explorer.training.lr_finder import Sweep
+    from explorer.training.schedules import Plan
+
+
+def loss_curves(
+    history: Snapshot,
+    *,
+    lecture: Figure | None = None,
+    others: Mapping[str, Snapshot] | None = None,
+    log_y: bool = False,
+    key: str = "",
+    height: int = 360,
+) -> go.Figure:
+    """Training loss (each step, and smoothed as the lecture prints it) and validation loss over epochs.
+
+    ``lecture`` draws the lecture's own validation losses, dashed; ``others`` overlays runs by name.
+    """
+    fig = style.figure("epochs", "loss (nats)", log_y=log_y, key=key, height=height)
+    epoch, loss = history["epoch"].astype(np.float32), history["loss"].astype(np.float32)
+    if len(loss):
+        keep = extremes(loss, style.POINTS)
+        fig.add_scatter(
+            x=epoch[keep], y=loss[keep], name="each step", mode="lines", hoverinfo="skip",
+            line={"color": style.faded(style.TRAIN, 0.28), "width": 1},
+        )  # fmt: skip
+        # A recorded run keeps one step in many; smooth over as many as it stands for.
+        stride = max(1.0, float(history["step"][-1]) / len(loss))
+        keep = spread(len(loss), style.POINTS)
+        fig.add_scatter(
+            x=epoch[keep], y=smooth(loss.astype(np.float64), 0.98**stride)[keep].astype(np.float32), name="training",
+            mode="lines", line={"color": style.TRAIN, "width": 2.2},
+        )  # fmt: skip
+    _validation(fig, history, "val_loss", "validation")
+    for (name, other), colour in zip((others or {}).items(), style.SERIES[2:] * 3, strict=False):
+        _epochs(fig, other, "val_loss", name, colour, "dot")
+    if lecture and lecture.curve:
+        _reference(fig, lecture)
+    if len(loss):
+        _marks(fig, history)
+        # The first steps' loss would squeeze everything else into a corner.
+        settled = loss[len(loss) // 20 :]
+        values = [*settled.tolist(), *(row.val_loss for row in history.epochs), *(lecture.curve if lecture else ())]
+        finite = np.array(values)[np.isfinite(values)]
+        if len(finite) and not log_y and len(loss) > 200:
+            low, high = finite.min(), np.quantile(finite, 0.999)
+            fig.update_yaxes(range=[low - 0.05 * (high - low), high + 0.12 * (high - low)])
+    return fig
+
+
+def accuracy_curve(
+    history: Snapshot, *, lecture: Figure | None = None, others: Mapping[str, Snapshot] | None = None, key: str = "",
+    height: int = 300,
+) -> go.Figure:  # fmt: skip
+    """Validation accuracy after each epoch."""
+    fig = style.figure("epochs", "accuracy", key=key, height=height)
+    fig.update_yaxes(tickformat=".0%")
+    _validation(fig, history, "accuracy", "validation")
+    for (name, other), colour in zip((others or {}).items(), style.SERIES[2:] * 3, strict=False):
+        _epochs(fig, other, "accuracy", name, colour, "dot")
+    if lecture and lecture.curve:
+        _reference(fig, lecture)
+    return fig
+
+
+def _validation(fig: go.Figure, history: Snapshot, column: str, name: str) -> None:
+    _epochs(fig, history, column, name, style.VALID, "solid")
+
+
+def _epochs(fig: go.Figure, history: Snapshot, column: str, name: str, colour: str, dash: str) -> None:
+    rows = [history.epochs[i] for i in spread(len(history.epochs), style.POINTS)]
+    if rows:
+        fig.add_scatter(
+            x=[row.epoch for row in rows], y=[getattr(row, column) for row in rows], name=name, mode="lines+markers",
+            line={"color": colour, "width": 2.2, "dash": dash}, marker={"size": 7},
+        )  # fmt: skip
+
+
+def _reference(fig: go.Figure, lecture: Figure) -> None:
+    first = lecture.epochs - len(lecture.curve) + 1
+    fig.add_scatter(
+        x=list(range(first, lecture.epochs + 1)), y=list(lecture.curve), name=lecture.source, mode="lines+markers",
+        line={"color": style.LECTURE, "width": 1.6, "dash": "dash"}, marker={"size": 6, "symbol": "diamond-open"},
+    )  # fmt: skip
+
+
+def _marks(fig: go.Figure, history: Snapshot) -> None:
+    for mark in history.marks[-12:]:
+        at = int(np.searchsorted(history["step"], mark.step))
+        if at < len(history):
+            fig.add_vline(
+                x=float(history["epoch"][at]), line={"color": style.MUTED, "width": 1, "dash": "dot"},
+                annotation={"text": mark.text, "font": {"size": 11}, "textangle": -90, "yanchor": "top"},
+            )  # fmt: skip
+
+
+def schedule_curve(plan: "Plan", history: Snapshot | None = None, *, key: str = "", height: int = 190) -> go.Figure:
+    """The planned learning rate over epochs, the rate really used on top, and where the run is now."""
+    fig = style.figure("epochs", "learning rate", key=key, height=height)
+    at = np.linspace(0, plan.epochs * (1 - 1e-6), 300)
+    fig.add_scatter(
+        x=at.astype(np.float32), y=[plan.lr(float(x)) for x in at], name="planned", mode="lines",
+        line={"color": style.faded(style.RATE, 0.55), "width": 1.6, "dash": "dot"},
+    )  # fmt: skip
+    if history is not None and len(history):
+        keep = spread(len(history), 300)
+        fig.add_scatter(
+            x=history["epoch"][keep].astype(np.float32), y=history["lr"][keep].astype(np.float32), name="used",
+            mode="lines", line={"color": style.RATE, "width": 2.2},
+        )  # fmt: skip
+        fig.add_scatter(
+            x=[float(history["epoch"][-1])], y=[float(history["lr"][-1])], name="now", mode="markers",
+            marker={"color": style.VALID, "size": 10}, showlegend=False,
+        )  # fmt: skip
+    fig.update_yaxes(exponentformat="power", rangemode="tozero")
+    return fig
+
+
+def momentum_curve(plan: "Plan", *, key: str = "", height: int = 190) -> go.Figure:
+    """The planned momentum over epochs."""
+    fig = style.figure("epochs", "momentum", key=key, height=height)
+    at = np.linspace(0, plan.epochs * (1 - 1e-6), 200)
+    fig.add_scatter(
+        x=at.astype(np.float32), y=[plan.momentum(float(x)) for x in at], name="momentum", mode="lines",
+        line={"color": style.SERIES[2], "width": 2},
+    )  # fmt: skip
+    return fig
+
+
+def gradient_norms(history: Snapshot, *, key: str = "", height: int = 190) -> go.Figure:
+    """The norm of the whole gradient at each step, before clipping."""
+    fig = style.figure("epochs", "gradient norm", log_y=True, key=key, height=height)
+    norms = history["grad_norm"]
+    keep = extremes(norms, style.POINTS)
+    fig.add_scatter(
+        x=history["epoch"][keep].astype(np.float32), y=norms[keep].astype(np.float32), name="gradient norm",
+        mode="lines", line={"color": style.SERIES[3], "width": 1.2},
+    )  # fmt: skip
+    return fig
+
+
+def sweep_curves(
+    sweeps: Mapping[str, "Sweep"], suggestions: Mapping[str, float] | None = None, chosen: float | None = None,
+    *, key: str = "", height: int = 380,
+) -> go.Figure:  # fmt: skip
+    """Loss against learning rate for one or more sweeps, with the suggestions drawn on the curve."""
+    fig = style.figure("learning rate", "loss (nats)", log_x=True, key=key, height=height)
+    for (name, found), colour in zip(sweeps.items(), style.SERIES * 3, strict=False):
+        lr, loss, smoothed = (a.astype(np.float32) for a in (found.lr, found.loss, found.smooth))
+        keep = extremes(loss, style.POINTS)
+        fig.add_scatter(
+            x=lr[keep], y=loss[keep], mode="lines", hoverinfo="skip", showlegend=False,
+            line={"color": style.faded(colour, 0.3), "width": 1},
+        )  # fmt: skip
+        fig.add_scatter(x=lr, y=smoothed, name=name, mode="lines", line={"color": colour, "width": 2.4})
+    symbols = ("triangle-down", "diamond", "square")
+    first = next(iter(sweeps.values()), None)
+    for (name, rate), symbol in zip((suggestions or {}).items(), symbols, strict=False):
+        if first is not None and len(first.lr) and np.isfinite(rate):
+            height_there = float(np.interp(np.log(rate), np.log(first.lr), first.smooth))
+            fig.add_scatter(
+                x=[rate], y=[height_there], name=f"{name}: {rate:.2g}",
+                mode="markers", marker={"size": 12, "symbol": symbol, "color": style.VALID, "line": {"width": 1}},
+            )  # fmt: skip
+    if chosen:
+        fig.add_vline(x=chosen, line={"color": style.MUTED, "dash": "dash", "width": 1.4}, annotation_text="yours")
+    if first is not None and len(first.smooth):
+        top = max(float(s.smooth[0]) if len(s.smooth) else 0.0 for s in sweeps.values())
+        low = min(float(s.smooth.min()) for s in sweeps.values() if len(s.smooth))
+        fig.update_yaxes(range=[low - 0.15 * (top - low), top + 0.6 * (top - low)])
+    return fig
+
+
+def sparkline(values: Sequence[float], points: int = 60) -> list[float]:
+    """A few values for a miniature."""
+    array = np.asarray(values, np.float64)
+    return array[spread(len(array), points)].tolist()

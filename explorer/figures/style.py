@@ -1,0 +1,49 @@
+"""One look for every figure: the same colour for the same thing on every page.
+
+Colours are mid-tones with at least 3 : 1 contrast on the light and the dark page, told apart by people with
+any common colour-blindness (after Okabe & Ito), and never the only difference: lines differ in dash or marker.
+"""
+
+import plotly.graph_objects as go
+
+TRAIN, VALID, RATE = "#3D7DC8", "#C9690F", "#7A6BB0"
+LECTURE, MUTED = "#7B828C", "#7B828C"
+WITH_NORM, WITHOUT_NORM = "#16877A", "#C9690F"
+MODELS = {
+    "char3": "#7B828C", "char-loop": "#7B828C", "char-rnn": "#3D7DC8", "char-seq": "#3D7DC8",
+    "stateful": "#3D7DC8", "rnn-cell": "#3D7DC8", "gru": "#16877A", "gru-cell": "#16877A", "lstm": "#B5467F",
+    "simplenet": "#7B828C", "convnet": "#7A6BB0", "convnet2": "#7A6BB0", "bn": "#16877A", "deep-bn": "#3D7DC8",
+    "resnet": "#C9690F", "resnet2": "#B5467F", "builder": "#3D7DC8",
+}  # fmt: skip
+SERIES = ("#3D7DC8", "#C9690F", "#16877A", "#B5467F", "#7A6BB0", "#7B828C")
+SEQUENTIAL = "Blues"
+GRID = "rgba(128,128,128,0.18)"
+POINTS = 500  #: most points a trace carries to the browser
+
+
+def figure(
+    x_title: str = "", y_title: str = "", *, height: int = 320, log_x: bool = False, log_y: bool = False, key: str = ""
+) -> go.Figure:
+    """An empty figure in the house style. ``key`` names the run, so that zoom survives its updates."""
+    fig = go.Figure()
+    fig.layout.template = None
+    axis = {"gridcolor": GRID, "zeroline": False, "showline": False, "ticks": ""}
+    fig.update_layout(
+        height=height,
+        margin={"l": 52, "r": 12, "t": 34, "b": 40},
+        colorway=SERIES,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+        hovermode="x unified",
+        uirevision=key or "fixed",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={**axis, "title": {"text": x_title, "standoff": 8}, "type": "log" if log_x else "linear"},
+        yaxis={**axis, "title": {"text": y_title, "standoff": 6}, "type": "log" if log_y else "linear"},
+    )
+    return fig
+
+
+def faded(colour: str, opacity: float) -> str:
+    """``#rrggbb`` with an opacity, as rgba()."""
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{opacity})"

@@ -1,0 +1,176 @@
+"""Sidebar controls made from the table of settings; the link in the address bar follows them."""
+
+import contextlib
+import math
+from collections.abc import Iterable
+
+import streamlit as st
+
+from explorer.errors import SettingsError
+from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
+from explorer.models import catalog
+
+GROUPS = {
+    "rate": ("Learning rate", ":material/speed:"),
+    "data": ("Data", ":material/dataset:"),
+    "model": ("Model", ":material/account_tree:"),
+    "training": ("Training", ":material/fitness_center:"),
+}
+_NOT_WIDGETS = {"data"}  # chosen elsewhere on the page
+
+
+def current(page: str, default_model: str) -> Experiment:
+    """The page's experiment: what the visitor has set, else what the link says, else the default rung's."""
+    key = f"{page}.experiment"
+    if key not in st.session_state:
+        experiment, notices = Experiment.from_query(st.query_params.to_dict(), default_model)
+        if experiment.rung.ladder != catalog.rung(default_model).ladder:
+            experiment = Experiment.of(default_model)
+        st.session_state[key] = experiment
+        for notice in notices:
+            st.toast(notice, icon=":material/link_off:")
+    return st.session_state[key]
+
+
+def put(page: str, experiment: Experiment) -> None:
+    """Set the page's experiment from outside its widgets (a preset, a suggestion, a claim)."""
+    st.session_state[f"{page}.experiment"] = experiment
+    st.session_state[f"{page}.generation"] = st.session_state.get(f"{page}.generation", 0) + 1
+
+
+def rung_picker(page: str, ladder: str) -> None:
+    """The ladder as a row of pills; choosing a rung loads its lecture preset and keeps the seed."""
+    experiment = st.session_state[f"{page}.experiment"]
+    rungs = {rung.key: rung for rung in catalog.LADDERS[ladder]}
+    key = f"{page}.rung.{st.session_state.get(f'{page}.generation', 0)}"
+
+    def choose() -> None:
+        if st.session_state[key] != experiment.model:
+            put(page, Experiment.of(st.session_state[key], seed=experiment.seed))
+
+    st.pills(
+        "Model",
+        list(rungs),
+        default=experiment.model,
+        required=True,
+        format_func=lambda name: rungs[name].title,
+        key=key,
+        on_change=choose,
+        label_visibility="collapsed",
+        width="stretch",
+    )
+
+
+def sidebar(page: str) -> Experiment:
+    """Presets and every setting of the page's rung; returns the experiment they describe."""
+    experiment: Experiment = st.session_state[f"{page}.experiment"]
+    hidden = {name for name in st.query_params.get("hide", "").split(",") if name in SETTINGS}
+    with st.sidebar:
+        _presets(page, experiment)
+        values = {}
+        for group, (title, icon) in GROUPS.items():
+            settings = [s for s in settings_of(experiment.rung) if s.group == group and s.name not in hidden]
+            settings = [s for s in settings if s.name not in _NOT_WIDGETS]
+            if settings:
+                with st.expander(title, icon=icon, expanded=group in ("rate", "data")):
+                    values |= _widgets(page, experiment, settings, values)
+    with contextlib.suppress(SettingsError):  # said beside the widget
+        experiment = experiment.replace(**values)
+    st.session_state[f"{page}.experiment"] = experiment
+    return experiment
+
+
+def _presets(page: str, experiment: Experiment) -> None:
+    names = list(experiment.rung.presets)
+    key = f"{page}.preset.{experiment.model}"
+
+    def fill() -> None:
+        if st.session_state[key]:
+            put(page, Experiment.of(experiment.model, st.session_state[key], seed=experiment.seed))
+
+    matching = [n for n in names if Experiment.of(experiment.model, n, seed=experiment.seed) == experiment]
+    st.session_state[key] = matching[0] if matching else None
+    st.pills(
+        "Presets",
+        names,
+        key=key,
+        on_change=fill,
+        format_func=lambda name: "As in the lecture" if name == "lecture" else name[0].upper() + name[1:],
+        help="Fill every control at once. The lecture's own settings come first.",
+    )
+
+
+def _widgets(page: str, experiment: Experiment, settings: Iterable[Setting], chosen: dict) -> dict:
+    values: dict = {}
+    generation = st.session_state.get(f"{page}.generation", 0)
+    for setting in settings:
+        if setting.when and {**chosen, **values}.get(setting.when[0]) not in setting.when[1]:
+            continue
+        key = f"{page}.{setting.name}.{experiment.model}.{generation}"
+        values[setting.name] = _widget(setting, getattr(experiment, setting.name), key)
+    return values
+
+
+def _widget(setting: Setting, value: object, key: str) -> object:
+    label = f"{setting.label} :material/bolt:" if setting.live else setting.label
+    note = "Takes effect at the next step." if setting.live else "A change restarts the run."
+    shared = {"key": key, "help": f"{setting.help} *{note}*"}
+    if setting.kind is bool:
+        return st.toggle(label, value=value, **shared)
+    if setting.options:
+        return st.selectbox(label, setting.options, index=setting.options.index(value), **shared)
+    if setting.kind is str:
+        return _text(setting, label, value, shared)
+    if setting.log:
+        return st.select_slider(label, _ladder(setting, value), value=value, format_func=_short, **shared)
+    if setting.name in ("weight_decay", "clip"):
+        return st.select_slider(label, _from_zero(setting, value), value=value, format_func=_short, **shared)
+    if setting.high - setting.low > 1000:
+        return st.number_input(label, int(setting.low), int(setting.high), int(value), **shared)
+    step = setting.step or 1
+    bounds = (setting.low, setting.high, value, step)
+    return st.slider(label, *(float(v) if setting.kind is float else int(v) for v in bounds), **shared)
+
+
+def _text(setting: Setting, label: str, value: object, shared: dict) -> object:
+    typed = st.text_input(label, value, max_chars=80, **shared)
+    try:
+        return setting.check(typed)
+    except SettingsError as error:
+        st.caption(f":red[{error}]")
+        return value
+
+
+def _ladder(setting: Setting, value: float) -> list[float]:
+    """1, 2, 3, 5 times powers of ten (powers of two for whole numbers), within the range, and the value itself."""
+    if setting.kind is int:
+        if setting.name == "epochs":
+            steps = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200]
+        else:
+            steps = [2**k for k in range(1, 17)] + [int(setting.low), int(setting.high)]
+        return sorted({s for s in steps if setting.low <= s <= setting.high} | {value})
+    powers = range(math.floor(math.log10(setting.low)), math.ceil(math.log10(setting.high)) + 1)
+    steps = {float(f"{digit}e{power}") for power in powers for digit in (1, 2, 3, 5, 7)}
+    return sorted({s for s in steps if setting.low <= s <= setting.high} | {value})
+
+
+def _from_zero(setting: Setting, value: float) -> list[float]:
+    low = 1e-6 if setting.name == "weight_decay" else 0.1
+    powers = range(round(math.log10(low)), math.ceil(math.log10(setting.high)) + 1)
+    steps = {float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)}
+    return sorted({0.0, value} | {s for s in steps if s <= setting.high})
+
+
+def _short(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:g}"
+
+
+def write_link(experiment: Experiment, run: str | None = None) -> None:
+    """Put the experiment (and the run) into the address bar; what a teacher hid stays hidden."""
+    wanted = experiment.to_query() | ({"run": run} if run else {})
+    if "hide" in st.query_params:
+        wanted["hide"] = st.query_params["hide"]
+    if st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)

@@ -1,0 +1,71 @@
+"""Which text a language model learns from: the lecture's, a stand-in, or one's own."""
+
+import streamlit as st
+
+from explorer.data import corpus
+from explorer.errors import ExplorerError
+from explorer.experiment import Experiment
+from explorer.ui import controls, parts
+
+
+def show(page: str, experiment: Experiment) -> None:
+    """What is there, a way to fetch the lecture's text, and a way to bring another."""
+    try:
+        loaded = corpus.load(experiment.data, experiment.newlines)
+    except ExplorerError as error:
+        st.error(parts.escape(str(error)), icon=":material/error:")
+        if st.button("Use the lecture's text", icon=":material/undo:"):
+            controls.put(page, experiment.replace(data="auto"))
+            st.rerun()
+        return
+    parts.source_note(loaded.source)
+    columns = st.columns(4)
+    for column, (label, value) in zip(
+        columns,
+        {
+            "Training tokens": len(loaded.train),
+            "Validation tokens": len(loaded.valid),
+            "Vocabulary": len(loaded.vocabulary),
+            "Nominal batches": len(loaded.train) // experiment.batch_size // experiment.bptt - 1,
+        }.items(),
+        strict=True,
+    ):
+        column.metric(label, f"{value:,}")
+    st.caption("The vocabulary, by frequency: " + parts.escape(" ".join(loaded.vocabulary.itos[2:]).replace("\n", "⏎")))
+    with st.expander("How it begins", icon=":material/menu_book:"):
+        st.text(loaded.vocabulary.decode(loaded.train[:600]))
+    if loaded.source.kind == "standin":
+        _offer_download()
+    _own_text(page, experiment)
+
+
+def _offer_download() -> None:
+    if st.button("Download nietzsche.txt", icon=":material/download:", type="primary"):
+        bar = st.progress(0.0, "Asking for it …")
+        try:
+            corpus.fetch(lambda done, total: bar.progress(min(1.0, done / (total or corpus.BYTES)), f"{done:,} bytes"))
+        except ExplorerError as error:
+            st.error(parts.escape(str(error)), icon=":material/wifi_off:")
+        else:
+            st.rerun()
+
+
+def _own_text(page: str, experiment: Experiment) -> None:
+    with st.expander("Use a text of your own", icon=":material/upload_file:"):
+        st.caption(
+            f"{corpus.SMALLEST:,} bytes to {corpus.LARGEST // 10**6} MB of any language. "
+            "It is kept on this server so that your runs can be continued."
+        )
+        pasted = st.text_area("Paste it", height=140, max_chars=corpus.LARGEST, key=f"{page}.pasted")
+        file = st.file_uploader("or upload it", type=["txt", "md", "csv", "tex", "html"], key=f"{page}.file")
+        if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
+            try:
+                kept = corpus.keep_own(file.getvalue() if file else pasted.encode())
+            except ExplorerError as error:
+                st.error(parts.escape(str(error)), icon=":material/error:")
+            else:
+                controls.put(page, experiment.replace(data=kept))
+                st.rerun()
+    if experiment.data != "auto" and st.button("Back to the lecture's text", icon=":material/undo:"):
+        controls.put(page, experiment.replace(data="auto"))
+        st.rerun()

@@ -1,0 +1,178 @@
+"""A run on a page: its transport, its numbers and its curves, redrawn only when there is something new."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer import jobs
+from explorer.experiment import SETTINGS, Experiment
+from explorer.history import Snapshot
+from explorer.jobs import Job
+from explorer.recorded import recording
+from explorer.ui import controls, parts, start
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+POLL = 0.5  # seconds between looks at a running job
+POLL_CROWDED = 1.0  # when many runs are on this server
+
+
+def find(page: str) -> Job | None:
+    """The page's run: this session's, or the one the link names."""
+    job_id = st.session_state.get(f"{page}.job") or st.query_params.get("run")
+    job = jobs.registry().find(job_id) if job_id else None
+    if job is not None:
+        st.session_state[f"{page}.job"] = job.id
+    return job
+
+
+def stored(page: str) -> tuple[Experiment, Snapshot, str] | None:
+    """The run the link names, from disk: what is left of it after the server was restarted."""
+    run_id = st.query_params.get("run")
+    if not run_id or jobs.registry().find(run_id):
+        return None
+    run = start.store().run(run_id)
+    return (run.experiment, start.store().history(run_id), run.state) if run else None
+
+
+def submit(page: str, experiment: Experiment, *, from_weights: Path | None = None, paused: bool = False) -> Job:
+    """Start a run for this browser and remember it."""
+    start.engine().ready.wait()
+    from explorer.training import run
+
+    job = run.submit(experiment, start.owner(), start.store(), from_weights, paused)
+    st.session_state[f"{page}.job"] = job.id
+    st.session_state[f"{page}.applied"] = experiment
+    return job
+
+
+def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> bool:
+    """Send live settings that moved to the running job; whether other settings moved too."""
+    if job is None or job.ended or job.experiment is None:
+        return False
+    applied: Experiment = st.session_state.get(f"{page}.applied", job.experiment)
+    restart = applied.model != experiment.model
+    for name, setting in SETTINGS.items():
+        value = getattr(experiment, name)
+        if value != getattr(applied, name):
+            if setting.live and not restart and job.owner == start.owner():
+                job.change(name, value)
+            else:
+                restart = True
+    if not restart:
+        st.session_state[f"{page}.applied"] = experiment
+    return restart
+
+
+def transport(page: str, experiment: Experiment, job: Job | None, weights: Path | None = None) -> None:
+    """Train, pause, one step, one epoch, stop, rewind, new seed."""
+    mine = job is not None and job.owner == start.owner()
+    going = mine and not job.ended
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button(
+            "Restart" if going else "Train", type="primary", icon=":material/play_arrow:", key=f"{page}.train",
+            shortcut="t", help="Train from fresh weights with the settings on the left.",
+        ):  # fmt: skip
+            submit(page, experiment)
+            st.rerun()
+        if going and job.state == jobs.PAUSED:
+            if st.button("Resume", icon=":material/play_pause:", key=f"{page}.resume", shortcut="p"):
+                job.resume()
+                st.rerun()
+        elif st.button("Pause", icon=":material/pause:", key=f"{page}.pause", disabled=not going, shortcut="p"):
+            job.pause()
+            st.rerun()
+        if st.button("1 step", icon=":material/skip_next:", key=f"{page}.step", shortcut="n"):
+            _advance(page, experiment, job if going else None, steps=1)
+        if st.button("1 epoch", icon=":material/fast_forward:", key=f"{page}.epoch", shortcut="e"):
+            _advance(page, experiment, job if going else None, until_epoch=True)
+        if st.button("Stop", icon=":material/stop:", key=f"{page}.stop", disabled=not going, shortcut="s"):
+            job.stop()
+            st.rerun()
+        if st.button(
+            "Rewind", icon=":material/replay:", key=f"{page}.rewind", shortcut="w",
+            help="Back to the very same initial weights, holding before the first step.",
+        ):  # fmt: skip
+            submit(page, experiment, paused=True)
+            st.rerun()
+        if st.button(
+            "New seed", icon=":material/casino:", key=f"{page}.seed", help="Other initial weights, other batches."
+        ):
+            controls.put(page, experiment.replace(seed=experiment.seed + 1))
+            st.rerun()
+        if weights is not None and weights.exists() and st.button(
+            "Go on from the shipped weights", icon=":material/model_training:", key=f"{page}.continue",
+            help="Load the weights that ship and train them further.",
+        ):  # fmt: skip
+            submit(page, experiment, from_weights=weights)
+            st.rerun()
+
+
+def _advance(page: str, experiment: Experiment, job: Job | None, **how: object) -> None:
+    job = job or submit(page, experiment, paused=True)
+    job.resume(**how)
+    st.rerun()
+
+
+def panel(page: str, job: Job, draw: Callable[[Job], None]) -> None:
+    """``draw(job)`` again and again while the job is at work; the timer stops with the job."""
+    crowded = sum(1 for _ in jobs.running()) > 20
+    every = None if job.ended else POLL_CROWDED if crowded else POLL
+
+    @st.fragment(run_every=every, key=f"{page}.live")
+    def live() -> None:
+        job.touch()
+        draw(job)
+        if job.ended and every is not None:
+            st.rerun()  # re-declares the fragment without its timer
+
+    live()
+
+
+def progress(job: Job) -> None:
+    """State, place in the queue, progress, pace and time left."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        parts.state_badge(job.state, job.message)
+        if job.owner != start.owner():
+            st.badge("somebody else's run: you are watching", icon=":material/visibility:", color="gray")
+        if job.state == jobs.QUEUED:
+            st.caption(f"{jobs.registry().ahead_of(job)} ahead of you in the queue")
+        elif not job.ended:
+            left = f" · about {parts.seconds(job.eta)} left" if job.eta is not None else ""
+            st.caption(f"{job.progress:.0%} · {job.rate:,.0f} steps/s{left}")
+    if not job.ended:
+        st.progress(min(1.0, job.progress))
+
+
+def chart(
+    page: str, name: str, stamp: object, make: Callable[[], "go.Figure"], alt: str, caption: str = "", **rest: object
+) -> None:
+    """A chart made anew only when ``stamp`` changed, and left alone while plots are frozen."""
+    key = f"{page}.chart.{name}"
+    kept = st.session_state.get(key)
+    frozen = st.session_state.get(f"{page}.freeze") and kept is not None
+    if kept is None or (kept[0] != stamp and not frozen):
+        kept = (stamp, make())
+        st.session_state[key] = kept
+    figure = kept[1]
+    if start.teacher():
+        figure.update_layout(font_size=17)
+        figure.update_traces(line_width=3.4, selector={"type": "scatter", "mode": "lines+markers"})
+    st.plotly_chart(figure, key=f"{page}.{name}", alt=alt, config={"displaylogo": False}, **rest)
+    if caption:
+        st.caption(caption)
+
+
+def shown(page: str, job: Job | None, experiment: Experiment) -> tuple[Snapshot | None, str, Experiment]:
+    """What the page draws: the live run, else the run the link names, else the recorded one; and which it is."""
+    if job is not None:
+        return job.history.snapshot(), job.state, job.experiment or experiment
+    if (kept := stored(page)) is not None:
+        return kept[1], kept[2], kept[0]
+    recorded = recording(experiment.model)
+    if recorded is None:
+        return None, "", experiment
+    return recorded.history, "recorded", recorded.experiment

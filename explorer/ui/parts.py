@@ -1,0 +1,108 @@
+"""Small pieces pages share: headings, source notices, text a model wrote, code, links."""
+
+import html
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from explorer.models.catalog import Figure, Rung
+
+if TYPE_CHECKING:
+    from explorer.data import Source
+    from explorer.generate import Character
+    from explorer.jobs import Job
+
+STATE_LOOKS = {
+    "queued": ("hourglass_top", "gray"), "running": ("play_arrow", "green"), "paused": ("pause", "orange"),
+    "stopping": ("stop", "gray"), "done": ("check", "green"), "stopped": ("stop", "gray"),
+    "failed": ("error", "red"), "diverged": ("trending_up", "red"), "recorded": ("inventory_2", "blue"),
+}  # fmt: skip
+
+
+def title(text: str, icon: str, idea: str) -> None:
+    """The page's heading and the one line under it."""
+    st.title(f":material/{icon}: {text}", anchor=False)
+    st.html(f'<p class="idea">{html.escape(idea)}</p>')
+
+
+def state_badge(state: str, note: str = "") -> None:
+    """What a run is doing, in a word, a sign and a colour."""
+    icon, colour = STATE_LOOKS[state]
+    st.badge(state, icon=f":material/{icon}:", color=colour, help=note or None)
+
+
+def source_note(source: "Source | None") -> None:
+    """What the numbers were measured on."""
+    if source is None:
+        return
+    icons = {"real": ":material/verified:", "standin": ":material/draft:", "yours": ":material/person:"}
+    st.caption(f"{icons[source.kind]} {escape(source.name)}")
+    if source.notice:
+        st.info(escape(source.notice), icon=":material/info:")
+
+
+def escape(text: str) -> str:
+    """User text that Markdown would take for markup, as it is."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|$~:" else c for c in text)
+
+
+def problem(job: "Job") -> None:
+    """Why a run failed or diverged, and what to try; a notice about the disk."""
+    if job.state == "failed":
+        st.error(escape(job.message), icon=":material/error:")
+    elif job.state == "diverged":
+        st.warning(escape(job.message), icon=":material/trending_up:")
+    elif job.message:
+        st.caption(escape(job.message))
+    if notice := job.results.get("notice"):
+        st.warning(escape(notice), icon=":material/save:")
+
+
+def lecture_delta(value: float, figure: Figure | None, lower_is_better: bool) -> str | None:
+    """ "−0.004 to the lecture notes", for st.metric."""
+    if figure is None or value != value:
+        return None
+    return f"{value - figure.value:+.3f} to the {figure.source}"
+
+
+def written(prompt: str, characters: "Sequence[Character]", surprise: bool) -> str:
+    """HTML of a prompt and what a model wrote; each character shaded by how surprised the model was."""
+    body = "".join(_shaded(c) if surprise else html.escape(c.text) for c in characters)
+    return f'<div class="written"><span class="prompt">{html.escape(prompt)}</span>{body}</div>'
+
+
+def _shaded(character: "Character") -> str:
+    strength = min(1.0, character.surprise / 5.0)
+    return (
+        f'<span style="background:rgba(201,105,15,{0.55 * strength:.2f})" '
+        f'title="{character.surprise:.2f} nats">{html.escape(character.text)}</span>'
+    )
+
+
+def code(thing: Any, note: str = "") -> None:
+    """The source of a class or function, as it runs."""
+    if note:
+        st.caption(note)
+    st.code(inspect.getsource(thing), language="python", line_numbers=False)
+
+
+def reference_table(rung: Rung) -> None:
+    """The lecture's own figures for a rung, labelled as such."""
+    if rung.figures:
+        st.dataframe(
+            [
+                {"measured by": f.source, "what": f.metric, "after epochs": f.epochs, "value": f.value}
+                for f in rung.figures
+            ],
+            hide_index=True,
+            width="stretch",
+        )
+
+
+def seconds(value: float) -> str:
+    """A duration in words."""
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"

@@ -1,0 +1,125 @@
+"""What every page needs before it draws: the owner of its runs, the store, torch loaded behind the first page."""
+
+import gc
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass, field
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from explorer.store import Store
+
+
+@dataclass
+class Engine:
+    """Torch and its company, imported by a thread so that the home page does not wait for them."""
+
+    ready: threading.Event = field(default_factory=threading.Event)
+    device: str = ""
+    problem: str = ""
+
+    def load(self) -> None:
+        """Import what training needs, then freeze the garbage collector."""
+        try:
+            import explorer.figures.curves
+            import explorer.training.run  # noqa: F401
+            from explorer import device
+
+            self.device = device.describe()
+        except Exception as error:  # shown in the sidebar: without torch nothing trains
+            self.problem = str(error)
+        # Streamlit collects garbage after every script run; with torch's objects in the way that costs 175 ms.
+        gc.collect()
+        gc.freeze()
+        self.ready.set()
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The one engine of this process, loading or loaded."""
+    from explorer.ui import plotly_identity
+
+    plotly_identity.install()
+    made = Engine()
+    threading.Thread(target=made.load, name="load-torch", daemon=True).start()
+    return made
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """The runs on this server's disk."""
+    return Store()
+
+
+def owner() -> str:
+    """Who this browser is: the same after a reload, unknown to other browsers.
+
+    From the cookie Streamlit sets against cross-site requests, hashed; without one (tests), a word of this session.
+    """
+    if "owner" not in st.session_state:
+        cookie = st.context.cookies.get("_streamlit_xsrf", "") or secrets.token_hex(16)
+        st.session_state.owner = hashlib.sha256(cookie.encode()).hexdigest()[:16]
+    return st.session_state.owner
+
+
+_LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewBox="0 0 190 32">
+<g fill="none" stroke="#3D7DC8" stroke-width="2"><path d="M6 8 18 16 6 24M18 16H30"/></g>
+<g fill="#3D7DC8"><circle cx="6" cy="8" r="3.4"/><circle cx="6" cy="24" r="3.4"/></g>
+<circle cx="18" cy="16" r="3.8" fill="#C9690F"/><circle cx="31" cy="16" r="3.4" fill="#16877A"/>
+<text x="44" y="22" font-family="Georgia,serif" font-size="18" fill="#3D7DC8">Lesson 7, explored</text>
+</svg>"""
+
+# Streamlit has no setting for these; the rest of the look is in .streamlit/config.toml.
+_CSS = """<style>
+@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
+.written { font-family: "Source Serif 4", Georgia, serif; font-size: 1.05rem; line-height: 1.75;
+  overflow-wrap: anywhere; white-space: pre-wrap; }
+.written .prompt { opacity: .62; }
+.idea { font-size: 1.02rem; opacity: .86; max-width: 62rem; margin-top: -.4rem; }
+</style>"""
+_TEACHER_CSS = """<style>html { font-size: 118%; } .written { font-size: 1.35rem; }
+[data-testid="stMetricValue"] { font-size: 2.1rem; }</style>"""
+
+
+def enter() -> None:
+    """First line of every page: stand the app around it.
+
+    As there is a folder called pages/, the first visit to a fresh server runs a deep-linked page's file alone, with
+    Streamlit's own menu of file names, until the app has declared its navigation. Say that it has one, and run again.
+    """
+    if "begun" not in st.session_state:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+
+
+def begin() -> None:
+    """Before the page: start loading torch, and dress the page."""
+    st.session_state.begun = True
+    engine()
+    st.logo(_LOGO, size="large")
+    st.html(_CSS + (_TEACHER_CSS if teacher() else ""))
+
+
+def end() -> None:
+    """After the page: teacher switch and device, under the page's own controls."""
+    made = engine()
+    with st.sidebar:
+        st.toggle(
+            "Teacher view",
+            key="teacher",
+            persist_state="session",
+            help="Larger type and thicker lines for a projector, and only what the class should look at.",
+        )
+        if made.problem:
+            st.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)
+        elif made.ready.is_set():
+            st.badge(made.device, icon=":material/memory:", color="gray", help="Where models train on this server.")
+        else:
+            st.badge("Loading torch …", icon=":material/hourglass_top:", color="gray")
+
+
+def teacher() -> bool:
+    """Whether the projector view is on."""
+    return bool(st.session_state.get("teacher"))

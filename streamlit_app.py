@@ -1,0 +1,26 @@
+"""The app: page config, navigation, nothing else."""
+
+import streamlit as st
+
+st.set_page_config(page_title="Lesson 7, explored", page_icon="explorer/ui/icon.png", layout="wide")
+pages = st.navigation(
+    {
+        "": [st.Page("pages/home.py", title="The lecture", icon=":material/home:", default=True)],
+        "Language": [st.Page("pages/char_rnn.py", title="Character RNN", icon=":material/text_fields:")],
+        "Vision": [
+            st.Page("pages/cifar10.py", title="CIFAR-10", icon=":material/grid_view:"),
+            st.Page("pages/cam.py", title="Class activation maps", icon=":material/center_focus_strong:"),
+        ],
+        "Look inside": [
+            st.Page("pages/lr_finder.py", title="LR finder", icon=":material/speed:"),
+            st.Page("pages/batchnorm.py", title="Inside the network", icon=":material/layers:"),
+            st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
+        ],
+    }
+)
+
+from explorer.ui import start  # noqa: E402 - the menu must not wait for anything
+
+start.begin()
+pages.run()
+start.end()
