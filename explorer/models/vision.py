@@ -1,0 +1,354 @@
+"""The vision ladder: from fully connected to ResNet, in the lecture's shapes and under its names.
+
+Every rung is called ``logits = model(x)`` with ``x`` of normalised pictures, (batch, 3, 32, 32), and
+``logits`` (batch, classes). The lecture returns ``log_softmax`` of these; here the loss takes it.
+``features(x)`` is what comes before the pooling, (batch, channels, height, width): class activation maps
+are drawn from it.
+"""
+
+# ruff: noqa: E741 (``l`` is the lecture's name for a layer)
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.errors import SettingsError
+from explorer.models.batchnorm import BnLayer
+
+if TYPE_CHECKING:
+    from explorer.experiment import Experiment
+
+SIDE, CLASSES = 32, 10
+MOST_STAGES, WIDEST, MOST_PARAMETERS = 6, 1024, 20_000_000
+
+
+class SimpleNet(nn.Module):
+    """Fully connected: ``SimpleNet([3072, 40, 10])``."""
+
+    def __init__(self, layers: list[int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(layers[i], layers[i + 1]) for i in range(len(layers) - 1)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits. The last layer's ReLU is computed and thrown away, as in the lecture."""
+        x = x.flatten(1)  # 3 × 32 × 32 → 3072
+        for l in self.layers:
+            l_x = l(x)
+            x = F.relu(l_x)
+        return l_x
+
+
+class ConvNet(nn.Module):
+    """Stride-2 convolutions without padding: ``ConvNet([3, 20, 40, 80], 10)``."""
+
+    def __init__(self, layers: list[int], c: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [nn.Conv2d(layers[i], layers[i + 1], kernel_size=3, stride=2) for i in range(len(layers) - 1)]
+        )
+        self.pool = nn.AdaptiveMaxPool2d(1)
+        self.out = nn.Linear(layers[-1], c)
+
+    def features(self, x: Tensor) -> Tensor:
+        """32 → 15 → 7 → 3 pixels a side."""
+        for l in self.layers:
+            x = F.relu(l(x))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = self.pool(self.features(x))
+        return self.out(x.flatten(1))
+
+
+class ConvLayer(nn.Module):
+    """A convolution and its ReLU, padded so that the corners count."""
+
+    def __init__(self, ni: int, nf: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(ni, nf, kernel_size=3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Half the picture's side, rounded up."""
+        return F.relu(self.conv(x))
+
+
+class ConvNet2(nn.Module):
+    """The same, refactored into layers: ``ConvNet2([3, 20, 40, 80], 10)``."""
+
+    def __init__(self, layers: list[int], c: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([ConvLayer(layers[i], layers[i + 1]) for i in range(len(layers) - 1)])
+        self.out = nn.Linear(layers[-1], c)
+
+    def features(self, x: Tensor) -> Tensor:
+        """32 → 16 → 8 → 4 pixels a side."""
+        for l in self.layers:
+            x = l(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = F.adaptive_max_pool2d(self.features(x), 1)
+        return self.out(x.flatten(1))
+
+
+class ConvBnNet(nn.Module):
+    """BatchNorm in every layer and a rich first convolution: ``ConvBnNet([10, 20, 40, 80, 160], 10)``."""
+
+    def __init__(self, layers: list[int], c: int, norm: str = "lecture") -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, layers[0], kernel_size=5, stride=1, padding=2)
+        self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
+        self.out = nn.Linear(layers[-1], c)
+
+    def features(self, x: Tensor) -> Tensor:
+        """32 → 32 → 16 → 8 → 4 → 2 pixels a side."""
+        x = self.conv1(x)
+        for l in self.layers:
+            x = l(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = F.adaptive_max_pool2d(self.features(x), 1)
+        return self.out(x.flatten(1))
+
+
+class ConvBnNet2(nn.Module):
+    """A second layer in each stage, which keeps the size: twice as deep."""
+
+    def __init__(self, layers: list[int], c: int, norm: str = "lecture") -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, layers[0], kernel_size=5, stride=1, padding=2)
+        self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
+        self.layers2 = nn.ModuleList(
+            [BnLayer(layers[i + 1], layers[i + 1], 1, norm=norm) for i in range(len(layers) - 1)]
+        )
+        self.out = nn.Linear(layers[-1], c)
+
+    def features(self, x: Tensor) -> Tensor:
+        """32 → 32 → 16 → 8 → 4 → 2 pixels a side."""
+        x = self.conv1(x)
+        for l, l2 in zip(self.layers, self.layers2, strict=True):
+            x = l2(l(x))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = F.adaptive_max_pool2d(self.features(x), 1)
+        return self.out(x.flatten(1))
+
+
+class ResnetLayer(BnLayer):
+    """``y = x + f(x)``: the layer only has to learn what to add, the residual ``f(x) = y - x``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape as ``x``."""
+        return x + super().forward(x)
+
+
+class Resnet(nn.Module):
+    """Two residual layers in each stage: ``Resnet([10, 20, 40, 80, 160], 10)``."""
+
+    def __init__(self, layers: list[int], c: int, norm: str = "lecture") -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, layers[0], kernel_size=5, stride=1, padding=2)
+        self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
+        self.layers2 = nn.ModuleList(
+            [ResnetLayer(layers[i + 1], layers[i + 1], 1, norm=norm) for i in range(len(layers) - 1)]
+        )
+        self.layers3 = nn.ModuleList(
+            [ResnetLayer(layers[i + 1], layers[i + 1], 1, norm=norm) for i in range(len(layers) - 1)]
+        )
+        self.out = nn.Linear(layers[-1], c)
+
+    def features(self, x: Tensor) -> Tensor:
+        """32 → 32 → 16 → 8 → 4 → 2 pixels a side."""
+        x = self.conv1(x)
+        for l, l2, l3 in zip(self.layers, self.layers2, self.layers3, strict=True):
+            x = l3(l2(l(x)))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = F.adaptive_max_pool2d(self.features(x), 1)
+        return self.out(x.flatten(1))
+
+
+class Resnet2(nn.Module):
+    """Wider, a 7 × 7 stem with BatchNorm, dropout: ``Resnet2([16, 32, 64, 128, 256], 10, 0.2)``."""
+
+    def __init__(self, layers: list[int], c: int, p: float = 0.5, norm: str = "lecture") -> None:
+        super().__init__()
+        self.conv1 = BnLayer(3, layers[0], stride=1, kernel_size=7, norm=norm)
+        self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
+        self.layers2 = nn.ModuleList(
+            [ResnetLayer(layers[i + 1], layers[i + 1], 1, norm=norm) for i in range(len(layers) - 1)]
+        )
+        self.layers3 = nn.ModuleList(
+            [ResnetLayer(layers[i + 1], layers[i + 1], 1, norm=norm) for i in range(len(layers) - 1)]
+        )
+        self.out = nn.Linear(layers[-1], c)
+        self.drop = nn.Dropout(p)
+
+    def features(self, x: Tensor) -> Tensor:
+        """32 → 28 → 14 → 7 → 4 → 2 pixels a side: ``BnLayer`` always pads by 1, too little for a 7 × 7 kernel."""
+        x = self.conv1(x)
+        for l, l2, l3 in zip(self.layers, self.layers2, self.layers3, strict=True):
+            x = l3(l2(l(x)))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = F.adaptive_max_pool2d(self.features(x), 1)
+        return self.out(self.drop(x.flatten(1)))
+
+
+class StageNet(nn.Module):
+    """The rungs above as one recipe: a stem, then stages whose first layer halves the picture.
+
+    Args:
+        widths: channels of each stage.
+        c: classes.
+        depth: layers in each stage; all but the first keep the picture's size.
+        stem: side of the first convolution's kernel, 0 for none. Like the lecture's, it has half as many
+            channels as the first stage, and BatchNorm only when it is 7 wide.
+        norm: see :class:`BnLayer`.
+        skip: the size-keeping layers add their input, as ``ResnetLayer`` does.
+        dropout: share of activations zeroed before the last layer.
+    """
+
+    def __init__(
+        self,
+        widths: list[int],
+        c: int,
+        depth: int = 1,
+        stem: int = 5,
+        norm: str = "lecture",
+        skip: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        ni = max(widths[0] // 2, 1) if stem else 3
+        if stem == 7:
+            self.stem = BnLayer(3, ni, stride=1, kernel_size=7, norm=norm)
+        else:
+            self.stem = nn.Conv2d(3, ni, stem, padding=stem // 2) if stem else nn.Identity()
+        keep = ResnetLayer if skip else BnLayer
+        self.stages = nn.ModuleList()
+        for nf in widths:
+            layers = [BnLayer(ni, nf, norm=norm)] + [keep(nf, nf, 1, norm=norm) for _ in range(depth - 1)]
+            self.stages.append(nn.Sequential(*layers))
+            ni = nf
+        self.drop = nn.Dropout(dropout)
+        self.out = nn.Linear(ni, c)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Each stage halves the side, rounding up."""
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = F.adaptive_max_pool2d(self.features(x), 1)
+        return self.out(self.drop(x.flatten(1)))
+
+
+def parse_widths(text: str) -> list[int]:
+    """``"20, 40, 80"`` → [20, 40, 80].
+
+    Raises:
+        SettingsError: not whole numbers between 1 and 1024, or more than six of them.
+    """
+    words = [word.strip() for word in str(text).split(",")]
+    if not all(word.isascii() and word.isdigit() and 1 <= int(word[:9]) <= WIDEST for word in words):
+        raise SettingsError(
+            f"Widths must be whole numbers between 1 and {WIDEST} with commas between them, like 20,40,80; "
+            f"not {str(text)[:60]!r}."
+        )
+    if len(words) > MOST_STAGES:
+        raise SettingsError(f"Widths has {len(words)} stages; at most {MOST_STAGES} are possible.")
+    return [int(word) for word in words]
+
+
+def picture_sides(experiment: "Experiment") -> list[int]:
+    """The picture's side in pixels: as given, after the stem if there is one, and after each stage.
+
+    Empty for the fully connected net, which sees no picture.
+
+    Raises:
+        SettingsError: a stage would shrink the picture to nothing.
+    """
+    widths, key = parse_widths(experiment.widths), experiment.model
+    if key == "simplenet":
+        return []
+    sides = [SIDE]
+    stem = {"convnet": 0, "convnet2": 0, "resnet2": 7, "builder": experiment.stem}.get(key, 5)
+    if stem:
+        padding = 1 if stem == 7 else stem // 2
+        sides.append(SIDE + 2 * padding - stem + 1)
+    padding = 0 if key == "convnet" else 1
+    for number, _ in enumerate(widths, 1):
+        side = (sides[-1] + 2 * padding - 3) // 2 + 1
+        if sides[-1] == 1 or side < 1:
+            way = " → ".join(str(s) for s in [*sides, 0])
+            raise SettingsError(
+                f"Stage {number} would shrink the picture to nothing ({way} pixels a side). "
+                f"Use at most {number - 1} stages."
+            )
+        sides.append(side)
+    return sides
+
+
+def check(experiment: "Experiment") -> None:
+    """Refuse, before anything starts, a network that cannot be built or is far too large.
+
+    Raises:
+        SettingsError: bad widths, a picture shrunk to nothing, or more than 20 million parameters.
+    """
+    picture_sides(experiment)
+    with torch.device("meta"):  # sizes only, no memory
+        count = sum(p.numel() for p in _make(experiment).parameters())
+    if count > MOST_PARAMETERS:
+        raise SettingsError(
+            f"This network has {count:,} parameters; at most {MOST_PARAMETERS:,} are taken here. "
+            "Use smaller widths or fewer layers."
+        )
+
+
+def build(experiment: "Experiment") -> nn.Module:
+    """The untrained network an experiment names, on the CPU; its weights come from torch's random state.
+
+    Raises:
+        SettingsError: see :func:`check`.
+    """
+    check(experiment)
+    return _make(experiment)
+
+
+def _make(experiment: "Experiment") -> nn.Module:
+    e, widths = experiment, parse_widths(experiment.widths)
+    half = max(widths[0] // 2, 1)
+    match e.model:
+        case "simplenet":
+            return SimpleNet([3 * SIDE * SIDE, *widths, CLASSES])
+        case "convnet":
+            return ConvNet([3, *widths], CLASSES)
+        case "convnet2":
+            return ConvNet2([3, *widths], CLASSES)
+        case "bn":
+            return ConvBnNet([half, *widths], CLASSES, e.norm)
+        case "deep-bn":
+            return ConvBnNet2([half, *widths], CLASSES, e.norm)
+        case "resnet":
+            return Resnet([half, *widths], CLASSES, e.norm)
+        case "resnet2":
+            return Resnet2([half, *widths], CLASSES, e.dropout, e.norm)
+        case "builder":
+            return StageNet(widths, CLASSES, e.depth, e.stem, e.norm, e.skip, e.dropout)
+    raise SettingsError(f"{e.model!r} is not a model for pictures.")
