@@ -68,7 +68,7 @@ class Snapshot:
         """A small JSON-ready record: at most ``points`` steps, every epoch and mark."""
         keep = spread(len(self), points)
         columns = {
-            name: [None if np.isnan(v) else float(f"{v:.6g}") for v in values[keep]]
+            name: [float(f"{v:.6g}") if np.isfinite(v) else None for v in values[keep]]
             for name, values in self.columns.items()
         }
         return {
@@ -112,9 +112,9 @@ class History:
         pending, self._pending = self._pending, []
         if not pending:
             return np.empty((0, len(COLUMNS)))
-        losses = _to_host([step.loss for step, _ in pending])
         watched = [step.grad_norm for step, _ in pending if step.grad_norm is not None]
-        norms = iter(_to_host(watched) if watched else ())
+        values = _to_host([step.loss for step, _ in pending] + watched)
+        losses, norms = values[: len(pending)], iter(values[len(pending) :])
         rows = np.array(
             [
                 (
@@ -163,8 +163,8 @@ class History:
 
     def snapshot(self) -> Snapshot:
         """What has been drained so far; costs nothing, whatever its length."""
-        table, length = self._table, self._length
-        length = min(length, table.shape[1])
+        length = self._length  # before the table: a table holds every row of any earlier length, not of a later one
+        table = self._table
         return Snapshot({name: table[i, :length] for i, name in enumerate(COLUMNS)}, self._epochs, self._marks)
 
     @classmethod
@@ -185,12 +185,15 @@ def _to_host(scalars: Iterable[Any]) -> list[float]:
 def smooth(values: np.ndarray, beta: float = SMOOTHING) -> np.ndarray:
     """Exponential average with bias correction at every place, as the lecture prints its training loss.
 
-    Computed in blocks short enough that no power under- or overflows.
+    Computed in blocks short enough that no power under- or overflows. ``beta`` lies in [0, 1); 0 averages nothing.
     """
+    if beta <= 0:
+        return np.array(values, np.float64)
     out = np.empty(len(values))
     carry = 0.0
-    for start in range(0, len(values), 256):
-        block = values[start : start + 256]
+    size = max(1, min(256, int(-200 / np.log(beta))))
+    for start in range(0, len(values), size):
+        block = values[start : start + size]
         powers = beta ** np.arange(1, len(block) + 1)
         averaged = powers * (carry + (1 - beta) * np.cumsum(block / powers))
         out[start : start + len(block)] = averaged
@@ -209,9 +212,12 @@ def extremes(values: np.ndarray, points: int) -> np.ndarray:
     """At most ``points`` indices that keep each stretch's lowest and highest value: spikes stay visible."""
     if len(values) <= points:
         return np.arange(len(values))
-    buckets = max(1, points // 2 - 1)
-    size = len(values) // buckets
-    body = np.nan_to_num(values[: buckets * size], nan=0.0, posinf=0.0, neginf=0.0).reshape(buckets, size)
+    size = -(-len(values) // max(1, points // 2 - 1))  # rounded up, so that the end of the curve has its bucket too
+    buckets = -(-len(values) // size)
+    body = np.full(buckets * size, np.nan)
+    body[: len(values)] = np.where(np.isfinite(values), values, np.nan)
+    body = body.reshape(buckets, size)
     starts = np.arange(buckets) * size
-    chosen = np.concatenate([[0], starts + body.argmin(1), starts + body.argmax(1), [len(values) - 1]])
-    return np.unique(chosen)
+    lowest = starts + np.where(np.isnan(body), np.inf, body).argmin(1)
+    highest = starts + np.where(np.isnan(body), -np.inf, body).argmax(1)
+    return np.unique(np.concatenate([[0], lowest, highest, [len(values) - 1]]))

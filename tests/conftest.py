@@ -1,0 +1,82 @@
+"""What every test relies on: a home of its own, few threads, and the real data where a test asks for it."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models gain nothing from more
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "explorer",
+    deadline=None,
+    max_examples=30,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("explorer")
+
+
+def pytest_configure(config):
+    config.explorer_home = tempfile.mkdtemp(prefix="explorer-tests-")
+    os.environ["EXPLORER_HOME"] = config.explorer_home
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.explorer_home, ignore_errors=True)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("data"):
+        folder = os.environ.get("EXPLORER_DATA", "")
+        if not (Path(folder) / "nietzsche.txt").is_file():
+            pytest.fail(
+                f"This test needs the real data, and there is no nietzsche.txt in EXPLORER_DATA={folder or '(not set)'}. "
+                "Set EXPLORER_DATA to the folder that holds nietzsche.txt.",
+                pytrace=False,
+            )
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty EXPLORER_HOME for this test alone, and no EXPLORER_DATA."""
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("EXPLORER_DATA", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def text():
+    """A few thousand characters of English that every Python carries."""
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[name] for name in sorted(topics))[:12_000]
+
+
+@pytest.fixture
+def tiny(text):
+    """``tiny(key, **settings)``: a small learner on the CPU over a short English text."""
+    import torch
+
+    from explorer.data import Source, corpus
+    from explorer.experiment import Experiment
+    from explorer.training import prepare
+    from explorer.training.learner import Learner
+
+    def make(key: str = "gru", **settings) -> Learner:
+        torch.set_num_threads(1)
+        small = {"n_fac": 8, "hidden": 16, "batch_size": 16, "epochs": 2, **settings}
+        if key == "lstm":
+            small = {"layers": 2, "dropout": 0.5, "lead_epochs": 0, **small}
+        experiment = Experiment.of(key, **small)
+        place = torch.device("cpu")
+        data = corpus.TextData(corpus.prepare(text, Source("Test text", "standin", "")), experiment, place)
+        torch.manual_seed(experiment.seed)
+        learner = Learner(prepare.model_for(experiment, data), data, experiment, place)
+        learner.experiment = experiment
+        return learner
+
+    return make
