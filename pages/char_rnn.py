@@ -49,7 +49,8 @@ def numbers(history, trained, state):
     )  # fmt: skip
     columns[2].metric(
         "Validation loss", f"{last.val_loss:.4f}" if last else "–", border=True, height="stretch",
-        delta_color="inverse", 
+        delta_color="inverse" if last else "off",
+        delta_arrow="auto" if last else "off",
         delta=parts.lecture_delta(last.val_loss, lecture, True) if last else "after epoch 1",
         help="Exact mean over the validation text, nats a character.",
     )  # fmt: skip
@@ -116,7 +117,7 @@ else:
             st.caption(
                 "A run made with the lecture's settings, on the lecture's text. Press **Train** for one of your own."
             )
-        drawn(history, trained, state, (state, trained.model, len(history)))
+        drawn(history, trained, state, (f"{state}-{trained.model}", len(history)))
 
 st.header("Let it write", anchor=False)
 writing.panel(PAGE, experiment, job)

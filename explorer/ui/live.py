@@ -11,7 +11,7 @@ from explorer.experiment import SETTINGS, Experiment
 from explorer.history import Snapshot
 from explorer.jobs import Job
 from explorer.recorded import recording
-from explorer.ui import controls, parts, start
+from explorer.ui import controls, parts, plot, start
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -147,13 +147,14 @@ def progress(job: Job) -> None:
         st.progress(min(1.0, job.progress))
 
 
-def chart(
-    page: str, name: str, stamp: object, make: Callable[[], "go.Figure"], alt: str, caption: str = "", **rest: object
-) -> None:
-    """A chart made anew only when ``stamp`` changed, and left alone while plots are frozen."""
+def chart(page: str, name: str, stamp: tuple, make: Callable[[], "go.Figure"], alt: str, caption: str = "") -> None:
+    """A chart made anew only when ``stamp`` changed, and left alone while plots are frozen.
+
+    ``stamp`` begins with the run's id: another run is another chart, the same run keeps its zoom.
+    """
     key = f"{page}.chart.{name}"
     kept = st.session_state.get(key)
-    frozen = st.session_state.get(f"{page}.freeze") and kept is not None
+    frozen = st.session_state.get(f"{page}.freeze") and kept is not None and kept[0][0] == stamp[0]
     if kept is None or (kept[0] != stamp and not frozen):
         kept = (stamp, make())
         st.session_state[key] = kept
@@ -161,7 +162,7 @@ def chart(
     if start.teacher():
         figure.update_layout(font_size=17)
         figure.update_traces(line_width=3.4, selector={"type": "scatter", "mode": "lines+markers"})
-    st.plotly_chart(figure, key=f"{page}.{name}", alt=alt, config={"displaylogo": False}, **rest)
+    plot.show(figure, f"{page}.{name}.{stamp[0]}", alt)
     if caption:
         st.caption(caption)
 

@@ -39,9 +39,6 @@ class Engine:
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The one engine of this process, loading or loaded."""
-    from explorer.ui import plotly_identity
-
-    plotly_identity.install()
     made = Engine()
     threading.Thread(target=made.load, name="load-torch", daemon=True).start()
     return made

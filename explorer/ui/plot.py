@@ -1,0 +1,82 @@
+"""Plotly charts that keep zoom, pan and legend clicks while a run updates them.
+
+Streamlit 1.67's own ``st.plotly_chart`` builds a new chart whenever the data change, and under a fixed identity it
+does not redraw at all (its component reads the figure once). This one hands every new figure to ``Plotly.react``,
+with the Plotly that the Python package carries, served by Streamlit itself. Where that cannot be had it falls back
+to ``st.plotly_chart``.
+"""
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+log = logging.getLogger(__name__)
+
+_JS = """
+let loading;
+function plotly(src) {
+  if (window.Plotly) return Promise.resolve();
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = src; script.onload = resolve; script.onerror = reject;
+    document.head.appendChild(script);
+  });
+  return loading;
+}
+export default function ({ parentElement, data }) {
+  const root = parentElement.querySelector(".explorer-plot");
+  const figure = JSON.parse(data.figure);
+  root.style.minHeight = figure.layout.height + "px";
+  root.setAttribute("aria-label", data.alt);
+  root.latest = figure;
+  plotly(data.src).then(() => {
+    if (root.latest !== figure) return;  // a newer figure is on its way
+    const style = getComputedStyle(parentElement);
+    figure.layout.font = { ...(figure.layout.font ?? {}), color: style.color, family: style.fontFamily };
+    figure.layout.autosize = true;
+    figure.layout.hoverlabel = { font: { family: style.fontFamily } };
+    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false, responsive: true });
+  });
+}
+"""
+_CSS = ".explorer-plot { width: 100%; } .explorer-plot .modebar { opacity: 0.35; }"
+
+
+@cache
+def _component():
+    return st.components.v2.component(
+        "explorer_plot",
+        html='<div class="explorer-plot" role="img"></div>',
+        css=_CSS,
+        js=_JS,
+        isolate_styles=False,  # inside a shadow root Plotly's drag zoom does not work
+    )
+
+
+@cache
+def _source() -> str:
+    """Where the browser gets Plotly: put once into Streamlit's media store, where no session's end removes it."""
+    import plotly
+    from streamlit.runtime import get_instance
+    from streamlit.runtime.media_file_storage import MediaFileKind
+
+    bundle = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    storage = get_instance().media_file_mgr._storage
+    return storage.get_url(storage.load_and_get_id(bundle.read_bytes(), "text/javascript", MediaFileKind.MEDIA))
+
+
+def show(figure: "go.Figure", key: str, alt: str) -> None:
+    """Draw ``figure``; the same ``key`` is the same chart, whose zoom survives. ``alt`` says what it shows."""
+    try:
+        source = _source()
+    except Exception as error:  # the media store is no public interface, and tests run without one
+        log.info("falling back to st.plotly_chart: %s", error)
+        st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False})
+        return
+    _component()(key=key, data={"figure": figure.to_json(), "src": source, "alt": alt}, height="content")
