@@ -6,6 +6,7 @@ terminal's options and every check are derived from it; no page repeats a range.
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ class Setting:
     step: float | None = None
     log: bool = False  #: a logarithmic slider
     options: tuple[str, ...] = ()
+    pattern: str = ""  #: what a word must look like, where there are no options
     live: bool = False  #: takes effect at the next step; every other change restarts the run
     ladder: str = ""  #: "language", "vision", or "" for both
     when: tuple[str, tuple[str, ...]] | None = None  #: shown only while another setting has one of these values
@@ -50,6 +52,8 @@ class Setting:
             raise SettingsError(f"{self.label} must be {_article(self.kind)}, not {value!r}.") from error
         if self.options and value not in self.options:
             raise SettingsError(f"{self.label} must be one of {', '.join(self.options)}, not {value!r}.")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            raise SettingsError(f"{self.label} cannot be {value[:40]!r}. {self.help}")
         if self.low is not None and not self.low <= value <= self.high:  # a NaN fails here too
             raise SettingsError(f"{self.label} must lie between {self.low:g} and {self.high:g}, not {value}.")
         return value
@@ -106,7 +110,7 @@ class Experiment:
     )  # fmt: skip
     widths: str = _setting(
         "20,40,80", "Widths", "Channels (or units) of each stage, separated by commas. Each stage halves the picture.",
-        "model", ladder=VISION,
+        "model", pattern=r"\s*\d{1,4}(\s*,\s*\d{1,4}){0,5}\s*", ladder=VISION,
     )  # fmt: skip
     depth: int = _setting(
         1, "Layers per stage", "Convolutions in each stage: the first halves the picture, the others keep its size.",
@@ -134,6 +138,7 @@ class Experiment:
     # -- the data ----------------------------------------------------------------------------------
     data: str = _setting(
         "auto", "Data", "auto: the lecture's data, or the named stand-in where it cannot be had.", "data",
+        pattern=r"[a-z0-9][a-z0-9-]{0,39}",
     )  # fmt: skip
     bptt: int = _setting(
         8, "bptt", "Characters per step. Gradients flow back through this many and no further; the state flows on.",
@@ -228,19 +233,29 @@ class Experiment:
         """The rung's preset with ``changes`` on top, all checked.
 
         Raises:
-            SettingsError: unknown model, preset or setting, or a value out of range.
+            SettingsError: unknown model, preset or setting, a value out of range, or a setting this rung does not have.
         """
         rung = catalog.rung(model)
         if preset not in rung.presets:
             raise SettingsError(f"{model} has no preset {preset!r}; it has {', '.join(rung.presets)}.")
-        values = {**rung.presets["lecture"], **rung.presets[preset], **changes}
-        if unknown := sorted(set(values) - set(SETTINGS)):
-            raise SettingsError(f"{unknown[0]!r} is not a setting; they are {', '.join(SETTINGS)}.")
-        return cls(model, **{name: SETTINGS[name].check(value) for name, value in values.items()})
+        values = {**rung.presets["lecture"], **rung.presets[preset]}
+        return cls(model, **_checked(values))._asked(changes)
 
     def replace(self, **changes: Any) -> "Experiment":
-        """A copy with ``changes``, checked."""
-        return dataclasses.replace(self, **{name: SETTINGS[name].check(v) for name, v in changes.items()})
+        """A copy with ``changes``, checked one by one.
+
+        Raises:
+            SettingsError: not a setting, or a value out of range.
+        """
+        return dataclasses.replace(self, **_checked(changes))
+
+    def _asked(self, changes: Mapping[str, Any]) -> "Experiment":
+        """Like :meth:`replace`, for what a person typed: a setting that this rung does not have is an error too."""
+        changed = self.replace(**changes)
+        for name in changes:
+            if getattr(changed, name) != getattr(self, name) and not applies(SETTINGS[name], self.rung):
+                raise SettingsError(f"{SETTINGS[name].label} is no setting of {self.rung.class_name} ({self.model}).")
+        return changed
 
     @property
     def rung(self) -> catalog.Rung:
@@ -275,7 +290,7 @@ class Experiment:
         for name in SETTINGS:
             if name in query:
                 try:
-                    experiment = experiment.replace(**{name: query[name]})
+                    experiment = experiment._asked({name: query[name]})
                 except SettingsError as error:
                     notices.append(f"From the link: {error} Ignored.")
         return experiment, notices
@@ -288,7 +303,8 @@ class Experiment:
     def from_json(cls, text: str) -> "Experiment":
         """The inverse of :meth:`to_json`; fields it does not know are ignored, missing ones take their default."""
         values = json.loads(text)
-        return cls.of(values.pop("model"), **{k: v for k, v in values.items() if k in SETTINGS})
+        rung = catalog.rung(values.pop("model"))
+        return cls.of(rung.key, **{k: v for k, v in values.items() if k in SETTINGS and applies(SETTINGS[k], rung)})
 
 
 SETTINGS: dict[str, Setting] = {
@@ -298,8 +314,19 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(set(values) - set(SETTINGS)):
+        raise SettingsError(f"{unknown[0]!r} is not a setting; they are {', '.join(SETTINGS)}.")
+    return {name: SETTINGS[name].check(value) for name, value in values.items()}
+
+
+def applies(setting: Setting, rung: catalog.Rung) -> bool:
+    """Whether a setting means something for a rung."""
+    return setting.ladder in ("", rung.ladder) and setting.name not in rung.fixed
+
+
 def settings_of(rung: catalog.Rung) -> Iterable[Setting]:
     """The settings that mean something for this rung, in the table's order."""
     for setting in SETTINGS.values():
-        if setting.ladder in ("", rung.ladder) and setting.name not in rung.fixed:
+        if applies(setting, rung):
             yield setting

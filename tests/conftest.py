@@ -34,8 +34,8 @@ def pytest_runtest_setup(item):
         folder = os.environ.get("EXPLORER_DATA", "")
         if not (Path(folder) / "nietzsche.txt").is_file():
             pytest.fail(
-                f"This test needs the real data, and there is no nietzsche.txt in EXPLORER_DATA={folder or '(not set)'}. "
-                "Set EXPLORER_DATA to the folder that holds nietzsche.txt.",
+                f"This test needs the real data, and EXPLORER_DATA ({folder or 'not set'}) holds no nietzsche.txt. "
+                "Set EXPLORER_DATA to the folder that has it.",
                 pytrace=False,
             )
 
