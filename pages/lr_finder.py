@@ -1,5 +1,135 @@
-"""To come."""
+"""The LR finder: raise the rate every step and see where the loss falls, and where it breaks."""
 
 import streamlit as st
 
-st.title("lr_finder")
+from explorer.ui import start
+
+start.enter()
+
+from explorer import jobs
+from explorer.experiment import SETTINGS, Experiment
+from explorer.figures import curves
+from explorer.models import catalog
+from explorer.ui import controls, live, parts
+
+PAGE = "lr_finder"
+parts.title(
+    "LR finder", "speed", "Start at a rate far too small and multiply it at every step. Where the loss falls fastest "
+    "is a good rate; where it shoots up is one too many. The model is put back exactly as it was."
+)  # fmt: skip
+
+rungs = {rung.key: rung for ladder in catalog.LADDERS.values() for rung in ladder}
+st.session_state.setdefault(f"{PAGE}.models", [k for k in st.query_params.get("models", "").split(",") if k in rungs])
+with st.sidebar:
+    models = st.multiselect(
+        "Models", list(rungs), default=st.session_state[f"{PAGE}.models"] or ["convnet"], max_selections=5,
+        format_func=lambda key: rungs[key].title, help="Sweeps are laid over each other.",
+    )  # fmt: skip
+    powers = [f"1e{p}" for p in range(-7, 4)]
+    low, high = st.select_slider(
+        "From … to", powers, value=(powers[2], powers[8]),
+        help="The lecture's default is 1e-5 to 10; for the convolutions it went up to 100.",
+    )  # fmt: skip
+    steps = st.slider("Steps", 20, 400, 100, 10, help="One mini-batch each.")
+    beta = st.slider("Smoothing", 0.0, 0.99, 0.9, 0.01, help="Weight of the past in the smoothed loss, bias-corrected.")
+    depths = st.slider(
+        "Depths of your own network", 1, 6, (1, 1), help="For Your own: one sweep for each number of layers per stage."
+    )  # fmt: skip
+st.session_state[f"{PAGE}.models"] = models
+
+
+def experiments() -> dict[str, Experiment]:
+    """What to sweep, by the name in the legend; the builder once for each depth."""
+    wanted = {}
+    for key in models:
+        kept = st.session_state.get(f"{'char_rnn' if rungs[key].ladder == 'language' else 'cifar10'}.experiment")
+        base = kept if kept is not None and kept.model == key else Experiment.of(key)
+        if key == "builder":
+            for depth in range(depths[0], depths[1] + 1):
+                wanted[f"yours, {depth} per stage"] = base.replace(depth=depth)
+        else:
+            wanted[rungs[key].title] = base
+    return wanted
+
+
+job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
+with st.container(horizontal=True):
+    if st.button("Sweep", type="primary", icon=":material/play_arrow:", disabled=not models, shortcut="t"):
+        start.engine().ready.wait()
+        from explorer.training import sweeps
+
+        wanted = experiments()
+        span = (float(low), float(high), steps, beta)
+        job = jobs.registry().submit(
+            jobs.Job("lr-find", ", ".join(wanted), lambda job: sweeps.work(job, wanted, *span), start.owner())
+        )
+        st.session_state[f"{PAGE}.job"] = job.id
+        st.session_state[f"{PAGE}.swept"] = wanted
+        st.rerun()
+    if st.button("Stop", icon=":material/stop:", disabled=job is None or job.ended, shortcut="s"):
+        job.stop()
+        st.rerun()
+
+
+def use(rate: float, experiment: Experiment) -> None:
+    """Put a rate into the training page's controls and go there."""
+    page = "char_rnn" if experiment.rung.ladder == "language" else "cifar10"
+    controls.put(page, experiment.replace(lr=float(f"{rate:.2g}"), lead_lr=float(f"{rate:.2g}")))
+    st.session_state.pop(f"{page}.job", None)
+    st.session_state[f"{PAGE}.go"] = page
+
+
+def draw(job: jobs.Job) -> None:
+    from explorer.training import lr_finder
+
+    live.progress(job)
+    parts.problem(job)
+    parts.source_note(job.results.get("source"))
+    sweeps = job.results.get("sweeps")
+    if not sweeps:
+        return
+    first = next(iter(sweeps))
+    suggestions = lr_finder.suggest(sweeps[first])
+    with st.container(border=True):
+        live.chart(
+            PAGE, "sweep", (job.id, *job.stamp), lambda: curves.sweep_curves(sweeps, suggestions, key=job.id),
+            "Loss against learning rate.",
+            f"Pale: each step. Bold: smoothed. The marks are suggestions for {first}: no single rule is always right, "
+            "so look where they agree. It stops when the loss is four times its best.",
+        )  # fmt: skip
+    swept = st.session_state.get(f"{PAGE}.swept", {})
+    for name, found in sweeps.items():
+        usable = {what: rate for what, rate in lr_finder.suggest(found).items() if rate == rate}
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{name}**")
+            for what, rate in usable.items():
+                st.button(
+                    f"Use {rate:.2g}", icon=":material/check:", key=f"{job.id}.{name}.{what}",
+                    help=f"The {what} suggestion.", on_click=use, args=(rate, swept[name]), disabled=name not in swept,
+                )  # fmt: skip
+            if job.ended and not usable:
+                st.caption("This curve never falls far enough to suggest a rate. Take more steps or a wider range.")
+            if found.diverged:
+                st.badge(f"diverged at {found.lr[-1]:.2g}", icon=":material/trending_up:", color="red")
+
+
+if job is None:
+    with st.container(border=True):
+        st.markdown(
+            "Press **Sweep**. In the lecture the sweep of the fully connected net suggested 1e-2, that of the "
+            "convolutions 1e-1: the curve was still falling there, and rose soon after."
+        )
+else:
+    live.panel(PAGE, job, draw)
+
+if page := st.session_state.pop(f"{PAGE}.go", None):
+    st.switch_page(f"pages/{page}.py")
+
+with st.expander("How it works", icon=":material/code:"):
+    from explorer.training import lr_finder
+
+    st.latex(r"\eta_i = \eta_0 \left(\eta_n / \eta_0\right)^{i/n}, \qquad "
+             r"\bar\ell_i = \frac{\sum_{j\le i} \beta^{i-j}(1-\beta)\,\ell_j}{1-\beta^{i}}")  # fmt: skip
+    parts.code(lr_finder.sweep)
+    parts.code(lr_finder.suggest)
+st.caption(f"{SETTINGS['lr'].help} Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")

@@ -1,5 +1,104 @@
-"""To come."""
+"""Runs: what was trained on this server, beside each other and beside the lecture."""
+
+from datetime import datetime
 
 import streamlit as st
 
-st.title("runs")
+from explorer.ui import start
+
+start.enter()
+
+from explorer.figures import curves
+from explorer.models import catalog
+from explorer.recorded import recording
+from explorer.ui import live, parts
+
+PAGE = "runs"
+parts.title(
+    "Runs", "history",
+    "Every run is written down as it goes. Lay some over each other, open one again, take its numbers away."
+)  # fmt: skip
+
+store = start.store()
+mine = st.segmented_control("Whose", ["mine", "everybody's"], default="mine", required=True, key=f"{PAGE}.whose")
+runs = [run for run in store.runs(start.owner() if mine == "mine" else None) if run.kind == "train"]
+histories = {run.id: store.history(run.id) for run in runs}
+
+if not runs:
+    st.info(
+        "No runs yet. Train something on the Character RNN or the CIFAR-10 page; it will be here.",
+        icon=":material/play_arrow:",
+    )
+else:
+    table = [
+        {
+            "model": run.experiment.model,
+            "state": run.state,
+            "epochs": len(histories[run.id].epochs),
+            "best validation loss": histories[run.id].best_val_loss,
+            "best accuracy": histories[run.id].best_accuracy,
+            "what differs from the lecture": ", ".join(f"{k} {v}" for k, v in run.experiment.changes().items()) or "–",
+            "started": datetime.fromtimestamp(run.created),
+            "on": run.device,
+            "data": run.source,
+        }
+        for run in runs
+    ]
+    chosen = st.dataframe(
+        table, hide_index=True, on_select="rerun", selection_mode="multi-row", key=f"{PAGE}.table",
+        column_config={"best accuracy": st.column_config.NumberColumn(format="percent")},
+    ).selection.rows  # fmt: skip
+    st.caption("Choose rows to lay their validation curves over each other.")
+    picked = [runs[i] for i in chosen if i < len(runs)] or runs[:1]
+    overlay = {f"{run.experiment.model} {run.id}": histories[run.id] for run in picked}
+    first, *others = overlay.items()
+    with st.container(border=True):
+        live.chart(
+            PAGE, "loss", ("runs", *overlay, *(len(h) for h in overlay.values())),
+            lambda: curves.loss_curves(first[1], others=dict(others), key="runs"),
+            "Losses of the chosen runs.", f"Training curve: {first[0]}. Dotted: validation of the others.",
+        )  # fmt: skip
+    for run in picked[:6]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            parts.state_badge(run.state, run.message)
+            st.markdown(f"**{run.experiment.model}** `{run.id}`")
+            page = "pages/char_rnn.py" if run.experiment.rung.ladder == "language" else "pages/cifar10.py"
+            if st.button("Open", icon=":material/open_in_new:", key=f"open.{run.id}"):
+                for name in ("char_rnn", "cifar10"):
+                    st.session_state.pop(f"{name}.experiment", None)
+                    st.session_state.pop(f"{name}.job", None)
+                st.switch_page(page, query_params={**run.experiment.to_query(), "run": run.id})
+            rows = histories[run.id].epochs
+            csv = "epoch,train_loss,val_loss,accuracy,seconds\n" + "".join(
+                f"{r.epoch},{r.train_loss},{r.val_loss},{r.accuracy},{r.seconds}\n" for r in rows
+            )
+            st.download_button("Metrics (CSV)", csv, f"{run.id}.csv", icon=":material/table:", key=f"csv.{run.id}")
+            weights = store.weights(run.id)
+            if weights.exists():
+                st.download_button(
+                    "Weights", weights.read_bytes, weights.name, icon=":material/download:", key=f"w.{run.id}"
+                )
+            if run.owner == start.owner() and st.button("Delete", icon=":material/delete:", key=f"del.{run.id}"):
+                store.delete(run.id)
+                st.rerun()
+
+st.header("Against the lecture", anchor=False)
+scores = []
+for ladder in catalog.LADDERS.values():
+    for rung in ladder:
+        recorded = recording(rung.key)
+        ours = [run for run in runs if run.experiment.model == rung.key]
+        best = "best_val_loss" if rung.metric == "val_loss" else "best_accuracy"
+        worth = [v for v in (getattr(histories[run.id], best) for run in ours) if v == v]
+        scores.append(
+            {
+                "model": rung.class_name,
+                "measured by": "validation loss" if rung.metric == "val_loss" else "accuracy",
+                "lecture notes": next((f.value for f in rung.figures if f.source == "lecture notes"), None),
+                "course notebook": next((f.value for f in rung.figures if f.source == "course notebook"), None),
+                "ours, recorded": getattr(recorded.history, best) if recorded else None,
+                "these runs, best": (min if rung.metric == "val_loss" else max)(worth, default=None),
+            }
+        )
+st.dataframe(scores, hide_index=True)
+st.caption("The first two columns were measured by others, on their machines. Short runs of yours are not comparable.")

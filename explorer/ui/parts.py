@@ -60,7 +60,7 @@ def problem(job: "Job") -> None:
         st.warning(escape(notice), icon=":material/save:")
 
 
-def lecture_delta(value: float, figure: Figure | None, lower_is_better: bool) -> str | None:
+def lecture_delta(value: float, figure: Figure | None) -> str | None:
     """ "−0.004 to the lecture notes", for st.metric."""
     if figure is None or value != value:
         return None

@@ -1,0 +1,146 @@
+"""The training board two pages share: four numbers, the curves, the schedule; live, stored or recorded alike."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from explorer.experiment import Experiment
+from explorer.figures import curves
+from explorer.history import Snapshot
+from explorer.jobs import Job
+from explorer.models.catalog import Figure, Rung
+from explorer.training import checkpoint, schedules
+from explorer.ui import controls, live, parts
+
+
+def lecture_figure(rung: Rung) -> Figure | None:
+    """The figure to draw beside ours: the notes', else the notebook's."""
+    notes = [figure for figure in rung.figures if figure.source == "lecture notes"]
+    return next(iter([*notes, *rung.figures]), None)
+
+
+def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None] | None = None) -> Job | None:
+    """Transport, state, numbers and curves of the page's run; ``below(history)`` is redrawn with them."""
+    job = live.find(page)
+    live.transport(page, experiment, job, checkpoint.shipped(experiment.model))
+    if live.apply_live_changes(page, job, experiment):
+        st.caption(":material/restart_alt: Some settings changed since this run began. Press **Restart** to use them.")
+    controls.write_link(experiment, job.id if job else st.query_params.get("run"))
+    if job is not None:
+
+        def draw(job: Job) -> None:
+            live.progress(job)
+            parts.problem(job)
+            parts.source_note(job.results.get("source"))
+            _draw(page, job.history.snapshot(), job.experiment, (job.id, *job.stamp), below)
+
+        live.panel(page, job, draw)
+        return job
+    history, state, trained = live.shown(page, job, experiment)
+    if history is None:
+        with st.container(border=True):
+            st.markdown(":material/play_arrow: Nothing is recorded for this rung. Press **Train** and watch it learn.")
+            live.chart(
+                page, "plan", ("plan", experiment), lambda: curves.schedule_curve(schedules.plan(experiment)),
+                "The planned learning rate over epochs.", "The learning rate these settings plan.",
+            )  # fmt: skip
+        return None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        parts.state_badge(state)
+        st.caption(
+            "Recorded with the settings of this rung, on the real data. Press **Train** for a run of your own."
+            if state == "recorded"
+            else "Read back from this server's disk."
+        )
+    _draw(page, history, trained, (f"{state}-{trained.model}", len(history)), below)
+    return None
+
+
+def _draw(
+    page: str, history: Snapshot, trained: Experiment, stamp: tuple, below: Callable[[Snapshot], None] | None
+) -> None:
+    _numbers(history, trained)
+    _charts(page, history, trained, stamp)
+    if below:
+        below(history)
+
+
+def _numbers(history: Snapshot, trained: Experiment) -> None:
+    last = history.epochs[-1] if history.epochs else None
+    rung = trained.rung
+    lecture = lecture_figure(rung)
+    by_loss = rung.metric == "val_loss"
+    unit = "nats a character" if by_loss else "nats a picture"
+    quiet = {"delta_color": "off", "delta_arrow": "off", "border": True, "height": "stretch"}
+    columns = st.columns(4)
+    steps = int(history["step"][-1]) if len(history) else 0
+    done = f"epoch {history['epoch'][-1]:.2f} of {trained.total_epochs}" if steps else "not begun"
+    columns[0].metric("Steps", f"{steps:,}", done, **quiet)
+    columns[1].metric(
+        "Training loss", f"{last.train_loss:.4f}" if last else "–", f"smoothed, {unit}",
+        help="Exponential average over about 50 steps, as the lecture prints it.", **quiet,
+    )  # fmt: skip
+    for column, name, value, shown, mine in (
+        (columns[2], "Validation loss", last and last.val_loss, "{:.4f}", by_loss),
+        (columns[3], "Next character right" if by_loss else "Accuracy", last and last.accuracy, "{:.1%}", not by_loss),
+    ):
+        delta = parts.lecture_delta(value, lecture) if last and mine else None
+        look = quiet | ({"delta_color": "inverse" if by_loss else "normal", "delta_arrow": "auto"} if delta else {})
+        waiting = "on the validation set" if last else "after epoch 1"
+        column.metric(name, shown.format(value) if last else "–", delta or waiting, **look)
+
+
+def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:
+    lecture = lecture_figure(trained.rung)
+    vision = trained.rung.ladder == "vision"
+    with st.container(border=True):
+        wide, narrow = st.columns([5, 3])
+        with wide:
+            log = st.session_state.get(f"{page}.log", False)
+            live.chart(
+                page, "loss", (*stamp, log),
+                lambda: curves.loss_curves(history, lecture=None if vision else lecture, log_y=log, key=stamp[0]),
+                "Training and validation loss over epochs.",
+                "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
+                + ("" if vision else " Dashed grey: what the lecture printed."),
+            )  # fmt: skip
+        with narrow:
+            if vision:
+                live.chart(
+                    page, "accuracy", stamp,
+                    lambda: curves.accuracy_curve(history, lecture=lecture, key=stamp[0], height=220),
+                    "Validation accuracy over epochs.", "Orange: here. Dashed grey: what the lecture printed.",
+                )  # fmt: skip
+            live.chart(
+                page, "rate", stamp, lambda: curves.schedule_curve(schedules.plan(trained), history, key=stamp[0]),
+                "Learning rate over epochs.", "Dotted: planned. Solid: used so far.",
+            )  # fmt: skip
+            with st.container(horizontal=True):
+                st.toggle("Freeze plots", key=f"{page}.freeze", help="Hold the plots still to zoom and hover.")
+                st.toggle("Log scale", key=f"{page}.log")
+        with st.expander("More curves, and the numbers", icon=":material/table:"):
+            _details(page, history, trained, stamp)
+
+
+def _details(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:
+    left, right = st.columns(2)
+    with left:
+        live.chart(
+            page, "momentum", (stamp[0], trained),
+            lambda: curves.momentum_curve(schedules.plan(trained), key=stamp[0]),
+            "Momentum over epochs.", "Momentum (SGD and its kin): one-cycle lowers it while the rate is high.",
+        )  # fmt: skip
+        if len(history) and (history["grad_norm"] == history["grad_norm"]).any():
+            live.chart(
+                page, "gradients", stamp, lambda: curves.gradient_norms(history, key=stamp[0]),
+                "Gradient norm at each step.", "Before clipping.",
+            )  # fmt: skip
+    with right:
+        st.dataframe(
+            [
+                {"epoch": r.epoch, "train": r.train_loss, "valid": r.val_loss, "accuracy": r.accuracy, "s": r.seconds}
+                for r in history.epochs
+            ],
+            hide_index=True,
+            height=240,
+        )

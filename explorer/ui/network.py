@@ -1,0 +1,55 @@
+"""A vision network on a page: its layers in numbers, a drawing that follows the sliders, its source."""
+
+import streamlit as st
+
+from explorer.experiment import Experiment
+from explorer.figures import networks
+from explorer.models import batchnorm, summary, vision
+from explorer.training import checkpoint
+from explorer.ui import live, parts
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _rows(experiment: Experiment) -> list[summary.LayerRow]:
+    return summary.summarise(vision.build(experiment), (1, 3, 32, 32))
+
+
+def show(page: str, experiment: Experiment) -> None:
+    """The lecture's ``learn.summary()``: every layer's shapes, parameters and multiply-adds; and a drawing."""
+    rows = _rows(experiment)
+    total, work = sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows)
+    columns = st.columns(3)
+    columns[0].metric("Parameters", f"{total:,}")
+    columns[1].metric("Multiply-adds a picture", f"{work / 1e6:,.1f} M")
+    columns[2].metric("Weights that ship", "yes" if checkpoint.shipped(experiment.model).exists() else "not yet")
+    live.chart(
+        page, "drawing", ("network", experiment), lambda: networks.drawing(rows),
+        "The network's feature maps from input to output.",
+        "Each block is what a layer puts out: as tall as the picture is wide, as wide as it has channels (log scale).",
+    )  # fmt: skip
+    st.dataframe(
+        [
+            {
+                "layer": row.name,
+                "kind": row.kind,
+                "in": " × ".join(map(str, row.input_shape[1:])),
+                "out": " × ".join(map(str, row.output_shape[1:])),
+                "parameters": row.parameters,
+                "trainable": row.trainable,
+                "multiply-adds": row.multiply_adds,
+            }
+            for row in rows
+        ],
+        hide_index=True,
+    )
+
+
+def code(experiment: Experiment) -> None:
+    """The classes behind the rung, as they run."""
+    parts.code(getattr(vision, experiment.rung.class_name), "As it runs here; the softmax is in the loss.")
+    if experiment.model == "convnet2":
+        parts.code(vision.ConvLayer)
+    if experiment.model in ("bn", "deep-bn", "resnet", "resnet2", "builder"):
+        parts.code(batchnorm.BnLayer)
+    if experiment.model in ("resnet", "resnet2", "builder"):
+        parts.code(vision.ResnetLayer, "The skip connection is one line.")

@@ -1,0 +1,149 @@
+"""CIFAR-10 on a page: the pictures, where they come from, and what a model gets wrong about them."""
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from explorer.data import cifar10
+from explorer.errors import ExplorerError
+from explorer.experiment import Experiment
+from explorer.figures import vision as figures
+from explorer.jobs import Job
+from explorer.training import checkpoint, predictions
+from explorer.ui import live, parts, start
+
+
+def load() -> cifar10.Pictures | None:
+    """The pictures; the first time on a machine they are decoded, which takes some seconds. None after an error."""
+    try:
+        with st.spinner("Reading the pictures …", show_time=True):
+            return cifar10.load()
+    except ExplorerError as error:
+        st.error(parts.escape(str(error)), icon=":material/error:")
+        return None
+
+
+def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
+    """Ten of each class, and what augmentation makes of one of them."""
+    parts.source_note(pictures.source)
+    if pictures.source.kind == "standin":
+        _offer_download()
+    st.caption(
+        f"{len(pictures.train_y):,} training, {len(pictures.valid_y):,} validation and {len(pictures.test_y):,} test "
+        "pictures. In each class a fixed shuffle gives 20 % of the training pictures to validation."
+    )
+    seed = st.session_state.get(f"{page}.pictures", 0)
+    left, right = st.columns([3, 2])
+    with left:
+        st.image(figures.mosaic(_sample(pictures, seed), 10, 2), width=680, caption="Ten of each class, a row a class",
+                 output_format="PNG")  # fmt: skip
+        if st.button("Other pictures", icon=":material/shuffle:", key=f"{page}.shuffle"):
+            st.session_state[f"{page}.pictures"] = seed + 1
+            st.rerun()
+    with right:
+        st.caption(", ".join(pictures.classes))
+        st.image(figures.mosaic(_augmented(pictures, seed, experiment), 4, 3), width=400, output_format="PNG",
+                 caption="One picture as it is, then as training sees it: flipped and moved")  # fmt: skip
+        st.markdown(
+            ":material/lightbulb: **Did you notice?** The notes' loop that moves pictures into `val` tests "
+            "`'automobile'` inside the loop over all ten classes. So about 950 pictures of cars end up in training "
+            "*and* validation. Here the parts are disjoint."
+        )
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _sample(_pictures: cifar10.Pictures, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows = [rng.choice(np.flatnonzero(_pictures.train_y == c), 10, replace=False) for c in range(10)]
+    return np.asarray(_pictures.train_x[np.sort(np.concatenate(rows))])
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _augmented(_pictures: cifar10.Pictures, seed: int, experiment: Experiment) -> np.ndarray:
+    import torch
+
+    one = np.asarray(_pictures.train_x[[(seed * 7919 + 123) % len(_pictures.train_y)]])
+    if not experiment.augment:
+        return one.repeat(12, 0)
+    generator = torch.Generator().manual_seed(seed)
+    padded = np.pad(one, ((0, 0), (0, 0), (cifar10.PAD,) * 2, (cifar10.PAD,) * 2), mode="symmetric")
+    views = [one[0]]
+    for down, right, mirrored in torch.randint(0, 2 * cifar10.PAD, (11, 3), generator=generator).tolist():
+        view = padded[0, :, down : down + 32, right : right + 32]
+        views.append(view[:, :, ::-1] if mirrored % 2 else view)
+    return np.stack(views)
+
+
+def _offer_download() -> None:
+    if st.button("Download CIFAR-10 (135 MB)", icon=":material/download:", type="primary"):
+        bar = st.progress(0.0, "Asking for it …")
+        try:
+            cifar10.fetch(lambda done, total: bar.progress(min(1.0, done / (total or 135e6)), f"{done / 1e6:.0f} MB"))
+        except ExplorerError as error:
+            st.error(parts.escape(str(error)), icon=":material/wifi_off:")
+        else:
+            st.rerun()
+
+
+@st.cache_resource(max_entries=16, show_spinner="Asking the model about every validation picture …")
+def _predictions(path: Path, stamp: float) -> predictions.Predictions:
+    return predictions.of_file(path)
+
+
+def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar10.Pictures) -> None:
+    """Accuracy by class, confusions, and the pictures the model is most wrong about."""
+    path, words = _weights(experiment, job)
+    if path is None:
+        st.caption(words)
+        return
+    try:
+        found = _predictions(path, path.stat().st_mtime)
+    except ExplorerError as error:
+        st.error(parts.escape(str(error)), icon=":material/error:")
+        return
+    if len(found.labels) != len(pictures.valid_y):
+        st.caption("These weights were trained on other pictures than the ones here.")
+        return
+    st.caption(f"From {words}: {found.accuracy:.2%} of {len(found.labels):,} validation pictures right.")
+    left, right = st.columns([3, 2])
+    identity = (str(path), path.stat().st_mtime)
+    with left:
+        live.chart(page, "confusion", identity, lambda: figures.confusion(found.confusion(), found.classes),
+                   "Confusion matrix.", "Rows: what it was. Columns: what the model said.")  # fmt: skip
+    with right:
+        live.chart(page, "by_class", identity, lambda: figures.by_class(found.by_class(), found.classes),
+                   "Accuracy by class.", "Share of each class told right.")  # fmt: skip
+    _gallery(page, found, pictures)
+
+
+def _weights(experiment: Experiment, job: Job | None) -> tuple[Path | None, str]:
+    if job is not None and job.kind == "train":
+        path = start.store().weights(job.id, "best")
+        if path.exists():
+            return path, "this run's best weights"
+        return None, "There will be something to see after the run's first epoch."
+    path = checkpoint.shipped(experiment.model)
+    return (path, "the shipped weights") if path.exists() else (None, "No weights ship for this model; train it.")
+
+
+def _gallery(page: str, found: predictions.Predictions, pictures: cifar10.Pictures) -> None:
+    everything = ("any class", *found.classes)
+    with st.container(horizontal=True):
+        true = st.selectbox("It was", everything, key=f"{page}.true", persist_state="session", width=180)
+        said = st.selectbox("The model said", everything, key=f"{page}.said", persist_state="session", width=180)
+    numbers = [None if name == "any class" else found.classes.index(name) for name in (true, said)]
+    worst = found.most_wrong(12, *numbers)
+    if not len(worst):
+        st.caption("No such mistake.")
+        return
+    st.caption("The mistakes it is surest of:")
+    for start_of_row in range(0, len(worst), 6):
+        for column, i in zip(st.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
+            with column:
+                st.image(figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4), output_format="PNG", width="stretch")
+                said_class, true_class = found.chosen[i], found.labels[i]
+                st.caption(
+                    f"**{found.classes[said_class]}** {found.probabilities[i, said_class]:.0%}  \n"
+                    f"it was {found.classes[true_class]} {found.probabilities[i, true_class]:.0%}"
+                )
