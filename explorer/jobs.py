@@ -29,6 +29,7 @@ DONE, STOPPED, FAILED, DIVERGED = "done", "stopped", "failed", "diverged"
 ENDED = frozenset({DONE, STOPPED, FAILED, DIVERGED})
 
 LEASE = 900.0  # seconds without a page looking on before a session's run is stopped
+NOBODY_LOOKING = "Stopped because nobody was looking any more."
 KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
 
 
@@ -36,7 +37,7 @@ class Stopped(Exception):
     """Raised between two steps of a job that was asked to stop."""
 
 
-class Diverged(Exception):
+class Diverged(ExplorerError):
     """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
 
 
@@ -65,6 +66,8 @@ class Job:
     run_seconds: float = 0.0  #: time spent running, pauses left out
     budget: int | None = None  #: steps left before it pauses by itself
     slots: "Slots | None" = None  #: where its place to run comes from; None in the terminal
+    has_place: bool = False  #: whether it holds one of the slots now
+    before_hold: Callable[[], None] | None = None  #: called by the work's thread before it pauses
 
     def __post_init__(self) -> None:
         self._wake = threading.Condition()
@@ -100,9 +103,8 @@ class Job:
         """Ask it to end after the current step."""
         with self._wake:
             self._stop = True
-            if not self.ended:
-                # A job that has not begun has nothing to wind up.
-                self._set_state(STOPPED if self.state == QUEUED and not self._began else STOPPING)
+            # A job that has not begun has nothing to wind up.
+            self._set_state(STOPPED if self.state == QUEUED and not self._began else STOPPING)
             self._wake.notify_all()
         if self.slots:
             self.slots.wake()
@@ -134,14 +136,15 @@ class Job:
         self.run_seconds += now - self._tick
         self._tick = now
         self.progress = progress
-        if not epoch_ended:
-            self._count_step(now)
-        if self.budget == 0 or (epoch_ended and self._until_epoch):
-            self._pause, self.budget, self._until_epoch = True, None, False
-        if self._pause and not self._stop:
+        with self._wake:  # a page may be changing the budget just now
+            if not epoch_ended:
+                self._count_step(now)
+            if self.budget == 0 or (epoch_ended and self._until_epoch):
+                self._pause, self.budget, self._until_epoch = True, None, False
+        if self._pause and not self._stop and progress < 1:  # at the end there is nothing to hold back
             self._hold()
         if self.owner and now - self._seen > LEASE:
-            self.message = "Stopped because nobody was looking any more."
+            self.message = NOBODY_LOOKING
             raise Stopped
         if self._stop:
             raise Stopped
@@ -169,40 +172,53 @@ class Job:
             raise Stopped
 
     def _hold(self) -> None:
-        """Wait, without a place to run in, until resumed or stopped."""
-        self._set_state(PAUSED)
-        if self.slots:
+        """Wait, without a place to run in, until resumed or stopped.
+
+        A job that is stopped does not wait for a place again: what it has left to do is to save.
+        """
+        if self.before_hold:
+            self.before_hold()
+        with self._wake:
+            self._set_state(STOPPING if self._stop else PAUSED)
+        if self.slots and self.has_place:
+            self.has_place = False
             self.slots.release()
         with self._wake:
             while self._pause and not self._stop:
                 self._wake.wait(timeout=1.0)
                 if self.owner and time.monotonic() - self._seen > LEASE:
-                    self._stop = True
-        if self.slots:
-            self._set_state(STOPPING if self._stop else QUEUED)
-            self.slots.acquire(lambda: False)
+                    self._stop, self.message = True, NOBODY_LOOKING
+            self._set_state(STOPPING if self._stop else QUEUED if self.slots else RUNNING)
+        if self.slots and not self._stop:
+            self.has_place = self.slots.acquire(lambda: self._stop)
         self._tick = time.monotonic()
         self._rate_mark = (self._tick, self._steps)
-        self._set_state(STOPPING if self._stop else RUNNING)
+        with self._wake:
+            self._set_state(STOPPING if self._stop else RUNNING)
 
     def publish(self, **results: Any) -> None:
         """Leave results for the page."""
-        self.results = {**self.results, **results}
-        self.version += 1
+        with self._wake:
+            self.results = {**self.results, **results}
+            self.version += 1
 
     def _set_state(self, state: str, message: str = "") -> None:
-        self.state, self.message = state, message or self.message
-        self.version += 1
+        with self._wake:
+            if self.ended:  # a stop that comes too late must not wake the dead
+                return
+            self.state, self.message = state, message or self.message
+            self.version += 1
 
     def run(self) -> None:
         """Do the work in this thread and settle how it ended; never raises."""
-        if self._stop:
-            self._set_state(STOPPED)
-            return
-        self._began = True
+        with self._wake:
+            if self._stop:
+                self._set_state(STOPPED)
+                return
+            self._began = True
+            self._set_state(RUNNING)
         self._tick = time.monotonic()
         self._rate_mark = (self._tick, 0)
-        self._set_state(RUNNING)
         try:
             self.work(self)
             self.progress = 1.0
@@ -330,12 +346,15 @@ class Registry:
             del self._jobs[job_id]
 
     def _run(self, job: Job) -> None:
-        if self._slots.acquire(lambda: job.ended):
+        job.has_place = self._slots.acquire(lambda: job.ended)
+        if job.has_place:
             try:
                 _share_cores(self.workers)
                 job.run()
             finally:
-                self._slots.release()
+                if job.has_place:  # a job that was stopped while it paused gave its place back already
+                    job.has_place = False
+                    self._slots.release()
         job.work = _nothing  # lets go of what the work held: its model, its data
         self._threads.pop(job.id, None)
 
