@@ -345,8 +345,8 @@ experiment = Experiment.of("gru", data="pydoc", hidden=8, epochs=50)
 job = registry().submit(Job("train", "test", lambda job: run.train(job, experiment) and None, "ann", experiment))
 waiting = registry().submit(Job("train", "test", lambda job: None, "bob"))
 while len(job.history.snapshot()) < 3: time.sleep(0.01)
-print("training", flush=True)
 try:
+    print("training", flush=True)
     while True: time.sleep(1)
 except KeyboardInterrupt:
     pass
