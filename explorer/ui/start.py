@@ -56,7 +56,8 @@ def owner() -> str:
     From the cookie Streamlit sets against cross-site requests, hashed; without one (tests), a word of this session.
     """
     if "owner" not in st.session_state:
-        cookie = st.context.cookies.get("_streamlit_xsrf", "") or secrets.token_hex(16)
+        cookie = st.context.cookies.get("_streamlit_xsrf")
+        cookie = cookie if isinstance(cookie, str) and cookie else secrets.token_hex(16)
         st.session_state.owner = hashlib.sha256(cookie.encode()).hexdigest()[:16]
     return st.session_state.owner
 
@@ -71,6 +72,7 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewB
 # Streamlit has no setting for these; the rest of the look is in .streamlit/config.toml.
 _CSS = """<style>
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
+[data-testid="stStatusWidget"] { display: none; }  /* its Stop would stop the page's script, not the run */
 .written { font-family: "Source Serif 4", Georgia, serif; font-size: 1.05rem; line-height: 1.75;
   overflow-wrap: anywhere; white-space: pre-wrap; }
 .written .prompt { opacity: .62; }

@@ -1,0 +1,132 @@
+"""A real server and a real Chromium. A missing browser fails; it does not skip."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from explorer import paths
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+# Streamlit itself asks for these relative to the page before it finds its own address, and for its own statistics.
+NOT_OURS = ("_stcore/host-config", "_stcore/health", "fivetran", "ERR_NAME_NOT_RESOLVED", "metrics config", "404")
+
+
+@dataclass(frozen=True)
+class Server:
+    """The app, served."""
+
+    url: str
+    home: Path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app as a newcomer starts it, with a home of its own."""
+    home, port = tmp_path_factory.mktemp("server-home"), _free_port()
+    log = (home / "server.log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port),
+         "--server.address", "127.0.0.1"],
+        cwd=paths.REPOSITORY, stdout=log, stderr=subprocess.STDOUT,
+        env=os.environ | {"EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
+            break
+        except OSError:
+            time.sleep(0.1)
+    else:
+        process.kill()
+        pytest.fail("The server did not start:\n" + (home / "server.log").read_text()[-2000:])
+    yield Server(url, home)
+    process.terminate()
+    process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, from the system."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("No Chromium here. Install it (Debian: apt-get install chromium) to run the browser tests.")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield launched
+        launched.close()
+
+
+class Visitor:
+    """A page and what a visitor does on it."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page, self.server = page, server
+        self.errors: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.set_default_timeout(60_000)
+
+    def _heard(self, message) -> None:
+        if message.type == "error" and not any(word in message.text for word in NOT_OURS):
+            self.errors.append(message.text)
+
+    def open(self, path: str) -> "Visitor":
+        """Go to a page of the app and wait until it has been drawn."""
+        self.page.goto(f"{self.server.url}/{path}")
+        self.idle()
+        return self
+
+    def idle(self) -> None:
+        """Wait until the script has run; a running job's timer does not count."""
+        self.page.wait_for_function(
+            """() => { const app = document.querySelector('[data-testid="stApp"]');
+                       return app && app.dataset.testScriptState === 'notRunning'
+                              && app.dataset.testConnectionState === 'CONNECTED'; }"""
+        )
+
+    def press(self, name: str) -> None:
+        """Click the page's first button whose name contains ``name`` (not Streamlit's own, in the header)."""
+        self.page.get_by_test_id("stMain").get_by_role("button", name=name).first.click()
+
+    def points(self, chart: int = 0, trace: int = 0) -> int:
+        """How many points a chart's trace holds now."""
+        return self.page.evaluate(
+            """([chart, trace]) => { const plot = document.querySelectorAll('.explorer-plot')[chart];
+                return plot && plot.calcdata && plot.calcdata[trace] ? plot.calcdata[trace].length : 0; }""",
+            [chart, trace],
+        )
+
+    def until(self, condition, seconds: float = 60) -> None:
+        """Wait while the page lives on."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            self.page.wait_for_timeout(200)
+
+
+@pytest.fixture
+def visitor(server: Server, browser: Browser) -> Iterator[Visitor]:
+    """Somebody with a browser of 1440 × 900."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield Visitor(context.new_page(), server)
+    context.close()

@@ -1,0 +1,55 @@
+"""A visitor trains a small GRU on the real text, in a real browser."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+SMALL = "char_rnn?model=gru&hidden=32&n_fac=16&epochs=3&schedule=constant"
+
+
+def test_train_watch_change_the_rate_zoom_stop_write_and_come_back(visitor) -> None:
+    page = visitor.open(SMALL).page
+    visitor.press("Train")
+    visitor.until(lambda: visitor.points() > 5)
+    first = visitor.points()
+    visitor.until(lambda: visitor.points() > first)
+    run = re.search(r"run=(\w+)", page.url).group(1)
+
+    # Zoom in, and see that it lasts while the curve grows.
+    page.evaluate("() => Plotly.relayout(document.querySelector('.explorer-plot'), {'xaxis.range': [0, 0.05]})")
+    grown = visitor.points()
+    visitor.until(lambda: visitor.points() > grown or visitor.points() >= 400)
+    page.wait_for_timeout(1500)
+    assert page.evaluate("() => document.querySelector('.explorer-plot').layout.xaxis.range[1]") == 0.05
+
+    # Another rate, while it runs.
+    slider = page.get_by_role("slider", name=re.compile("^Learning rate")).first
+    slider.focus()
+    slider.press("ArrowRight")
+    visitor.until(
+        lambda: page.evaluate(
+            "() => (document.querySelector('.explorer-plot').layout.annotations || []).some(a => a.text.startsWith('lr'))"
+        )
+    )
+
+    visitor.press("Stop")
+    page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
+    visitor.press("Write")
+    page.locator(".written").last.wait_for()
+    assert len(page.locator(".written").last.inner_text()) > 200
+
+    page.reload()
+    visitor.idle()
+    assert f"run={run}" in page.url
+    page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
+    visitor.until(lambda: visitor.points() > 5)
+    assert not visitor.errors
+
+
+def test_something_is_on_screen_at_once(visitor) -> None:
+    page = visitor.open("char_rnn").page
+    page.locator(".written").first.wait_for()
+    visitor.until(lambda: visitor.points(trace=2) == 9)
+    assert "1.42" in page.inner_text("body")
+    assert not visitor.errors

@@ -1,0 +1,52 @@
+"""The whole app in AppTest: one engine, one registry, pages reached as a visitor reaches them."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from explorer import jobs, paths
+
+APP = paths.REPOSITORY / "streamlit_app.py"
+
+
+def open_page(page: str, **query: str) -> AppTest:
+    """The app on a page, after its first run."""
+    at = AppTest.from_file(APP, default_timeout=90).run()
+    at.switch_page(f"pages/{page}.py")
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
+    """Run the app again and again, as its timer would, until something is so."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        at.run()
+        assert not at.exception, at.exception
+        if reached():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+def texts(at: AppTest) -> str:
+    """Everything a visitor can read, as one string."""
+    kinds = ("title", "header", "markdown", "caption", "error", "warning", "info")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(at, kind))
+
+
+@pytest.fixture(autouse=True)
+def no_runs_left() -> Iterator[None]:
+    """Stop what a test left running."""
+    yield
+    for job in jobs.registry().all():
+        if not job.ended:
+            job.stop()
+    end = time.monotonic() + 20
+    while any(not job.ended for job in jobs.registry().all()) and time.monotonic() < end:
+        time.sleep(0.05)
