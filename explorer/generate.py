@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from explorer.errors import SettingsError
+
 if TYPE_CHECKING:
     from explorer.data.corpus import Vocabulary
 
@@ -78,6 +80,12 @@ def tokens(
         read = chosen[None] if model.stateful else torch.cat([read[-window:], chosen[None]])
 
 
+def _checked(temperatures: list[float]) -> Tensor:
+    if not all(0 <= temperature < math.inf for temperature in temperatures):
+        raise SettingsError("A temperature must be 0 or a number above it.")
+    return torch.tensor(temperatures, dtype=torch.float32)
+
+
 def sample(
     model: nn.Module,
     vocabulary: "Vocabulary",
@@ -88,9 +96,13 @@ def sample(
     seed: int = 0,
     window: int = 8,
 ) -> Iterator[Character]:
-    """The characters that follow the prompt, one by one."""
+    """The characters that follow the prompt, one by one.
+
+    Raises:
+        SettingsError: the temperature is negative or not a number.
+    """
     start = encode_prompt(prompt, vocabulary, next(model.parameters()).device)
-    rows = torch.tensor([temperature], dtype=torch.float32)
+    rows = _checked([temperature])
     for chosen, surprise in tokens(model, start, length, rows, top_k, seed, window):
         yield Character(vocabulary.decode([int(chosen)]), float(surprise))
 
@@ -105,9 +117,16 @@ def side_by_side(
     seed: int = 0,
     window: int = 8,
 ) -> list[list[Character]]:
-    """One text a temperature, sampled together as one batch, with one transfer to the host."""
+    """One text a temperature, sampled together as one batch, with one transfer to the host.
+
+    Raises:
+        SettingsError: a temperature is negative or not a number.
+    """
+    rows = _checked(temperatures)
     start = encode_prompt(prompt, vocabulary, next(model.parameters()).device)
-    drawn = list(tokens(model, start, length, torch.tensor(temperatures), top_k, seed, window))
+    drawn = list(tokens(model, start, length, rows, top_k, seed, window))
+    if not drawn:
+        return [[] for _ in temperatures]
     chosen = torch.stack([c for c, _ in drawn], 1).tolist()
     surprise = torch.stack([s for _, s in drawn], 1).tolist()
     return [

@@ -89,6 +89,7 @@ class Learner:
             self.epoch += 1
             val_loss, accuracy = self.evaluate()
             yield Epoch(self.epoch, self.step, val_loss, accuracy, time.perf_counter() - started)
+        self.model.eval()
 
     def train_batch(self, batch: Batch, lr: float, momentum: float = MOMENTUM) -> Step:
         """One forward pass, one backward pass, one optimiser step."""
@@ -109,16 +110,19 @@ class Learner:
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits; a recurrent model's state is carried on, its history is not."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.autocast):
-            if not self.recurrent:
-                return self.model(x)
+        if self.recurrent:
             logits, state = self.model(x, self.state)
-        self.state = repackage(state)
-        return logits
+            self.state = repackage(state)
+            return logits
+        if not self.autocast:
+            return self.model(x)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            return self.model(x)
 
     @torch.no_grad()
     def evaluate(self) -> tuple[float, float]:
         """Exact mean loss and accuracy on the validation data; the training state is left alone."""
+        training = self.model.training
         self.model.eval()
         kept, self.state = self.state, None
         total, right, count = 0.0, 0.0, 0
@@ -130,6 +134,7 @@ class Learner:
             right = right + (logits.argmax(-1) == batch.y).sum()
             count += batch.y.numel()
         self.state = kept
+        self.model.train(training)
         return float(total) / count, float(right) / count
 
     def set_rates(self, lr: float, momentum: float) -> None:
@@ -147,11 +152,18 @@ class Learner:
             for group in self.optimiser.param_groups:
                 group["weight_decay"] = value
         elif name == "dropout":
-            for module in self.model.modules():
-                if isinstance(module, nn.Dropout):
-                    module.p = value
-                elif isinstance(module, nn.RNNBase) and module.num_layers > 1:
-                    module.dropout = value
+            for module, attribute in self._dropouts():
+                setattr(module, attribute, value)
+
+    def _dropouts(self) -> list[tuple[nn.Module, str]]:
+        """Where the model drops activations: the modules, and what each calls its share."""
+        found: list[tuple[nn.Module, str]] = []
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                found.append((module, "p"))
+            elif isinstance(module, nn.RNNBase) and module.num_layers > 1:
+                found.append((module, "dropout"))
+        return found
 
     def capture(self) -> dict[str, Any]:
         """Everything that decides the next step, copied: weights, optimiser, random states, hidden state."""
@@ -162,6 +174,7 @@ class Learner:
             "random": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "state": copy.deepcopy(self.state),
+            "dropout": [getattr(module, attribute) for module, attribute in self._dropouts()],
             "place": (self.step, self.epoch, self.lr_factor, self.clip, self.model.training),
         }
 
@@ -175,6 +188,8 @@ class Learner:
         if captured["cuda"] is not None:
             torch.cuda.set_rng_state(captured["cuda"], self.device)
         self.state = copy.deepcopy(captured["state"])
+        for (module, attribute), share in zip(self._dropouts(), captured["dropout"], strict=True):
+            setattr(module, attribute, share)
         self.step, self.epoch, self.lr_factor, self.clip, training = captured["place"]
         self.model.train(training)
 
