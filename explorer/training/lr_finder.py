@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from explorer.errors import SettingsError
 from explorer.history import smooth
 from explorer.training.learner import Learner
 
@@ -27,7 +28,15 @@ class Sweep:
 
 
 def rates(low: float, high: float, steps: int) -> np.ndarray:
-    """``steps`` rates from ``low`` to ``high``, each a fixed factor above the one before."""
+    """``steps`` rates from ``low`` to ``high``, each a fixed factor above the one before.
+
+    Raises:
+        SettingsError: not 0 < low < high, or fewer than two steps.
+    """
+    if not (0 < low < high < np.inf and steps >= 2):
+        raise SettingsError(
+            f"A sweep needs at least 2 steps from a rate above 0 to a higher one, not {steps} from {low:g} to {high:g}."
+        )
     return np.geomspace(low, high, steps)
 
 
