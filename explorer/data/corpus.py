@@ -1,8 +1,10 @@
 """Text, prepared exactly as the lecture's loader did, and cut into batches on the device."""
 
+import contextlib
 import functools
 import hashlib
 import io
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -123,16 +125,21 @@ def keep_own(raw: bytes) -> str:
     """Check a text of the user's own and keep it; returns what to put into ``Experiment.data``.
 
     Raises:
-        DataError: see :func:`decode` and :func:`prepare`.
+        DataError: see :func:`decode` and :func:`prepare`; or the disk is full.
     """
     text = decode(raw)
     prepare(text, Source("", "yours", ""))
     name = hashlib.md5(text.encode()).hexdigest()[:12]
     folder = paths.home() / "texts"
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{name}.partial"
-    partial.write_text(text, encoding="utf-8", newline="")
-    partial.replace(folder / f"{name}.txt")
+    partial = folder / f".{name}.{secrets.token_hex(4)}.partial"  # two visitors may bring the same text
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8", newline="")
+        partial.replace(folder / f"{name}.txt")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise DataError(f"The text could not be kept: {error.strerror or error}.", str(error)) from error
     return f"own-{name}"
 
 
@@ -144,7 +151,21 @@ def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
     """
     from explorer.data.fetch import download
 
-    return download([URL], paths.cache() / "nietzsche.txt", expect_bytes=None, md5=None, progress=progress)
+    target = paths.cache() / "nietzsche.txt"
+    arrived = target.with_name(f".nietzsche.{secrets.token_hex(4)}.arrived")
+    try:
+        download([URL], arrived, progress=progress)
+        try:
+            text = decode(arrived.read_bytes())
+            prepare(text, Source("", "real", URL))
+        except DataError as error:
+            raise DataError(f"What {URL} sent is not the lecture's text. {error}", error.detail) from error
+        if text.lstrip().startswith("<"):  # a page that says what went wrong, or asks to log in
+            raise DataError(f"What {URL} sent is a web page, not the lecture's text. Check the network and try again.")
+        arrived.replace(target)
+    finally:
+        arrived.unlink(missing_ok=True)
+    return target
 
 
 def _nietzsche(path: Path) -> tuple[str, Source]:
@@ -174,7 +195,7 @@ def _own(data: str) -> tuple[str, Source]:
     path = paths.home() / "texts" / f"{data.removeprefix('own-')}.txt"
     if not data.removeprefix("own-").isalnum() or not path.exists():
         raise DataError("The text this link was made with is not on this server. Paste or upload it again.")
-    text = path.read_text(encoding="utf-8", newline="")
+    text = path.read_bytes().decode()
     return text, Source("Your text", "yours", path.name, hashlib.md5(text.encode()).hexdigest())
 
 
@@ -227,7 +248,8 @@ class TextData:
                 )
             self.steps_per_epoch = len(corpus.train) // self.batch_size // self.bptt - 1
         else:
-            self.steps_per_epoch = -(-len(self._windows(self.train)) // self.batch_size)
+            windows = len(self._windows(self.train)) if len(self.train) > self.window else 0
+            self.steps_per_epoch = -(-windows // self.batch_size)
         if self.steps_per_epoch < 1 or len(corpus.valid) <= self.window + 1:
             raise DataError("The text is too short for this bptt and batch size. Make one of them smaller.")
 
