@@ -164,6 +164,11 @@ class Experiment:
         40_000, "Training pictures", "How many of the 40,000 training pictures to use; fewer is quicker.",
         "data", low=500, high=40_000, log=True, step=500, ladder=VISION,
     )  # fmt: skip
+    size: int = _setting(
+        32, "Picture size", "Enlarge each picture to this many pixels a side before the network sees it: the lecture's "
+        "sz. Slower, and finer feature maps.",
+        "data", low=32, high=64, step=4, ladder=VISION,
+    )  # fmt: skip
     augment: bool = _setting(
         True, "Augment", "Flip each picture at random and crop it from a padded copy, as the lecture does.",
         "data", ladder=VISION,

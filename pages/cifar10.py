@@ -1,5 +1,58 @@
-"""To come."""
+"""CIFAR-10: the vision ladder, from fully connected to ResNet."""
 
 import streamlit as st
 
-st.title("cifar10")
+from explorer.ui import start
+
+start.enter()
+
+from explorer.errors import SettingsError
+from explorer.models import vision
+from explorer.ui import board, controls, network, parts, pictures
+
+PAGE = "cifar10"
+
+controls.current(PAGE, "convnet")
+parts.title(
+    "CIFAR-10", "grid_view",
+    "50,000 pictures of 32 × 32 pixels, ten classes. From a fully connected net at 47 % to a ResNet at 90 %, each rung "
+    "one idea further; or build your own."
+)  # fmt: skip
+controls.rung_picker(PAGE, "vision")
+experiment = controls.sidebar(PAGE)
+rung = experiment.rung
+st.markdown(f"**{rung.class_name}** · {rung.idea}")
+try:
+    vision.check(experiment)
+except SettingsError as error:
+    st.error(parts.escape(str(error)), icon=":material/error:")
+    st.stop()
+shown = pictures.load()
+if shown is None:
+    st.stop()
+job = board.training(PAGE, experiment)
+with st.container(horizontal=True, vertical_alignment="center"):
+    if st.button("Find a learning rate for this model", icon=":material/speed:"):
+        st.session_state["lr_finder.models"] = [rung.key]
+        st.switch_page("pages/lr_finder.py")
+    if st.button("Look inside while it trains", icon=":material/layers:"):
+        st.switch_page("pages/batchnorm.py")
+
+st.header("What it gets wrong", anchor=False)
+pictures.mistakes(PAGE, experiment, job, shown)
+
+st.header("Behind it", anchor=False)
+tabs = st.tabs(["The pictures", "The network", "The model's code", "The lecture's numbers"])
+with tabs[0]:
+    pictures.show(PAGE, shown, experiment)
+with tabs[1]:
+    network.show(PAGE, experiment)
+with tabs[2]:
+    network.code(experiment)
+with tabs[3]:
+    if rung.figures:
+        parts.reference_table(rung)
+    st.caption(
+        "Measured by others: the notes on a split with some cars in both parts, the notebook trained on all 50,000 "
+        "pictures and validated on the test set. Both print accuracy averaged over batches; ours is exact."
+    )

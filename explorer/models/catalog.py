@@ -132,6 +132,7 @@ LANGUAGE: tuple[Rung, ...] = (
         {
             "lecture": dict(hidden=512, layers=2, dropout=0.5, lr=1e-2, weight_decay=1e-5, lead_lr=1e-2,
                             lead_epochs=2, epochs=15, schedule="cosine", cycle_len=1, cycle_mult=2),
+            "gentler rate": dict(lr=4e-3, lead_lr=4e-3),
             "small": dict(hidden=128, layers=1, dropout=0.0, lead_epochs=0, epochs=3, cycle_mult=2),
         },
         (Figure("val_loss", 1.35065, 17, _NOTES,
@@ -153,7 +154,7 @@ VISION: tuple[Rung, ...] = (
         _VIS,
         {"lecture": dict(_SGD, widths="40", lead_lr=1e-2, lead_epochs=2, lr=1e-2, epochs=2, schedule="cosine")},
         (Figure("accuracy", 0.46924, 4, _NOTEBOOK),),
-        fixed=_SHAPE,
+        fixed=_SHAPE | {"size"},
     ),
     Rung(
         "convnet", "Convolutions", "vision", "ConvNet",
@@ -221,8 +222,8 @@ VISION: tuple[Rung, ...] = (
             "lecture": dict(_SGD, widths="32,64,128,256", stem=7, norm="lecture", dropout=0.2, weight_decay=1e-6,
                             lead_lr=1e-2, lead_epochs=2, lr=1e-2, epochs=7, schedule="cosine", cycle_mult=2),
             "lecture, long": dict(lead_epochs=9, epochs=32, cycle_len=4, cycle_mult=1),
-            "best": dict(norm="torch", dropout=0.1, lead_epochs=0, epochs=40, lr=0.2, schedule="one-cycle",
-                         weight_decay=5e-4, label_smoothing=0.1),
+            "best": dict(optimiser="nesterov", norm="torch", dropout=0.1, lead_epochs=0, epochs=22, lr=0.2,
+                         schedule="one-cycle", weight_decay=5e-4, label_smoothing=0.1),
         },
         (Figure("accuracy", 0.54199, 2, _NOTES, (0.46151, 0.54199)), Figure("accuracy", 0.70244, 9, _NOTEBOOK),
          Figure("accuracy", 0.83359, 41, _NOTEBOOK), Figure("accuracy with TTA", 0.8491, 41, _NOTEBOOK)),

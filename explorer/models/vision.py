@@ -287,11 +287,11 @@ def picture_sides(experiment: "Experiment") -> list[int]:
     widths, key = parse_widths(experiment.widths), experiment.model
     if key == "simplenet":
         return []
-    sides = [SIDE]
+    sides = [experiment.size]
     stem = {"convnet": 0, "convnet2": 0, "resnet2": 7, "builder": experiment.stem}.get(key, 5)
     if stem:
         padding = 1 if stem == 7 else stem // 2
-        sides.append(SIDE + 2 * padding - stem + 1)
+        sides.append(sides[-1] + 2 * padding - stem + 1)
     padding = 0 if key == "convnet" else 1
     for number, _ in enumerate(widths, 1):
         side = (sides[-1] + 2 * padding - 3) // 2 + 1

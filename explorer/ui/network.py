@@ -11,7 +11,7 @@ from explorer.ui import live, parts
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _rows(experiment: Experiment) -> list[summary.LayerRow]:
-    return summary.summarise(vision.build(experiment), (1, 3, 32, 32))
+    return summary.summarise(vision.build(experiment), (3, experiment.size, experiment.size))
 
 
 def show(page: str, experiment: Experiment) -> None:
@@ -32,8 +32,8 @@ def show(page: str, experiment: Experiment) -> None:
             {
                 "layer": row.name,
                 "kind": row.kind,
-                "in": " × ".join(map(str, row.input_shape[1:])),
-                "out": " × ".join(map(str, row.output_shape[1:])),
+                "in": " × ".join(map(str, row.input)),
+                "out": " × ".join(map(str, row.output)),
                 "parameters": row.parameters,
                 "trainable": row.trainable,
                 "multiply-adds": row.multiply_adds,

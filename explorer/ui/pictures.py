@@ -36,14 +36,14 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
     seed = st.session_state.get(f"{page}.pictures", 0)
     left, right = st.columns([3, 2])
     with left:
-        st.image(figures.mosaic(_sample(pictures, seed), 10, 2), width=680, caption="Ten of each class, a row a class",
+        st.image(figures.mosaic(_sample(pictures, seed), 10, 2), width="stretch", caption="Ten of each class, a row a class",
                  output_format="PNG")  # fmt: skip
         if st.button("Other pictures", icon=":material/shuffle:", key=f"{page}.shuffle"):
             st.session_state[f"{page}.pictures"] = seed + 1
             st.rerun()
     with right:
         st.caption(", ".join(pictures.classes))
-        st.image(figures.mosaic(_augmented(pictures, seed, experiment), 4, 3), width=400, output_format="PNG",
+        st.image(figures.mosaic(_augmented(pictures, seed, experiment), 4, 3), width="stretch", output_format="PNG",
                  caption="One picture as it is, then as training sees it: flipped and moved")  # fmt: skip
         st.markdown(
             ":material/lightbulb: **Did you notice?** The notes' loop that moves pictures into `val` tests "

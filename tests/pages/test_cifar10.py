@@ -1,0 +1,47 @@
+"""The CIFAR-10 page, on the real pictures."""
+
+import pytest
+
+from explorer import jobs
+from tests.pages.conftest import open_page, texts, wait
+
+pytestmark = pytest.mark.data
+SMALL = {"model": "convnet", "widths": "16,32", "images": "3000", "batch_size": "64", "epochs": "1", "lead_epochs": "0"}
+
+
+def test_the_page_trains_a_rung_on_real_pictures() -> None:
+    at = open_page("cifar10", **SMALL)
+    assert "CIFAR\\-10" in texts(at), "the source is named"
+    at.button(key="cifar10.train").click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    assert job.state == jobs.DONE, job.message
+    assert job.history.snapshot().epochs[-1].accuracy > 0.16
+    at.run()
+    assert "this run's best weights" in texts(at), "its mistakes are shown"
+
+
+def test_every_rung_and_preset_opens() -> None:
+    from explorer.models import catalog
+
+    for rung in catalog.LADDERS["vision"]:
+        at = open_page("cifar10", model=rung.key)
+        assert rung.class_name in texts(at)
+
+
+def test_a_network_that_shrinks_the_picture_to_nothing_is_refused_before_anything_starts() -> None:
+    at = open_page("cifar10", model="builder", widths="8,8,8,8,8,8", stem="0")
+    at.run()
+    before = len(jobs.registry().all())
+    at = open_page("cifar10", model="convnet", widths="8,8,8,8,8")
+    assert any("shrink" in error.value for error in at.error)
+    assert not [button for button in at.button if button.key == "cifar10.train"]
+    assert len(jobs.registry().all()) == before
+
+
+def test_the_layers_of_the_lecture_are_in_the_table() -> None:
+    at = open_page("cifar10", model="convnet")
+    tables = [frame.value for frame in at.dataframe]
+    layers = next(table for table in tables if "multiply-adds" in table)
+    assert [560, 7240, 28880] == layers["parameters"].tolist()[:3]
+    assert layers["out"].tolist()[:3] == ["20 × 15 × 15", "40 × 7 × 7", "80 × 3 × 3"]

@@ -1,0 +1,32 @@
+"""The LR finder page: sweep, suggestion, use it."""
+
+import pytest
+
+from explorer import jobs
+from tests.pages.conftest import open_page, wait
+
+pytestmark = pytest.mark.data
+
+
+def test_sweep_and_take_the_suggestion_to_the_training_page() -> None:
+    at = open_page("lr_finder", models="simplenet")
+    at.slider[0].set_value(60).run()
+    next(button for button in at.button if button.label == "Sweep").click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    assert job.state == jobs.DONE, job.message
+    at.run()
+    use = next(button for button in at.button if button.label.startswith("Use "))
+    rate = float(use.label.removeprefix("Use "))
+    use.click().run()
+    assert at.session_state["cifar10.experiment"].model == "simplenet"
+    assert at.session_state["cifar10.experiment"].lr == pytest.approx(rate, rel=0.01)
+
+
+def test_two_models_are_laid_over_each_other() -> None:
+    at = open_page("lr_finder", models="stateful,gru")
+    at.slider[0].set_value(20).run()
+    next(button for button in at.button if button.label == "Sweep").click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    assert list(job.results["sweeps"]) == ["Stateful RNN", "GRU"]
