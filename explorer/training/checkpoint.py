@@ -1,5 +1,6 @@
 """Weights on disk: safetensors, with their story in the metadata; written whole or not at all."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -53,8 +54,11 @@ class Story:
         if words["format"] != FORMAT:
             raise ValueError(words["format"])
         itos = json.loads(words["vocabulary"])
+        experiment = Experiment.from_json(words["experiment"])
+        if (experiment.rung.ladder == "language") != bool(itos):
+            raise ValueError(words["vocabulary"])
         return cls(
-            Experiment.from_json(words["experiment"]),
+            experiment,
             Source(**json.loads(words["source"])),
             Vocabulary(tuple(itos)) if itos else None,
             int(words["epochs"]),
@@ -96,11 +100,13 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StorageError(
             f"{path.name} could not be saved: {error.strerror or error}. Free some space; the run goes on.",
             str(error),
         ) from error
+    finally:
+        with contextlib.suppress(OSError):  # gone already when all went well
+            partial.unlink(missing_ok=True)
 
 
 def read_story(path: Path) -> Story:
@@ -120,7 +126,7 @@ def read_story(path: Path) -> Story:
         raise WeightsError(
             f"{path.name} is damaged and cannot be read. Train it again, or restore the file.", str(error)
         ) from error
-    except (KeyError, ValueError, TypeError, ExplorerError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, ExplorerError) as error:
         raise WeightsError(f"{path.name} was not written by this program.", repr(error)) from error
 
 

@@ -54,11 +54,22 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
         from safetensors.torch import load_file
 
         story = checkpoint.read_story(start)
-        if story.vocabulary and story.vocabulary != data.vocabulary:
-            raise WeightsError(f"{start.name} was trained on another text, with other characters.")
+        check_vocabulary(story, data, start.name)
         checkpoint.load_into(model, load_file(start), start.name)
     torch.manual_seed(experiment.seed)  # dropout
     return Learner(model, data, experiment, device)
+
+
+def check_vocabulary(story: checkpoint.Story, data: "Data", name: str) -> None:
+    """That weights and data mean the same by a token's number.
+
+    Raises:
+        WeightsError: they do not.
+    """
+    if story.vocabulary != getattr(data, "vocabulary", None):
+        raise WeightsError(
+            f"{name} was trained on other data ({story.source.name}) than what is here ({data.source.name})."
+        )
 
 
 def story_of(learner: Learner, experiment: "Experiment", val_loss: float, accuracy: float) -> checkpoint.Story:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from explorer import device
 from explorer.history import Snapshot
 from explorer.training import checkpoint, prepare
@@ -55,7 +57,9 @@ def evaluate(path: Path) -> dict[str, Any]:
     """
     place = device.choose()
     model, story = checkpoint.load(path, place)
-    learner = Learner(model, prepare.data_for(story.experiment, place), story.experiment, place)
+    data = prepare.data_for(story.experiment, place)
+    prepare.check_vocabulary(story, data, path.name)
+    learner = Learner(model, data, story.experiment, place)
     loss, accuracy = learner.evaluate()
     result: dict[str, Any] = {
         "model": story.experiment.model,
@@ -66,6 +70,18 @@ def evaluate(path: Path) -> dict[str, Any]:
         "source": learner.data.source.name,
         "device": place.type,
     }
-    if hasattr(learner.data, "tta_accuracy"):
-        result["accuracy_tta"] = round(learner.data.tta_accuracy(model), 5)
+    if story.experiment.rung.ladder == "vision":
+        result["accuracy_tta"] = round(_accuracy_with_tta(learner), 5)
     return result
+
+
+@torch.no_grad()
+def _accuracy_with_tta(learner: Learner) -> float:
+    """Accuracy when the probabilities of several flipped and shifted views are averaged."""
+    from explorer.data.cifar10 import predict_with_tta
+
+    right, count = 0, 0
+    for batch in learner.data.valid_batches():
+        right += (predict_with_tta(learner.model, batch.x).argmax(-1) == batch.y).sum()
+        count += len(batch.y)
+    return float(right) / count
