@@ -9,7 +9,8 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,30 +105,30 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 
 def _train(options: argparse.Namespace) -> int:
+    print(f"{'epoch':>5} {'train':>8} {'valid':>8} {'accuracy':>8} {'seconds':>8}")
     if options.key.startswith("dogscats"):
-        from explorer import dogs_and_cats
+        from explorer import own_classes
 
-        return dogs_and_cats.train_in_terminal(options)
+        done = own_classes.train_dogscats(options.key, target=options.save, on_epoch=_line)
+        print(f"wrote {done['path']}", file=sys.stderr)
+        return 0
     from explorer.jobs import Job
     from explorer.training import run, ship
 
     experiment = _experiment(options)
     job = Job("train", experiment.rung.title, lambda job: None, experiment=experiment)
-    print(f"{experiment.rung.class_name}: {experiment.total_epochs} epochs", file=sys.stderr)
-    print(f"{'epoch':>5} {'train':>8} {'valid':>8} {'accuracy':>8} {'seconds':>8}")
-
-    def line(row: Any) -> None:
-        print(
-            f"{row.epoch:5} {row.train_loss:8.5f} {row.val_loss:8.5f} {row.accuracy:8.5f} {row.seconds:8.1f}",
-            flush=True,
-        )
-
-    learner = run.train(job, experiment, start=options.start, on_epoch=line)
+    learner = run.train(job, experiment, start=options.start, on_epoch=lambda row: _line(asdict(row)))
     print(f"{learner.data.source.name}; {learner.step:,} steps", file=sys.stderr)
     if options.ship or options.save:
         path = ship.write(learner, experiment, job.history.snapshot(), None if options.ship else options.save)
         print(f"wrote {path}", file=sys.stderr)
     return 0
+
+
+def _line(row: Mapping[str, Any]) -> None:
+    """One epoch, as the lecture prints it."""
+    columns = ("train_loss", "val_loss", "accuracy")
+    print(f"{row['epoch']:5}", *(f"{row[name]:8.5f}" for name in columns), f"{row['seconds']:8.1f}", flush=True)
 
 
 def _weights(options: argparse.Namespace) -> Path:
@@ -140,9 +141,9 @@ def _weights(options: argparse.Namespace) -> Path:
 
 def _evaluate(options: argparse.Namespace) -> int:
     if options.key.startswith("dogscats"):
-        from explorer import dogs_and_cats
+        from explorer import own_classes
 
-        result = dogs_and_cats.evaluate(options.key)
+        result = own_classes.evaluate_dogscats(options.key)
     else:
         from explorer.training import ship
 
@@ -191,11 +192,11 @@ def _lr_find(options: argparse.Namespace) -> int:
 
 
 def _cam(options: argparse.Namespace) -> int:
-    from explorer import dogs_and_cats
+    from explorer import own_classes
 
     failed = 0
     for path in options.photos:
-        answer = dogs_and_cats.answer(path)
+        answer = own_classes.answer(path)
         failed += "error" in answer
         print(json.dumps(answer) if options.json else _in_words(answer), flush=True)
     return 1 if failed == len(options.photos) else 0
