@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from explorer.data.corpus import Vocabulary
 
 
+COLDEST = 1e-4  # below this, dividing by the temperature overflows, and only the likeliest has a chance anyway
+
+
 @dataclass(frozen=True)
 class Character:
     """One sampled character."""
@@ -31,11 +34,11 @@ def encode_prompt(prompt: str, vocabulary: "Vocabulary", device: torch.device) -
 def choose(logits: Tensor, temperature: float, top_k: int, generator: torch.Generator) -> Tensor:
     """One token a row, (rows,), from logits (rows, vocabulary).
 
-    A temperature of 0 takes the likeliest. ``<unk>`` and ``<pad>`` are never chosen; ``top_k`` 0 keeps all.
+    A temperature of 0 (or almost) takes the likeliest. ``<unk>`` and ``<pad>`` are never chosen; ``top_k`` 0 keeps all.
     """
     logits = logits.clone()
     logits[:, :2] = -math.inf
-    if temperature == 0:
+    if temperature < COLDEST:
         return logits.argmax(-1)
     if 0 < top_k < logits.size(-1):
         lowest = logits.topk(top_k).values[:, -1:]
@@ -61,7 +64,7 @@ def tokens(
     device = prompt.device
     generator = torch.Generator(device).manual_seed(seed)
     temperatures = temperatures.to(device)
-    greedy = temperatures == 0
+    greedy = temperatures < COLDEST
     scale = torch.where(greedy, torch.ones_like(temperatures), temperatures)[:, None]
     rows = len(temperatures)
     read, state = prompt.repeat(1, rows), None
