@@ -17,6 +17,8 @@ from explorer.errors import StorageError
 from explorer.experiment import Experiment
 from explorer.history import COLUMNS, EpochRow, Mark, Snapshot
 
+_IMPORTED = time.time()  # this process has written nothing before
+
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, owner TEXT, kind TEXT, title TEXT, experiment TEXT, state TEXT, message TEXT,
@@ -72,11 +74,14 @@ class Store:
 
     def _settle_orphans(self) -> None:
         """Runs whose process is gone were cut off: say so."""
-        rows = self._connection().execute(
-            "SELECT id, process FROM runs WHERE state IN ('queued', 'running', 'paused', 'stopping')"
-        )
-        for run, process in rows.fetchall():
-            if not _alive(process):
+        with self._writing():
+            rows = self._connection().execute(
+                "SELECT id, process, updated FROM runs WHERE state IN ('queued', 'running', 'paused', 'stopping')"
+            )
+            unsettled = rows.fetchall()
+        for run, process, updated in unsettled:
+            # In a container a restarted server often has its predecessor's number.
+            if not _alive(process) or (process == os.getpid() and updated < _IMPORTED):
                 self.settle(run, "stopped", "The server ended while this ran; what it had recorded is here.")
 
     def begin(self, run: Run) -> None:
@@ -166,6 +171,11 @@ class _Writing:
         return None
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if type(error) is sqlite3.DatabaseError:
+            raise StorageError(
+                "The record of runs is damaged and cannot be used. Move runs.sqlite3 away; training itself goes on.",
+                str(error),
+            ) from error
         if isinstance(error, (sqlite3.OperationalError, OSError)):
             raise StorageError(
                 "The run could not be recorded on disk. Free some space; training itself goes on.", str(error)
