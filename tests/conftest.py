@@ -53,7 +53,7 @@ def text():
     """A few thousand characters of English that every Python carries."""
     from pydoc_data.topics import topics
 
-    return "\n".join(topics[name] for name in sorted(topics))[:12_000]
+    return "\n".join(topics[name] for name in sorted(topics))[:6_000]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explorer import device, generate
-from explorer.errors import StorageError
-from explorer.history import COLUMNS, EpochRow, Snapshot
-from explorer.jobs import Diverged, Job
+from explorer.errors import ExplorerError, StorageError
+from explorer.history import COLUMNS, EpochRow, History
+from explorer.jobs import DIVERGED, DONE, FAILED, STOPPED, Diverged, Job, Stopped, explain
 from explorer.store import Run, Store
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Epoch, Learner
@@ -31,9 +31,10 @@ EXPLODED = 4.0  # times the first loss
 class Recorder:
     """Brings a job's history to the host, watches it for divergence, and writes it to the store."""
 
-    def __init__(self, job: Job, store: Store | None) -> None:
+    def __init__(self, job: Job, store: Store | None = None, run: Run | None = None) -> None:
         self.job, self.store = job, store
         self.first = math.nan
+        self._run = run  # to be entered into the store's index; None once it is there
         self._rows: list[np.ndarray] = []
         self._written = (0, 0)  # epochs and marks already stored
         self._drained = self._stored = time.monotonic()
@@ -54,10 +55,9 @@ class Recorder:
         Raises:
             Diverged: the loss is not a number any more, or has exploded.
         """
-        rows = self.job.history.drain()
+        rows = self._collect()
         if not len(rows):
             return
-        self._rows.append(rows)
         losses = rows[:, COLUMNS.index("loss")]
         if math.isnan(self.first):
             self.first = losses[0]
@@ -70,30 +70,59 @@ class Recorder:
                 "clip gradients, or let the LR finder suggest one."
             )
 
+    def _collect(self) -> np.ndarray:
+        rows = self.job.history.drain()
+        if len(rows):
+            self._rows.append(rows)
+        return rows
+
+    def flush(self) -> None:
+        """Drain and write now: the run pauses, and what it did last shall show."""
+        self.drain()
+        self.write()
+
+    def finish(self) -> None:
+        """Drain and write the last steps of a run that has ended, however they look."""
+        self._collect()
+        self.write()
+
     def write(self) -> None:
         """Append what is new to the store; a full disk is reported and training goes on."""
+        if self.store is None:
+            self._rows.clear()
+            return
         rows = np.concatenate(self._rows) if self._rows else np.empty((0, len(COLUMNS)))
         snapshot = self.job.history.snapshot()
         epochs, marks = snapshot.epochs[self._written[0] :], snapshot.marks[self._written[1] :]
-        if self.store is None or not (len(rows) or epochs or marks):
+        if not (self._run or len(rows) or epochs or marks):
             return
-        if complain(self.job, lambda: self.store.append(self.job.id, rows, epochs, marks)):
+
+        def save() -> None:
+            if self._run:
+                self.store.begin(self._run)
+                self._run = None
+            self.store.append(self.job.id, rows, epochs, marks)
+
+        if complain(self.job, save, "metrics"):
             self._rows.clear()
             self._written = (len(snapshot.epochs), len(snapshot.marks))
 
 
-def complain(job: Job, write: Callable[[], None]) -> bool:
-    """Do a write; a storage error becomes a notice on the job instead of ending it. Whether it went well."""
+def complain(job: Job, write: Callable[[], None], what: str) -> bool:
+    """Do a write; a storage error becomes a notice on the job instead of ending it. Whether it went well.
+
+    The notice stays until ``what`` could be written after all, whatever else is written meanwhile.
+    """
+    before = job.results.get("troubles", {})
+    troubles = {other: trouble for other, trouble in before.items() if other != what}
     try:
         write()
     except StorageError as error:
         log.warning("%s: %s (%s)", job.id, error, error.detail)
-        if job.results.get("notice") != str(error):
-            job.publish(notice=str(error))
-        return False
-    if "notice" in job.results:
-        job.publish(notice="")
-    return True
+        troubles[what] = str(error)
+    if troubles != before:
+        job.publish(troubles=troubles, notice=" ".join(troubles.values()))
+    return what not in troubles
 
 
 def train(
@@ -101,7 +130,6 @@ def train(
     experiment: "Experiment",
     store: Store | None = None,
     start: Path | None = None,
-    earlier: Snapshot | None = None,
     on_epoch: Callable[[EpochRow], None] | None = None,
     learner: Learner | None = None,
 ) -> Learner:
@@ -112,7 +140,6 @@ def train(
         experiment: what to train.
         store: where the run is recorded; None records nothing.
         start: a weights file to go on from.
-        earlier: that file's history, shown before the new steps.
         on_epoch: called after each validation.
         learner: an existing learner to drive; by default one is made.
 
@@ -120,30 +147,33 @@ def train(
         ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
     """
     learner = learner or prepare.learner_for(experiment, start)
-    if store:
-        run = Run(
-            job.id, job.owner, job.kind, job.title, experiment, "running", "", device.describe(),
-            learner.data.source.name, job.created, time.time(),
-        )  # fmt: skip
-        complain(job, lambda: store.begin(run))
     job.publish(source=learner.data.source, model=learner.model, vocabulary=getattr(learner.data, "vocabulary", None))
-    recorder = Recorder(job, store)
-    outcome, message = "failed", ""
+    run = Run(
+        job.id, job.owner, job.kind, job.title, experiment, "running", "", device.describe(),
+        learner.data.source.name, job.created, time.time(),
+    )  # fmt: skip
+    recorder = Recorder(job, store, run)
+    recorder.write()
+    job.before_hold = recorder.flush
+    outcome, message = STOPPED, ""  # unless it ends otherwise
     try:
         _drive(job, experiment, learner, recorder, store, on_epoch)
-        outcome, message = "done", job.message
+        recorder.drain()
+        outcome, message = DONE, job.message
+    except Stopped:
+        message = job.message
+        raise
     except Exception as ended:
-        outcome = {"Stopped": "stopped", "Diverged": "diverged"}.get(type(ended).__name__, "failed")
-        message = str(ended)
+        outcome = DIVERGED if isinstance(ended, Diverged) else FAILED
+        message = str(ended) if isinstance(ended, ExplorerError) else explain(ended)
         raise
     finally:
-        if outcome != "diverged":
-            recorder.drain()
-        recorder.write()
+        job.before_hold = None
+        recorder.finish()
         if store:
-            if outcome in ("done", "stopped") and learner.step:
+            if outcome in (DONE, STOPPED) and learner.step:
                 _save(job, store, experiment, learner, "final")
-            complain(job, lambda: store.settle(job.id, outcome, message))
+            complain(job, lambda: store.settle(job.id, outcome, message), "state")
     return learner
 
 
@@ -180,16 +210,16 @@ def _drive(
             recorder.after_step()
             done = event.epoch
         for name, value in job.between_steps(done / schedule.epochs, isinstance(event, Epoch)):
-            _change(history, learner, schedule, name, value)
+            _change(history, learner, experiment, name, value)
         if experiment.max_seconds and job.run_seconds > experiment.max_seconds:
             job.message = f"Ended after {experiment.max_seconds} seconds, as asked."
             return
 
 
-def _change(history: object, learner: Learner, schedule: object, name: str, value: float) -> None:
+def _change(history: History, learner: Learner, experiment: "Experiment", name: str, value: float) -> None:
+    """A live change, and its mark. A new rate scales the whole plan, so that a schedule keeps its shape."""
     if name == "lr":
-        planned = schedule.lr(min(learner.epoch, schedule.epochs - 1e-9)) or value
-        learner.lr_factor = value / planned
+        learner.lr_factor = value / experiment.lr
     else:
         learner.set_live(name, value)
     history.mark(learner.step, f"{name} {value:g}")
@@ -213,7 +243,7 @@ def _save(job: Job, store: Store, experiment: "Experiment", learner: Learner, wh
     story = prepare.story_of(
         learner, experiment, last.val_loss if last else math.nan, last.accuracy if last else math.nan
     )
-    complain(job, lambda: checkpoint.save(store.weights(job.id, which), learner.model, story))
+    complain(job, lambda: checkpoint.save(store.weights(job.id, which), learner.model, story), which)
 
 
 def submit(experiment: "Experiment", owner: str, store: Store, start: Path | None = None, paused: bool = False) -> Job:

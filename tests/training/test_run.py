@@ -1,0 +1,376 @@
+"""A whole run inside a job: recorded as it goes, steered while it runs, and never ended by a full disk."""
+
+import errno
+import math
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from explorer import jobs
+from explorer.errors import DataError
+from explorer.history import Snapshot
+from explorer.jobs import DIVERGED, DONE, FAILED, PAUSED, RUNNING, STOPPED, Job, Registry
+from explorer.store import Store
+from explorer.training import checkpoint, run
+from explorer.training.schedules import plan
+from tests.test_jobs import until
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "runs")
+
+
+def job_for(learner, store=None, owner="", **rest):
+    experiment = learner.experiment
+    return Job(
+        "train",
+        "test",
+        lambda job: run.train(job, experiment, store, learner=learner, **rest) and None,
+        owner,
+        experiment,
+    )
+
+
+def finished(learner, store=None, **rest):
+    job = job_for(learner, store, **rest)
+    job.run()
+    return job
+
+
+@pytest.fixture
+def registry():
+    made = Registry()
+    yield made
+    made.close()
+
+
+def test_a_run_is_recorded_from_its_first_step_to_its_last(tiny, store):
+    learner = tiny("gru", clip=1.0)
+    lines = []
+    job = finished(learner, store, on_epoch=lines.append)
+    assert job.state == DONE and job.progress == 1.0 and "notice" not in job.results
+    live, kept = job.history.snapshot(), store.history(job.id)
+    assert live["step"].tolist() == kept["step"].tolist() == list(range(1, learner.step + 1))
+    np.testing.assert_array_equal(live["loss"], kept["loss"])
+    assert np.isfinite(kept["grad_norm"]).all() and (np.diff(kept["seconds"]) >= 0).all()
+    assert kept.epochs == live.epochs == tuple(lines) and [row.epoch for row in lines] == [1, 2]
+    assert lines[-1].step == learner.step and len(lines[0].sample) == 168 and lines[0].sample.startswith("for thos")
+    assert lines[-1].val_loss == pytest.approx(learner.evaluate()[0])
+    assert store.run(job.id).state == "done" and store.run(job.id).source == "Test text"
+
+
+def test_the_final_and_the_best_weights_are_kept(tiny, store):
+    learner = tiny("gru", lr=0.02, epochs=3)
+    job = finished(learner, store)
+    final, story = checkpoint.load(store.weights(job.id), torch.device("cpu"))
+    for name, tensor in learner.model.state_dict().items():
+        assert torch.equal(final.state_dict()[name], tensor)
+    assert story.epochs == 3 and story.experiment == learner.experiment
+    best = checkpoint.read_story(store.weights(job.id, "best"))
+    assert best.val_loss == store.history(job.id).best_val_loss
+
+
+def test_the_smoothed_training_loss_is_the_lectures(tiny, store):
+    job = finished(tiny("gru"), store)
+    history, average = job.history.snapshot(), 0.0
+    for loss in history["loss"]:
+        average = 0.98 * average + 0.02 * loss
+    expected = average / (1 - 0.98 ** len(history))
+    assert history.epochs[-1].train_loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_without_a_store_nothing_is_written_and_nothing_piles_up(tiny, home):
+    learner = tiny("gru")
+    job = job_for(learner)
+    recorder = run.Recorder(job)
+    for event in learner.steps(plan(learner.experiment.replace(epochs=1))):
+        if hasattr(event, "loss"):
+            job.history.add(event)
+            recorder.drain()
+            recorder.write()
+    assert not recorder._rows and not home.exists()
+
+
+def slow(learner, seconds=0.002):
+    real = learner.train_batch
+
+    def train_batch(batch, lr, momentum=0.9):
+        time.sleep(seconds)
+        return real(batch, lr, momentum)
+
+    learner.train_batch = train_batch
+    return learner
+
+
+def test_a_live_rate_takes_effect_at_the_next_step_and_leaves_a_mark(tiny, store, registry):
+    learner = slow(tiny("gru", lr=1e-3, epochs=50))
+    job = registry.submit(job_for(learner, store))
+    until(lambda: learner.step > 5)
+    job.pause()
+    until(lambda: job.state == PAUSED)
+    at = learner.step
+    job.change("lr", 5e-4)
+    job.change("clip", 0.25)
+    job.resume(steps=4)
+    until(lambda: job.state == PAUSED and learner.step == at + 4)
+    history = job.history.snapshot()
+    assert history["lr"][at - 1] == 1e-3 and history["lr"][at + 1 :] == pytest.approx([5e-4] * 3)
+    assert np.isnan(history["grad_norm"][at - 1]) and np.isfinite(history["grad_norm"][at + 1 :]).all()
+    job.stop()
+    until(lambda: job.ended)
+    assert [mark.text for mark in store.history(job.id).marks] == ["lr 0.0005", "clip 0.25"]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "one-cycle"])
+def test_a_live_rate_scales_the_whole_plan_wherever_it_comes(tiny, schedule):
+    """In the last steps of a cosine the planned rate is next to nothing: dividing by it would blow up the next cycle."""
+    learner = tiny("gru", lr=1e-3, schedule=schedule, epochs=3, lead_epochs=1, lead_lr=2e-3, jitter=False)
+    planned = plan(learner.experiment)
+    asked = [36, 37, 75]
+    job = job_for(learner)
+    real = job.between_steps
+
+    def between(progress, ended=False):
+        changes = real(progress, ended)
+        return [("lr", 2e-3)] if learner.step in asked and not ended else changes
+
+    job.between_steps = between
+    job.run()
+    history = job.history.snapshot()
+    expected = [
+        planned.lr(epoch) * (2.0 if step > 36 else 1.0)
+        for step, epoch in zip(history["step"], history["epoch"], strict=True)
+    ]
+    assert job.state == DONE and history["lr"] == pytest.approx(expected)
+
+
+def test_a_pause_shows_and_stores_the_last_step(tiny, store, registry):
+    learner = tiny("gru")
+    job = job_for(learner, store)
+    job.budget = 0
+    registry.submit(job)
+    until(lambda: job.state == PAUSED)
+    assert learner.step == 0 and store.run(job.id).state == "running"
+    for expected in (1, 2, 3):
+        job.resume(steps=1)
+        until(lambda expected=expected: job.state == PAUSED and learner.step == expected)
+        assert len(job.history.snapshot()) == expected == len(store.history(job.id))
+    job.resume(until_epoch=True)
+    until(lambda: job.state == PAUSED and learner.epoch == 1)
+    assert len(job.history.snapshot().epochs) == 1
+    job.stop()
+    until(lambda: job.ended)
+
+
+def test_a_stopped_run_keeps_its_curve_and_its_weights(tiny, store, registry):
+    learner = slow(tiny("gru", epochs=50))
+    job = registry.submit(job_for(learner, store, "ann"))
+    until(lambda: learner.step > 10)
+    job.stop()
+    until(lambda: job.ended)
+    assert job.state == STOPPED and store.run(job.id).state == "stopped"
+    assert len(store.history(job.id)) == learner.step == len(job.history.snapshot())
+    story = checkpoint.read_story(store.weights(job.id))
+    assert math.isnan(story.val_loss) and story.epochs == 0
+
+
+def test_two_sessions_and_ones_new_run_lose_nothing(tiny, store):
+    registry = Registry(workers=2)
+    learners = [slow(tiny("gru", epochs=50, seed=n), 0.001) for n in range(3)]
+    ann = registry.submit(job_for(learners[0], store, "ann"))
+    bob = registry.submit(job_for(learners[1], store, "bob"))
+    until(lambda: min(learners[0].step, learners[1].step) > 5)
+    again = registry.submit(job_for(learners[2], store, "ann"))
+    until(lambda: learners[2].step > 5)
+    assert ann.state == STOPPED and bob.state == RUNNING
+    registry.close()
+    for job, learner in zip((ann, bob, again), learners, strict=True):
+        assert store.run(job.id).state == "stopped" and len(store.history(job.id)) == learner.step
+        assert store.weights(job.id).exists()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e4])
+def test_a_loss_that_blows_up_ends_the_run_and_keeps_the_curve(tiny, store, bad):
+    learner = tiny("gru", epochs=20)
+    real = learner.train_batch
+
+    def train_batch(batch, lr, momentum=0.9):
+        step = real(batch, lr, momentum)
+        return step if learner.step < 20 else type(step)(**{**vars(step), "loss": torch.tensor(bad)})
+
+    learner.train_batch = train_batch
+    job = finished(learner, store)
+    assert job.state == DIVERGED and "blew up" in job.message and "LR finder" in job.message
+    kept = store.history(job.id)
+    assert len(kept) >= 20 and np.isfinite(kept["loss"][:19]).all()
+    assert store.run(job.id).state == "diverged" and store.run(job.id).message == job.message
+
+
+def test_a_rate_far_too_high_diverges_by_itself(tiny, store):
+    assert finished(tiny("stateful", lr=50.0, optimiser="sgd", epochs=5), store).state == DIVERGED
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_loss_that_blows_up_in_the_very_last_steps_still_settles_the_run(tiny, store, stop):
+    learner = tiny("gru", epochs=100, max_seconds=1 if not stop else 0)
+    job = job_for(learner, store)
+    real = learner.train_batch
+    job.run_seconds = 0.0
+
+    def train_batch(batch, lr, momentum=0.9):
+        step = real(batch, lr, momentum)
+        if learner.step == 3:
+            if stop:
+                job.stop()
+            job.run_seconds = 5.0
+            return type(step)(**{**vars(step), "loss": torch.tensor(float("nan"))})
+        return step
+
+    learner.train_batch = train_batch
+    job.run()
+    assert job.state == (STOPPED if stop else DIVERGED)
+    assert store.run(job.id).state == job.state and len(store.history(job.id)) == 3
+
+
+def test_a_failure_is_stored_with_the_sentence_the_page_shows(tiny, store):
+    for error, words in ((DataError("The text is gone. Upload it."), "The text is gone"), (KeyError("x"), "Something")):
+        learner = tiny("gru")
+
+        def fail(*args, error=error):
+            raise error
+
+        learner.train_batch = fail
+        job = finished(learner, store)
+        assert job.state == FAILED and words in job.message
+        assert (store.run(job.id).state, store.run(job.id).message) == ("failed", job.message)
+
+
+def test_a_time_budget_ends_the_run_and_says_so(tiny, store):
+    learner = slow(tiny("gru", epochs=200, max_seconds=1), 0.001)
+    job = finished(learner, store)
+    assert job.state == DONE and "1 seconds" in job.message and 0.9 < job.run_seconds < 3
+    assert store.run(job.id).message == job.message and store.weights(job.id).exists()
+
+
+def no_space(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def full(*args, **kwargs):
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+class Connection:
+    """A connection whose writes fail while ``broken`` is set."""
+
+    def __init__(self, real):
+        self.real, self.broken = real, threading.Event()
+
+    def __getattr__(self, name):
+        if name.startswith("execute") and self.broken.is_set():
+            return full
+        return getattr(self.real, name)
+
+    def __enter__(self):
+        self.real.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        return self.real.__exit__(*error)
+
+
+def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_is_room(tiny, store, monkeypatch):
+    learner = tiny("gru", epochs=3)
+    monkeypatch.setattr(run, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(run, "DRAIN_SECONDS", 0.0)
+    connection = Connection(store._connection())
+    store._local.connection = connection
+    connection.broken.set()
+    notices, lines = [], []
+    job = job_for(learner, store, on_epoch=lambda row: (lines.append(row), notices.append(job.results.get("notice"))))
+    real = learner.evaluate
+
+    def evaluate():
+        if learner.epoch == 2:
+            connection.broken.clear()
+        return real()
+
+    learner.evaluate = evaluate
+    job.run()
+    assert job.state == DONE and "Free some space" in notices[0] and job.results["notice"] == ""
+    kept = store.history(job.id)
+    assert len(kept) == learner.step and kept.epochs == tuple(lines) and store.run(job.id).state == "done"
+
+
+def test_a_disk_that_stays_full_lets_the_run_end_with_a_notice(tiny, store):
+    learner = tiny("gru")
+    connection = Connection(store._connection())
+    store._local.connection = connection
+    connection.broken.set()
+    job = finished(learner, store)
+    assert job.state == DONE and "Free some space" in job.results["notice"]
+    assert len(job.history.snapshot()) == learner.step and len(job.history.snapshot().epochs) == 2
+
+
+def test_a_full_disk_for_the_weights_is_a_notice_that_stays_and_the_old_file_too(tiny, store, monkeypatch):
+    learner = tiny("gru")
+    job = job_for(learner, store)
+    for which in ("best", "final"):
+        store.weights(job.id, which).parent.mkdir(parents=True, exist_ok=True)
+        store.weights(job.id, which).write_bytes(b"old")
+    monkeypatch.setattr(checkpoint.os, "fsync", no_space)
+    job.run()
+    assert job.state == DONE and "safetensors could not be saved: No space left" in job.results["notice"]
+    assert store.weights(job.id).read_bytes() == b"old" == store.weights(job.id, "best").read_bytes()
+    assert {path.name for path in store.weights(job.id).parent.iterdir()} == {"best.safetensors", "final.safetensors"}
+    assert len(store.history(job.id)) == learner.step and store.run(job.id).state == "done"
+
+
+def test_going_on_from_weights_begins_where_they_were(tiny, store, tmp_path):
+    first = tiny("gru", lr=0.02, epochs=3)
+    job = finished(first, store)
+    from explorer.training import prepare
+
+    onward = prepare.learner_for(first.experiment.replace(epochs=1), store.weights(job.id), first.data)
+    assert onward.evaluate()[0] == pytest.approx(first.evaluate()[0], rel=1e-5)
+
+
+def test_submitting_queues_a_run_for_its_owner_and_may_hold_it(home, store, monkeypatch):
+    from explorer.experiment import Experiment
+
+    monkeypatch.setattr(jobs, "_registry", None)
+    experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4)
+    job = run.submit(experiment, "ann", store, paused=True)
+    until(lambda: job.state == PAUSED, 20)
+    assert job.owner == "ann" and job.experiment == experiment and len(job.history.snapshot()) == 0
+    assert job.results["source"].kind == "standin" and job.results["vocabulary"]
+    job.resume(steps=2)
+    until(lambda: job.state == PAUSED and len(job.history.snapshot()) == 2)
+    jobs.registry().close()
+    assert job.state == STOPPED
+
+
+def test_a_text_that_is_not_here_fails_with_its_sentence(home, store, monkeypatch):
+    from explorer.experiment import Experiment
+
+    monkeypatch.setattr(jobs, "_registry", None)
+    job = run.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
+    until(lambda: job.ended)
+    assert job.state == FAILED and "not on this server" in job.message
+    jobs.registry().close()
+
+
+def test_a_stored_run_can_be_read_while_it_goes_on(tiny, store, registry):
+    learner = slow(tiny("gru", epochs=20), 0.001)
+    job = registry.submit(job_for(learner, store))
+    until(lambda: len(store.history(job.id)) > 0)
+    first = store.history(job.id)
+    until(lambda: len(store.history(job.id)) > len(first))
+    assert isinstance(first, Snapshot) and first["step"].tolist() == list(range(1, len(first) + 1))
+    assert isinstance(store.folder, Path)
