@@ -129,7 +129,7 @@ def test_a_live_rate_takes_effect_at_the_next_step_and_leaves_a_mark(tiny, store
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "one-cycle"])
 def test_a_live_rate_scales_the_whole_plan_wherever_it_comes(tiny, schedule):
-    """In the last steps of a cosine the planned rate is next to nothing: dividing by it would blow up the next cycle."""
+    """A cosine ends at next to nothing: dividing by that would blow up the next cycle."""
     learner = tiny("gru", lr=1e-3, schedule=schedule, epochs=3, lead_epochs=1, lead_lr=2e-3, jitter=False)
     planned = plan(learner.experiment)
     asked = [36, 37, 75]
