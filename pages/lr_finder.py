@@ -111,6 +111,8 @@ def draw(job: jobs.Job) -> None:
                 st.caption("This curve never falls far enough to suggest a rate. Take more steps or a wider range.")
             if found.diverged:
                 st.badge(f"diverged at {found.lr[-1]:.2g}", icon=":material/trending_up:", color="red")
+    if f"{PAGE}.go" in st.session_state:
+        st.rerun()  # the buttons above run only this fragment; leaving the page takes the whole script
 
 
 if job is None:

@@ -97,12 +97,15 @@ class Visitor:
         return self
 
     def idle(self) -> None:
-        """Wait until the script has run; a running job's timer does not count."""
-        self.page.wait_for_function(
-            """() => { const app = document.querySelector('[data-testid="stApp"]');
-                       return app && app.dataset.testScriptState === 'notRunning'
-                              && app.dataset.testConnectionState === 'CONNECTED'; }"""
-        )
+        """Wait until the script has run, and has not begun again a moment later."""
+        for _ in range(2):
+            self.page.wait_for_function(
+                """() => { const app = document.querySelector('[data-testid="stApp"]');
+                           return app && app.dataset.testScriptState === 'notRunning'
+                                  && app.dataset.testConnectionState === 'CONNECTED'; }""",
+                timeout=120_000,
+            )
+            self.page.wait_for_timeout(400)
 
     def press(self, name: str) -> None:
         """Click the page's first button whose name contains ``name`` (not Streamlit's own, in the header)."""

@@ -1,0 +1,36 @@
+"""A visitor sweeps the rate, takes the suggestion and trains a rung on real pictures, in a real browser."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+
+def test_sweep_take_the_suggestion_train_and_see_accuracy_rise(visitor) -> None:
+    page = visitor.open("cifar10?model=convnet&images=4000&batch_size=64&epochs=3&lead_epochs=0").page
+    page.get_by_text("Parameters").first.wait_for(state="attached", timeout=120_000)  # the first decoding takes its time
+    visitor.idle()
+    visitor.press("Find a learning rate")
+    page.get_by_role("heading", name="LR finder").wait_for()
+    visitor.idle()
+    visitor.press("Sweep")
+    page.get_by_role("button", name=re.compile("^Use ")).first.wait_for()
+    page.get_by_text(re.compile(r"\bdone\b")).first.wait_for()
+    suggestion = page.get_by_role("button", name=re.compile("^Use ")).first
+    rate = float(re.search(r"Use ([\d.e+-]+)", suggestion.inner_text()).group(1))
+    suggestion.click()
+
+    page.get_by_role("heading", name="CIFAR-10").wait_for()
+    visitor.until(lambda: f"lr={rate:g}" in page.url or f"lr={rate}" in page.url)
+    assert "images=4000" in page.url, "what was set before the sweep is still set"
+    visitor.press("Train")
+    page.get_by_text(re.compile(r"\bdone\b")).first.wait_for(timeout=120_000)
+    accuracies = page.evaluate(
+        """() => Array.from(document.querySelectorAll('.explorer-plot')).flatMap(plot => plot.data)
+                 .filter(trace => trace.name === 'validation').map(trace => Array.from(trace.y))"""
+    )
+    rising = next(values for values in accuracies if max(values) < 1)
+    assert len(rising) == 3
+    assert rising[-1] > max(0.2, rising[0])
+    assert not visitor.errors
