@@ -1,0 +1,29 @@
+"""What ships: every weights file has its recorded run, and they agree."""
+
+import pytest
+
+from explorer import paths
+from explorer.models import catalog
+from explorer.recorded import recording
+from explorer.training import checkpoint
+
+SHIPPED = sorted(p.stem for p in paths.WEIGHTS.glob("*.safetensors") if (paths.WEIGHTS / f"{p.stem}.json").exists())
+RUNGS = [key for key in SHIPPED if key in {r.key for ladder in catalog.LADDERS.values() for r in ladder}]
+
+
+@pytest.mark.parametrize("key", RUNGS)
+def test_the_recorded_run_is_the_one_that_made_the_weights(key: str) -> None:
+    story, made = checkpoint.read_story(checkpoint.shipped(key)), recording(key)
+    assert made.experiment == story.experiment
+    assert made.history.epochs[-1].epoch == story.epochs
+    assert made.history.epochs[-1].val_loss == pytest.approx(story.val_loss, abs=0.002)
+
+
+def test_every_language_rung_ships() -> None:
+    assert {rung.key for rung in catalog.LADDERS["language"]} <= set(RUNGS)
+
+
+def test_weights_stay_small_and_tell_nothing_of_the_machine_they_were_made_on() -> None:
+    assert sum(p.stat().st_size for p in paths.WEIGHTS.iterdir()) < 40e6
+    for path in paths.WEIGHTS.glob("*.json"):
+        assert "/home/" not in path.read_text(), f"{path.name} holds a path"
