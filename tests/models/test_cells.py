@@ -61,7 +61,7 @@ def test_gates_are_shares_and_a_closed_update_gate_keeps_the_old_state():
     torch.manual_seed(0)
     weights, (x, h) = weights_of(nn.GRUCell(N_IN, HIDDEN)), inputs()
     reset, update, new = cells.gru_gates(x, h, *weights)
-    assert 0 < reset.min() and reset.max() < 1 and 0 < update.min() and update.max() < 1 and new.abs().max() < 1
+    assert reset.min() > 0 and reset.max() < 1 and update.min() > 0 and update.max() < 1 and new.abs().max() < 1
     with torch.no_grad():
         weights[2][HIDDEN : 2 * HIDDEN] = 100.0  # z = 1
     torch.testing.assert_close(cells.gru_cell(x, h, *weights), h)
