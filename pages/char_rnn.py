@@ -21,6 +21,8 @@ controls.rung_picker(PAGE, "language")
 experiment = controls.sidebar(PAGE)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")
+if rung.note:
+    st.caption(f":material/science: {rung.note}")
 job = board.training(PAGE, experiment, lambda history: writing.over_training(PAGE, history))
 
 st.header("Let it write", anchor=False)

@@ -22,6 +22,8 @@ controls.rung_picker(PAGE, "vision")
 experiment = controls.sidebar(PAGE)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")
+if rung.note:
+    st.caption(f":material/science: {rung.note}")
 try:
     vision.check(experiment)
 except SettingsError as error:
