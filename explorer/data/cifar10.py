@@ -10,9 +10,10 @@ import hashlib
 import io
 import json
 import shutil
+import struct
 import tempfile
 import threading
-import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -38,6 +39,7 @@ PAD = SIDE // 8
 VALID_SHARE, SPLIT_SEED = 0.2, 7
 FEWEST = 10  # training pictures a class
 LAYOUT = 1  # of the cache; a change makes older ones unread
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises
 
 _loading = threading.Lock()
 
@@ -161,21 +163,25 @@ def _files(path: Path) -> Iterable[tuple[PurePath, IO[bytes]]]:
 
 
 def _decode_one(file: IO[bytes], path: Path, inside: PurePath) -> np.ndarray:
+    """uint8 (3, 32, 32)."""
     from PIL import Image
 
-    trouble = None
+    trouble, detail = "is not a picture", ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(file.read()), formats=("PNG",))
-            if image.size != (SIDE, SIDE):  # before any pixel is decoded
-                trouble = f"is {image.size[0]} × {image.size[1]} pixels, not {SIDE} × {SIDE}"
-            else:
-                return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        trouble, detail = "is not a picture", str(error)
-    else:
-        detail = ""
+        image = Image.open(io.BytesIO(file.read()), formats=("PNG",))
+        if image.size == (SIDE, SIDE):  # looked at before any pixel is decoded
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1)
+        trouble = f"is {image.size[0]} × {image.size[1]} pixels, not {SIDE} × {SIDE}"
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as error:
+        detail = str(error)
     raise DataError(
         f"{inside.name} in {path.name} ({'/'.join(inside.parts[-3:-1])}) {trouble}. "
         "Remove it, or fetch the archive again.",
