@@ -2,9 +2,24 @@
 
 Each 32 × 32 picture has one of ten shapes, turned, stretched, moved and coloured at random, on a background
 of its own gradient and texture, with clutter behind it, something lying over it, and noise: so position
-and colour say nothing, and form alone decides.
+and colour say next to nothing, and form decides.
 
-MEASURED
+The lecture's story holds on it. Accuracy on the 2,000 validation pictures after as many epochs as the lecture
+gives each rung, with its widths and its BatchNorm (measured once, seed 0; SGD with momentum 0.9, one-cycle up to
+the rate given, batches of 64, augmented):
+
+====================== ====== ====== ========
+rung                   epochs rate   accuracy
+====================== ====== ====== ========
+simplenet              4      0.01   0.234
+convnet                6      0.05   0.614
+bn (ConvBnNet)         6      0.05   0.711
+deep-bn (ConvBnNet2)   4      0.02   0.679
+resnet                 9      0.01   0.811
+====================== ====== ====== ========
+
+With the lecture's batches of 256 these 12,000 pictures give only 47 steps an epoch, too few for ResNet to get
+ahead: 0.22, 0.48, 0.63, 0.68 and 0.50 after 6 epochs each.
 """
 
 import functools

@@ -164,6 +164,21 @@ def test_load_never_downloads(home, monkeypatch):
     standin._arrays.cache_clear()
 
 
+def test_fetch_puts_the_courses_archive_where_load_finds_it(home, monkeypatch):
+    from explorer.data import fetch
+
+    def download(urls, target, **rest):
+        assert urls == [cifar10.URL] and rest["progress"] is print
+        target.parent.mkdir(parents=True)
+        return write_archive(target, small_set())
+
+    monkeypatch.setattr(fetch, "download", download)
+    assert cifar10.find() is None
+    assert cifar10.fetch(print) == cifar10.find() and load().source.kind == "real"
+    own = write_folder(home / "data" / "cifar10", small_set())
+    assert cifar10.find() == own  # EXPLORER_DATA goes before the cache
+
+
 def test_unknown_set():
     with pytest.raises(DataError, match="no picture set 'own-1'"):
         load("own-1")
