@@ -1,0 +1,126 @@
+"""Where can a network be trained at all? A map of short runs: learning rate × depth, with and without BatchNorm.
+
+Every cell trains a new network on the very same few batches. Pictures are halved to 16 × 16 and the networks are
+narrow, so that the seventy runs take half a minute on a laptop: it is the pattern that counts, not the loss.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from explorer.data import Batch, Source
+from explorer.experiment import Experiment
+from explorer.training import prepare
+from explorer.training.learner import Learner
+
+if TYPE_CHECKING:
+    from explorer.jobs import Job
+
+DEPTHS = (1, 2, 3, 4, 6)  #: convolutions in each of three stages
+RATES = tuple(float(f"{rate:.2g}") for rate in np.geomspace(1e-3, 1.0, 7))
+NORMS = ("none", "running")
+STEPS, IMAGES, BATCH_SIZE = 80, 2_000, 64
+LAST = 10  #: the loss reached is the mean of so many last steps
+DIVERGED = 4.0  #: times the loss of guessing: such a cell counts as broken
+PUBLISH_SECONDS = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class GridView:
+    """The map so far. ``loss`` is float64 (norms, depths, rates), nats: NaN not run yet, infinite where it broke."""
+
+    rates: tuple[float, ...]
+    depths: tuple[int, ...]  #: convolutions in each stage; a net has ``stages`` times as many
+    norms: tuple[str, ...]
+    stages: int
+    steps: int
+    loss: np.ndarray
+    source: Source
+
+    @property
+    def done(self) -> int:
+        """Cells that have run."""
+        return int((~np.isnan(self.loss)).sum())
+
+    def trainable(self, below: float = 2.2) -> np.ndarray:
+        """Which cells learnt something; ln 10 = 2.303 is what guessing costs."""
+        return self.loss < below
+
+
+def template(**changes: object) -> Experiment:
+    """The network of a cell, but for its depth, rate and normalisation."""
+    settings = dict(
+        widths="8,16,32", stem=0, skip=False, images=IMAGES, augment=False, batch_size=BATCH_SIZE,
+        schedule="constant", optimiser="sgd",
+    )  # fmt: skip
+    return Experiment.of("builder", **{**settings, **changes})
+
+
+def cells(
+    base: Experiment, depths: Sequence[int] = DEPTHS, rates: Sequence[float] = RATES, steps: int = STEPS
+) -> Iterator[tuple[float, GridView | None]]:
+    """Run every cell; after each step (share done, None), after each cell the map with it filled in.
+
+    Raises:
+        DataError: the pictures cannot be used. SettingsError: a depth or rate is out of range.
+    """
+    learner = prepare.learner_for(base)
+    batches = _batches(learner, steps)
+    loss = np.full((len(NORMS), len(depths), len(rates)), np.nan)
+    view = GridView(
+        tuple(rates), tuple(depths), NORMS, base.widths.count(",") + 1, steps, loss.copy(), learner.data.source
+    )
+    total, done = loss.size, 0
+    for depth, row in zip(depths, range(len(depths)), strict=True):
+        for column, rate in enumerate(rates):
+            for number, norm in enumerate(NORMS):
+                experiment = base.replace(depth=depth, lr=rate, norm=norm)
+                model = prepare.model_for(experiment, learner.data)
+                cell = Learner(model, learner.data, experiment, learner.device)
+                losses = []
+                for count, batch in enumerate(batches, 1):
+                    losses.append(cell.train_batch(batch, rate).loss)
+                    yield (done + count / steps) / total, None
+                loss[number, row, column] = reached(torch.stack(losses).double().cpu().numpy())
+                done += 1
+                view = replace(view, loss=loss.copy())
+                yield done / total, view
+
+
+def reached(losses: np.ndarray) -> float:
+    """The mean of the last ten losses; infinite where the run broke on the way or ended far above guessing."""
+    end = losses[-LAST:].mean()
+    if not np.isfinite(losses).all() or end > DIVERGED * np.log(10):
+        return float("inf")
+    return float(end)
+
+
+def _batches(learner: Learner, steps: int) -> list[Batch]:
+    """The batches of every cell, the pictures halved in size; an epoch's are used again and again."""
+    batches = [
+        Batch(F.avg_pool2d(batch.x, 2).contiguous(memory_format=torch.channels_last), batch.y)
+        for batch in learner.data.train_batches(learner.generator)
+        if len(batch.y) == learner.data.batch_size
+    ]
+    return [batches[step % len(batches)] for step in range(steps)]
+
+
+def work(job: "Job", base: Experiment | None = None, **options: object) -> None:
+    """Fill the map in a job: ``job.results["grid"]`` is the latest :class:`GridView`. See :func:`cells`."""
+    job.ready()
+    shown, view = 0.0, None
+    try:
+        for done, new in cells(base or template(), **options):
+            view = new or view
+            if new and time.monotonic() - shown >= PUBLISH_SECONDS:
+                shown = time.monotonic()
+                job.publish(grid=view)
+            job.between_steps(min(done, 0.999))
+    finally:
+        if view is not None:
+            job.publish(grid=view)
