@@ -1,0 +1,118 @@
+"""Figures of the CAM page: the map's numbers, probabilities, the deletion curve, training a head."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures import style
+
+if TYPE_CHECKING:
+    from explorer.cam import Deletion
+    from explorer.own_classes import FitStep
+
+
+def map_numbers(
+    values: np.ndarray,
+    *,
+    colours: Sequence[tuple[int, int, int]] | np.ndarray,
+    low: float | None = None,
+    high: float | None = None,
+    selected: tuple[int, int] | None = None,
+    height: int = 340,
+) -> go.Figure:
+    """A map's cells (h, w) with their numbers, each clickable.
+
+    A click on a heat map selects nothing in Streamlit, so transparent markers lie on the cells; their
+    ``customdata`` is [row, column]. ``colours`` is a table of 256 RGB values (:func:`explorer.cam.colours`),
+    stretched from ``low`` to ``high`` (default: the map's own range).
+    """
+    rows, columns = values.shape
+    low = float(values.min()) if low is None else low
+    high = float(values.max()) if high is None else high
+    table = np.asarray(colours)[::17]
+    scale = [[i / (len(table) - 1), f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(table)]
+    fig = style.figure(height=height)
+    fig.add_heatmap(
+        z=values, zmin=low, zmax=high if high > low else low + 1, colorscale=scale, hoverinfo="skip",
+        texttemplate="%{z:.2f}" if rows * columns <= 150 else None, xgap=1, ygap=1,
+        colorbar={"thickness": 10, "outlinewidth": 0},
+    )  # fmt: skip
+    places = [(r, c) for r in range(rows) for c in range(columns)]
+    fig.add_scatter(
+        x=[c for _, c in places], y=[r for r, _ in places], mode="markers", showlegend=False,
+        marker={"symbol": "square", "size": max(8, int(0.7 * height / rows)), "opacity": 0.01},
+        customdata=places, text=[f"{values[place]:.3f}" for place in places],
+        hovertemplate="row %{customdata[0]}, column %{customdata[1]}: %{text}<extra></extra>",
+    )  # fmt: skip
+    if selected is not None:
+        r, c = selected
+        fig.add_shape(
+            type="rect", x0=c - 0.5, x1=c + 0.5, y0=r - 0.5, y1=r + 0.5, line={"color": style.TRAIN, "width": 3}
+        )
+    fig.update_xaxes(showgrid=False, dtick=1, constrain="domain")
+    fig.update_yaxes(showgrid=False, dtick=1, autorange="reversed", scaleanchor="x")
+    fig.update_layout(hovermode="closest")
+    return fig
+
+
+def probabilities(classes: Sequence[str], values: Sequence[float], *, explained: int | None = None) -> go.Figure:
+    """A bar a class, 0 to 1; the class explained is the darker one."""
+    colours = [
+        style.SERIES[i % len(style.SERIES)] if explained in (None, i) else style.faded(style.MUTED, 0.5)
+        for i in range(len(classes))
+    ]
+    fig = style.figure("probability", height=70 + 34 * len(classes))
+    # Positions, not names, on the axis: two classes may be called alike, and a name is no number or date.
+    places = list(range(len(classes)))
+    fig.add_bar(
+        x=[float(v) for v in values], y=places, orientation="h", marker={"color": colours}, hoverinfo="skip",
+        text=[f"{v:.1%}" for v in values], textposition="auto", showlegend=False,
+    )  # fmt: skip
+    fig.update_xaxes(range=[0, 1], tickformat=".0%")
+    fig.update_yaxes(autorange="reversed", showgrid=False, tickvals=places, ticktext=[_escaped(c) for c in classes])
+    return fig
+
+
+def deletion_curve(deletion: "Deletion", name: str) -> go.Figure:
+    """Probability of class ``name`` against the share of the photo greyed: hottest first, and at random."""
+    x = [100 * share for share in deletion.shares]
+    fig = style.figure("% of the photo hidden", f"probability of {_escaped(name)}", height=280)
+    fig.add_scatter(
+        x=[*x, *x[::-1]], y=[*deletion.random_high, *deletion.random_low[::-1]], fill="toself", mode="lines",
+        line={"width": 0}, fillcolor=style.faded(style.MUTED, 0.2), hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    fig.add_scatter(
+        x=x, y=list(deletion.random), name="at random", mode="lines+markers",
+        line={"color": style.MUTED, "dash": "dash"},
+    )  # fmt: skip
+    fig.add_scatter(
+        x=x, y=list(deletion.hottest), name="hottest first", mode="lines+markers",
+        line={"color": style.VALID, "width": 2.2},
+    )  # fmt: skip
+    fig.update_yaxes(range=[-0.03, 1.03])
+    return fig
+
+
+def head_training(steps: Sequence["FitStep"]) -> go.Figure:
+    """Loss and training accuracy of a head, step by step."""
+    fig = style.figure("steps", "loss (nats)", height=260)
+    kept = steps[:: max(1, len(steps) // style.POINTS)]
+    x = [s.step + 1 for s in kept]
+    fig.add_scatter(x=x, y=[s.loss for s in kept], name="loss", mode="lines", line={"color": style.TRAIN, "width": 2.2})
+    fig.add_scatter(
+        x=x, y=[s.accuracy for s in kept], name="accuracy on these photos", mode="lines", yaxis="y2",
+        line={"color": style.VALID, "dash": "dot"},
+    )  # fmt: skip
+    fig.update_yaxes(rangemode="tozero")
+    fig.update_layout(
+        yaxis2={"overlaying": "y", "side": "right", "range": [0, 1.03], "tickformat": ".0%", "showgrid": False},
+        margin_r=48,
+    )
+    return fig
+
+
+def _escaped(name: str) -> str:
+    """A stranger's text without Plotly's few HTML tags."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
