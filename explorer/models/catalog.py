@@ -184,6 +184,7 @@ VISION: tuple[Rung, ...] = (
             "lecture": dict(_SGD, widths="20,40,80,160", norm="lecture", lead_lr=3e-2, lead_epochs=2,
                             lr=1e-1, epochs=4, schedule="cosine"),
             "without BatchNorm": dict(norm="none"),
+            "best of 6 epochs": dict(norm="running", lead_epochs=0, epochs=6, lr=2e-1, schedule="one-cycle"),
         },
         (Figure("accuracy", 0.68176, 6, _NOTES, (0.50578, 0.56551, 0.59944, 0.63434, 0.65475, 0.68176)),
          Figure("accuracy", 0.68135, 6, _NOTEBOOK)),
