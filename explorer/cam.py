@@ -9,6 +9,7 @@ network. Maps are small, so they leave the device at once; what is done to them 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -550,8 +551,9 @@ _STOPS: dict[str, list[tuple[float, str]]] = {
 COLORMAPS = tuple(_STOPS)  #: the last one diverges: for :func:`signed_scale`
 
 
+@cache
 def colours(colormap: str) -> np.ndarray:
-    """A colour map as 256 RGB values, uint8 (256, 3).
+    """A colour map as 256 RGB values, uint8 (256, 3); not to be written to.
 
     Raises:
         SettingsError: no such colour map.
@@ -561,7 +563,9 @@ def colours(colormap: str) -> np.ndarray:
     places, names = zip(*_STOPS[colormap], strict=True)
     stops = np.array([list(bytes.fromhex(name)) for name in names], np.float64)
     at = np.linspace(0, 1, 256)
-    return np.stack([np.interp(at, places, stops[:, i]) for i in range(3)], 1).round().astype(np.uint8)
+    table = np.stack([np.interp(at, places, stops[:, i]) for i in range(3)], 1).round().astype(np.uint8)
+    table.flags.writeable = False
+    return table
 
 
 def _weights(count: int, positions: np.ndarray, smooth: bool) -> np.ndarray:
@@ -615,14 +619,17 @@ def overlay(
     values = _weights(heat.shape[0], ys, smooth) @ scaled @ _weights(heat.shape[1], xs, smooth).T
     layer = Image.fromarray((values + 0.5).astype(np.uint8)).convert("P")
     layer.putpalette(table.tobytes())
-    under = Image.fromarray(rgb)
-    whole = (left, top, right, bottom) == (0, 0, under.width, under.height)
-    canvas = under if whole else Image.blend(under, Image.new("RGB", under.size), dim)
-    blended = Image.blend(under if whole else under.crop(seen.seen), layer.convert("RGB"), opacity)
-    if whole:
-        return np.asarray(blended)
-    canvas.paste(blended, (left, top))
-    return np.asarray(canvas)
+    part = np.ascontiguousarray(rgb[top:bottom, left:right])
+    blended = np.asarray(Image.blend(Image.fromarray(part), layer.convert("RGB"), opacity))
+    if part.shape == rgb.shape:
+        return blended
+    out = np.empty_like(rgb)
+    out[top:bottom, left:right] = blended
+    keep = np.uint16(round(256 * (1 - dim)))
+    strips = (slice(0, top), slice(None)), (slice(bottom, None), slice(None)), (slice(None), slice(0, left))
+    for place in (*strips, (slice(None), slice(right, None))):
+        out[place] = np.multiply(rgb[place], keep, dtype=np.uint16) >> 8
+    return out
 
 
 # -- is it telling the truth? -------------------------------------------------------------------------
