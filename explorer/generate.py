@@ -1,11 +1,12 @@
 """Sampling text: the prompt is fed once, then the state is stepped one character at a time."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.errors import SettingsError
@@ -31,19 +32,23 @@ def encode_prompt(prompt: str, vocabulary: "Vocabulary", device: torch.device) -
     return tokens[:, None].to(device)
 
 
-def choose(logits: Tensor, temperature: float, top_k: int, generator: torch.Generator) -> Tensor:
-    """One token a row, (rows,), from logits (rows, vocabulary).
+def likeliest(logits: Tensor) -> Tensor:
+    """The likeliest token of each row, (rows,), from logits (rows, vocabulary); never ``<unk>`` or ``<pad>``."""
+    return logits[:, 2:].argmax(-1) + 2
 
-    A temperature of 0 (or almost) takes the likeliest. ``<unk>`` and ``<pad>`` are never chosen; ``top_k`` 0 keeps all.
+
+def choose(logits: Tensor, temperature: float | Tensor, top_k: int, generator: torch.Generator) -> Tensor:
+    """One token a row, (rows,), drawn from logits (rows, vocabulary); never ``<unk>`` or ``<pad>``.
+
+    ``temperature`` is above 0, one for all or (rows, 1); ``top_k`` 0 keeps every character.
     """
-    logits = logits.clone()
-    logits[:, :2] = -math.inf
-    if temperature < COLDEST:
-        return logits.argmax(-1)
-    if 0 < top_k < logits.size(-1):
-        lowest = logits.topk(top_k).values[:, -1:]
-        logits[logits < lowest] = -math.inf
-    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
+    wanted = logits[:, 2:]
+    if 0 < top_k < wanted.size(-1):
+        wanted = wanted.masked_fill(wanted < wanted.topk(top_k).values[:, -1:], -math.inf)
+    # Exponential races: the smallest of E_i / p_i is i with probability p_i. So torch.multinomial draws, too, but it
+    # checks its input first, which takes longer than the draw.
+    shares = (wanted / temperature).softmax(-1)
+    return (shares / torch.empty_like(shares).exponential_(generator=generator)).argmax(-1) + 2
 
 
 @torch.no_grad()
@@ -51,7 +56,7 @@ def tokens(
     model: nn.Module,
     prompt: Tensor,
     length: int,
-    temperatures: Tensor,
+    temperatures: Sequence[float],
     top_k: int = 0,
     seed: int = 0,
     window: int = 8,
@@ -60,13 +65,19 @@ def tokens(
 
     A model with memory reads ``prompt`` (time, 1) once and then one character a step. A model without
     is shown the last ``window`` characters again each time, for it has nothing else to go by.
+    A temperature of 0 (or almost) takes the likeliest.
+
+    Raises:
+        SettingsError: a temperature is negative or not a number.
     """
-    device = prompt.device
+    if not all(0 <= temperature < math.inf for temperature in temperatures):
+        raise SettingsError("A temperature must be 0 or a number above it.")
+    device, rows = prompt.device, len(temperatures)
     generator = torch.Generator(device).manual_seed(seed)
-    temperatures = temperatures.to(device)
-    greedy = temperatures < COLDEST
-    scale = torch.where(greedy, torch.ones_like(temperatures), temperatures)[:, None]
-    rows = len(temperatures)
+    cold = [temperature < COLDEST for temperature in temperatures]
+    some_cold, all_cold, greedy = any(cold), all(cold), torch.tensor(cold).to(device)
+    warm = [1.0 if c else t for t, c in zip(temperatures, cold, strict=True)]
+    warmth = torch.tensor(warm).to(device)[:, None] if rows > 1 else warm[0]
     read, state = prompt.repeat(1, rows), None
     if not model.stateful and len(read) < window:  # pad on the left with spaces' stand-in: the first character
         read = torch.cat([read[:1].expand(window - len(read), -1), read])
@@ -76,17 +87,14 @@ def tokens(
         else:
             logits, _ = model(read[-window:], None)
         logits = (logits[-1] if logits.dim() == 3 else logits).float()
-        chosen = choose(logits / scale, 1.0, top_k, generator)
-        chosen = torch.where(greedy, choose(logits, 0, 0, generator), chosen)
-        surprise = -logits.log_softmax(-1).gather(1, chosen[:, None])[:, 0]
-        yield chosen, surprise
+        if all_cold:
+            chosen = likeliest(logits)
+        else:
+            chosen = choose(logits, warmth, top_k, generator)
+            if some_cold:
+                chosen = torch.where(greedy, likeliest(logits), chosen)
+        yield chosen, F.cross_entropy(logits, chosen, reduction="none")
         read = chosen[None] if model.stateful else torch.cat([read[-window:], chosen[None]])
-
-
-def _checked(temperatures: list[float]) -> Tensor:
-    if not all(0 <= temperature < math.inf for temperature in temperatures):
-        raise SettingsError("A temperature must be 0 or a number above it.")
-    return torch.tensor(temperatures, dtype=torch.float32)
 
 
 def sample(
@@ -105,8 +113,7 @@ def sample(
         SettingsError: the temperature is negative or not a number.
     """
     start = encode_prompt(prompt, vocabulary, next(model.parameters()).device)
-    rows = _checked([temperature])
-    for chosen, surprise in tokens(model, start, length, rows, top_k, seed, window):
+    for chosen, surprise in tokens(model, start, length, [temperature], top_k, seed, window):
         yield Character(vocabulary.decode([int(chosen)]), float(surprise))
 
 
@@ -125,9 +132,8 @@ def side_by_side(
     Raises:
         SettingsError: a temperature is negative or not a number.
     """
-    rows = _checked(temperatures)
     start = encode_prompt(prompt, vocabulary, next(model.parameters()).device)
-    drawn = list(tokens(model, start, length, rows, top_k, seed, window))
+    drawn = list(tokens(model, start, length, temperatures, top_k, seed, window))
     if not drawn:
         return [[] for _ in temperatures]
     chosen = torch.stack([c for c, _ in drawn], 1).tolist()
