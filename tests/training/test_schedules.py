@@ -125,7 +125,12 @@ def test_a_plan_leads_in_at_its_own_rate_and_never_leaves_the_main_one(experimen
 def test_the_lectures_gru_drops_to_a_tenth_after_six_epochs():
     planned = plan(Experiment.of("gru"))
     assert [planned.lr(e) for e in (0, 5.999)] == [1e-3, 1e-3] and planned.lr(6.001) == pytest.approx(1e-4)
-    lstm = plan(Experiment.of("lstm"))
+
+
+def test_the_lectures_lstm_restarts_after_1_2_4_and_8_epochs():
+    """Two epochs at a constant rate first."""
+    lecture = {"lr": 1e-2, "lead_lr": 1e-2, "lead_epochs": 2, "epochs": 15, "cycle_len": 1, "cycle_mult": 2}
+    lstm = plan(Experiment.of("lstm", schedule="cosine", **lecture))
     tops = [e for e in range(17) if lstm.lr(e + 1e-9) > 0.0099]
     assert lstm.epochs == 17 and tops == [0, 1, 2, 3, 5, 9]
 
