@@ -1,5 +1,58 @@
-"""The lecture as a map."""
+"""The lecture as a map: two paths, its claims, and one button that sets something in motion."""
 
 import streamlit as st
 
-st.title("The lecture")
+from explorer.ui import start
+
+start.enter()
+
+from explorer import claims, quirks
+from explorer.experiment import Experiment
+from explorer.figures import diagrams, style
+from explorer.ui import cards, controls, live
+
+FIRST = Experiment.of("gru", epochs=1, hidden=128, schedule="constant", lr=2e-3)  # moves at once, writes in a minute
+LANGUAGE = (("char3", ""), ("char-loop", ""), ("char-rnn", "RNN"), ("stateful", "Stateful"), ("gru", ""), ("lstm", ""))
+VISION = (("simplenet", ""), ("convnet", ""), ("bn", "BatchNorm"), ("deep-bn", ""), ("resnet", ""), ("cam", ""))
+
+st.html(cards.STYLE)
+left, right = st.columns([11, 10], gap="large", vertical_alignment="center")
+with left:
+    st.title("Lesson 7, in motion", anchor=False)
+    st.markdown(
+        "Two hours of a lecture, from three characters to an LSTM and from a plain net to a ResNet, "
+        "as experiments. Nothing here is a picture of training: press **Start** and a network begins to read "
+        "Nietzsche."
+    )
+    if st.button("Start", type="primary", icon=":material/play_arrow:", key="home.start",
+                 help="Trains a small GRU, live, on the lecture's text."):  # fmt: skip
+        with st.spinner("Starting …"):
+            controls.put("char_rnn", FIRST)
+            job = live.submit("char_rnn", FIRST)
+        st.switch_page("pages/char_rnn.py", query_params={**FIRST.to_query(), "run": job.id})
+    cards.now()
+with right:
+    cards.drawing(diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend())
+
+view = st.segmented_control(
+    "Show", ["The map", "The claims", "Did you notice?", "Data and weights"], default="The map", required=True,
+    key="home.view", label_visibility="collapsed", persist_state="session",
+)  # fmt: skip
+if view == "The map":
+    cards.path_heading("Language", "Learn to guess the next character.", style.TRAIN)
+    cards.in_rows([*enumerate(LANGUAGE, 1)], lambda at: cards.station(at[0], *at[1]), 3)
+    cards.path_heading("Vision", "Tell ten kinds of pictures apart; then ask where it looked.", style.VALID)
+    cards.in_rows([*enumerate(VISION, 1)], lambda at: cards.station(at[0], *at[1]), 3)
+    st.caption(
+        "Numbers marked *here* come from runs recorded with this program, which ship with it; *lecture* is what its "
+        "notes or its notebook printed, on other machines. Dashed curves are the lecture's."
+    )
+elif view == "The claims":
+    group = st.pills("Subject", claims.GROUPS, default=claims.GROUPS[0], required=True, key="home.group",
+                     label_visibility="collapsed", persist_state="session")  # fmt: skip
+    cards.in_rows(tuple(claim for claim in claims.CLAIMS if claim.group == group), cards.claim_card)
+elif view == "Did you notice?":
+    st.caption("What the code in the notes really does. Each number is measured as you look.")
+    cards.in_rows(quirks.QUIRKS, cards.quirk_card)
+else:
+    cards.data_and_weights()
