@@ -1,5 +1,36 @@
-"""To come."""
+"""Inside the network: what BatchNorm does to every layer, and how far gradients reach back in time."""
 
 import streamlit as st
 
-st.title("batchnorm")
+from explorer.ui import start
+
+start.enter()
+
+from explorer.ui import parts
+
+parts.title(
+    "Inside the network", "layers",
+    "Train networks side by side on the same batches and watch every layer while one of them breaks. "
+    "Then look the other way: how far back in time does a gradient reach?"
+)  # fmt: skip
+with st.spinner("Loading torch …"):
+    start.engine().ready.wait()
+
+from explorer.ui import inside_evaluation, inside_map, inside_memory, inside_race, inside_time
+
+SECTIONS = {
+    "race": ("The race", inside_race.show),
+    "evaluating": ("Evaluating", inside_evaluation.show),
+    "map": ("Rate × depth", inside_map.show),
+    "time": ("Gradients through time", inside_time.show),
+    "memory": ("What it remembers", inside_memory.show),
+}
+asked = "race" if "race" in st.query_params else st.query_params.get("show", "race")
+tabs = st.tabs(
+    [title for title, _ in SECTIONS.values()], default=SECTIONS.get(asked, SECTIONS["race"])[0], on_change="rerun",
+    key="batchnorm.tab",
+)  # fmt: skip
+for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):
+    if tab.open:
+        with tab:
+            draw()

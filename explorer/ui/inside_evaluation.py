@@ -1,0 +1,127 @@
+"""What BatchNorm divides by when a network answers, and what each choice costs: measured on the same weights."""
+
+import math
+
+import streamlit as st
+
+from explorer import jobs
+from explorer.experiment import Experiment
+from explorer.figures import activations as figures
+from explorer.training import checkpoint, evaluation, prepare
+from explorer.training.learner import Step
+from explorer.training.schedules import plan
+from explorer.ui import live, parts, start
+
+PAGE = "batchnorm.evaluation"
+KEY = "bn"
+SIZES = (1, 8, 256)
+KINDS = (
+    ("the last batch's", "What the lecture's `BnLayer` keeps: whatever the last training batch happened to be."),
+    ("running averages", "What PyTorch, TensorFlow and fastai keep: 0.9 old + 0.1 new."),
+    ("each batch's own", "As in training. Then an answer depends on which pictures came along with it."),
+)
+
+
+def show() -> None:
+    """The whole section."""
+    st.markdown(
+        "While it **trains**, BatchNorm divides by the spread of the batch at hand. When it **answers**, a picture may "
+        "come alone; it needs numbers kept from training. Which ones?"
+    )
+    for column, (name, words) in zip(st.columns(3), KINDS, strict=True):
+        with column, st.container(border=True, height="stretch"):
+            st.markdown(f"**{name[0].upper()}{name[1:]}**")
+            st.caption(words)
+    shipped = checkpoint.shipped(KEY).exists()
+    job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
+    going = job is not None and not job.ended
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Measure all three", type="primary", icon=":material/straighten:", key=f"{PAGE}.start"):
+            st.session_state[f"{PAGE}.job"] = submit().id
+            st.rerun()
+        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=not going):
+            job.stop()
+            st.rerun()
+        st.caption(
+            "On the shipped weights of ConvBnNet." if shipped
+            else "No trained ConvBnNet ships here yet, so a small one is trained first: about half a minute."
+        )  # fmt: skip
+    if job is not None:
+        live.panel(PAGE, job, _draw)
+    with st.expander("How it works", icon=":material/code:"):
+        from explorer.models.batchnorm import BnLayer
+
+        parts.code(BnLayer.normalise, "One line decides: the batch's statistics in training, the kept ones after.")
+        parts.code(BnLayer.statistics)
+        parts.code(evaluation.evaluation_statistics)
+
+
+def submit(pictures: int = evaluation.PICTURES) -> jobs.Job:
+    """Measure in the background."""
+    return jobs.registry().submit(
+        jobs.Job("evaluate", "Evaluation statistics", lambda job: _work(job, pictures), start.owner())
+    )
+
+
+def _work(job: jobs.Job, pictures: int) -> None:
+    path, share = checkpoint.shipped(KEY), 0.0
+    if path.exists():
+        learner = prepare.learner_for(checkpoint.read_story(path).experiment.replace(batch_size=256), path)
+        words = "the shipped weights of ConvBnNet"
+    else:
+        experiment = Experiment.of(KEY, images=5_000, batch_size=64, lr=0.03, epochs=2, schedule="constant")
+        learner, share = prepare.learner_for(experiment), 0.7
+        words = "a ConvBnNet trained just now on 5,000 pictures, 2 epochs"
+        steps = learner.data.steps_per_epoch * experiment.total_epochs
+        learner.data.valid_x, learner.data.valid_y = learner.data.valid_x[::10], learner.data.valid_y[::10]
+        for event in learner.steps(plan(experiment)):
+            if isinstance(event, Step):
+                job.between_steps(share * event.number / steps)
+    job.publish(source=learner.data.source, weights=words, batch=learner.data.batch_size)
+    total = 2 + len(SIZES)
+    for number, found in enumerate(evaluation.evaluation_statistics(learner, SIZES, pictures), 1):
+        job.publish(found=found)
+        job.between_steps(min(0.999, share + (1 - share) * number / total))
+
+
+def _draw(job: jobs.Job) -> None:
+    live.progress(job)
+    parts.problem(job)
+    found = job.results.get("found")
+    if not found:
+        return
+    with st.container(border=True):
+        live.chart(
+            PAGE, "bars", (job.id, *job.stamp), lambda: figures.evaluation_bars(found, key=job.id),
+            "Validation loss with each kind of statistics, a bar each.",
+            f"Measured here with {job.results['weights']} on {found[0].pictures:,} validation pictures, the same for "
+            "every bar. Only the statistics differ, never a weight.",
+        )  # fmt: skip
+    if job.state == jobs.DONE:
+        st.info(f"**Measured here.** {parts.escape(verdict(found, job.results['batch']))}", icon=":material/balance:")
+    parts.source_note(job.results.get("source"))
+
+
+def verdict(found: "tuple[evaluation.Evaluation, ...]", batch: int) -> str:
+    """What came out, in words."""
+    last, running, *own = found
+    gap = last.val_loss - running.val_loss
+    first = (
+        f"The last batch's statistics cost {gap:+.3f} nats against running averages"
+        if math.isfinite(gap)
+        else "One of the two kept statistics gave no number"
+    )
+    small = (
+        f"One of {batch} pictures is a good sample, which is why the lecture got away with it."
+        if abs(gap) < 0.05
+        else f"A batch of {batch} pictures is a poor sample here."
+    )
+    alone = next((row for row in own if ", 1 picture" in row.statistics), None)
+    if alone is None:
+        return f"{first}. {small}"
+    ending = (
+        "gives no number at all: a single pixel a channel has no spread"
+        if alone.val_loss != alone.val_loss
+        else f"drops to {alone.accuracy:.1%} right, from {running.accuracy:.1%}"
+    )
+    return f"{first}. {small} Normalised by itself alone, a picture {ending}."

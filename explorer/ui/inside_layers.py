@@ -1,0 +1,219 @@
+"""A race's layers: over time and at one step, a layer's channels, a picture all the way through."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.figures import activations as figures
+from explorer.figures import inside
+from explorer.figures import vision as pictures
+from explorer.jobs import Job
+from explorer.training.race import LaneView, RaceView
+from explorer.ui import live
+
+HISTOGRAMS = "hist"
+VIEWS = {
+    HISTOGRAMS: "Histograms", "std": "Spread", "mean": "Mean", "dead": "Near zero", "grad_norm": "Gradient",
+    "update_ratio": "Update size",
+}  # fmt: skip
+WORDS = {
+    HISTOGRAMS: "A row a layer, time to the right; in each row zero is in the middle, large values at its edges, and "
+    "colour says how many activations have that value. A healthy layer keeps a broad band; one that died is a thread.",
+    "std": "The standard deviation of each layer's activations, blue at the input to orange at the output.",
+    "mean": "The mean of each layer's activations, blue at the input to orange at the output.",
+    "dead": "The share of activations nearer to zero than 0.05. At 1 a layer passes on nothing.",
+    "grad_norm": "The norm of the gradient of each layer's weights, log scale.",
+    "update_ratio": "How far a step moves each layer's weights, relative to their size. About 0.001 is healthy.",
+}
+CLOSER = {"channels": "One layer's channels", "norm": "BatchNorm's m and a", "ridges": "Distributions at this step",
+          "picture": "A picture through the layers"}  # fmt: skip
+
+
+def show(page: str, job: Job, view: RaceView) -> None:
+    """Everything about the layers, for a race at work or over."""
+    if not any(len(lane.record) for lane in view.lanes):
+        return
+    experiments = job.results["experiments"]
+    look = inside.looks(experiments)
+    with st.container(border=True):
+        what = st.session_state.get(f"{page}.what") or HISTOGRAMS
+        statistic = "std" if what == HISTOGRAMS else what
+        left, right = st.columns(2, gap="medium")
+        step = _scrub(page, job, view)
+        stamp = (job.id, *job.stamp)
+        with left:
+            live.chart(
+                page, "losses", stamp, lambda: inside.dressed(figures.race_losses(view, key=job.id, height=320), look),
+                "Training loss of each network over steps; a vertical line where one broke.",
+                "Training loss, smoothed, on the same batches; dots: validation. A network stops where it breaks.",
+            )  # fmt: skip
+        with right:
+            live.chart(
+                page, "depth", (*stamp, statistic, step),
+                lambda: inside.dressed(figures.across_depth(view, statistic, step, key=job.id, height=320), look),
+                f"{VIEWS[statistic]} from the first layer to the last at step {step or 'now'}, a line a network.",
+                f"{VIEWS[statistic]} from layer to layer, **{f'at step {step:,}' if step else 'at the latest step'}**.",
+            )  # fmt: skip
+    with st.container(border=True):
+        st.segmented_control(
+            "Every layer over time", list(VIEWS), default=HISTOGRAMS, required=True, format_func=VIEWS.get,
+            key=f"{page}.what",
+        )  # fmt: skip
+        _over_time(page, job, view, what, step)
+        st.caption(f"{WORDS[what]} Layer 2.1 is the first of stage 2; *out* is the classifier.")
+    with st.container(border=True):
+        _closer(page, job, view, step)
+
+
+def _scrub(page: str, job: Job, view: RaceView) -> int | None:
+    """The step to look at; None is the latest."""
+    last = max(_steps(lane) for lane in view.lanes)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        # From the first step to the planned last one, so that the slider stays the same while the race goes on.
+        at = st.slider(
+            "Look at step",
+            1,
+            max(2, last),
+            max(2, last),
+            key=f"{page}.step.{job.id}",
+            help="Drag left to scrub back through training. At the right end it follows the latest step.",
+        )
+    return None if at >= last else at
+
+
+def _steps(lane: LaneView) -> int:
+    experiment = lane.experiment
+    return math.ceil(experiment.images / experiment.batch_size) * experiment.total_epochs
+
+
+def _row(lane: LaneView, step: int | None) -> int:
+    """The sampled step nearest ``step``, as a row of the record."""
+    return len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
+
+
+def _over_time(page: str, job: Job, view: RaceView, what: str, step: int | None) -> None:
+    span = None if what == HISTOGRAMS else figures.common_range(view, what)
+    # Heat maps are larger than curves: while the race runs they follow at half the pace.
+    version = job.stamp if job.ended else sum(job.stamp) // 4
+    for number, (lane, column) in enumerate(zip(view.lanes, st.columns(len(view.lanes)), strict=True)):
+        with column:
+            st.markdown(f"**{lane.name}**")
+            live.chart(
+                page, f"layers.{number}", (job.id, version, what, step),
+                _layers(lane, what, step, span, job.id),
+                f"{VIEWS[what]} of every layer of {lane.name} over steps.",
+            )  # fmt: skip
+
+
+def _layers(
+    lane: LaneView, what: str, step: int | None, span: tuple[float, float] | None, key: str
+) -> Callable[[], go.Figure]:
+    def make() -> go.Figure:
+        if what == HISTOGRAMS:
+            figure = figures.histograms(lane.record, at=step, key=key)
+            figure.update_yaxes(ticktext=[inside.short(name) for name in figure.layout.yaxis.ticktext])
+            figure.update_layout(margin={"l": 40, "t": 8})
+            return figure
+        figure = figures.over_training(lane.record, what, at=step, y_range=span, key=f"{key}.{what}", height=290)
+        for trace in figure.data:
+            trace.name = inside.short(trace.name)
+        return figure
+
+    return make
+
+
+def _closer(page: str, job: Job, view: RaceView, step: int | None) -> None:
+    chosen = st.segmented_control(
+        "Look closer", list(CLOSER), default=None, format_func=CLOSER.get, key=f"{page}.closer"
+    )
+    if chosen is None:
+        st.caption("Choose one: single channels, BatchNorm's own numbers, whole distributions, or one picture.")
+        return
+    names = [lane.name for lane in view.lanes]
+    if chosen == "norm":
+        names = [lane.name for lane in view.lanes if any(_has_norm(lane, i) for i in range(len(lane.record.layers)))]
+        if not names:
+            st.caption("None of these networks has BatchNorm.")
+            return
+    with st.container(horizontal=True):
+        name = st.selectbox("Network", names, index=len(names) - 1, key=f"{page}.closer.lane.{job.id}.{chosen}")
+        lane = view[name]
+        layers = [i for i in range(len(lane.record.layers)) if chosen != "norm" or _has_norm(lane, i)]
+        if chosen in ("channels", "norm"):
+            layer = st.selectbox("Layer", layers, key=f"{page}.closer.layer.{job.id}.{chosen}.{names.index(name)}",
+                                 format_func=lambda i: inside.short(lane.record.layers[i]))  # fmt: skip
+        if chosen == "channels":
+            what = st.selectbox("Statistic", ["std", "mean", "dead"], format_func=VIEWS.get,
+                                key=f"{page}.closer.what")  # fmt: skip
+    stamp = (job.id, *job.stamp, name, step)
+    if chosen == "channels":
+        live.chart(
+            page, "channels", (*stamp, layer, what),
+            lambda: figures.channels(lane.record, layer, what, at=step, key=f"{job.id}.{name}.{layer}"),
+            f"{VIEWS[what]} of each channel of layer {layer + 1} of {name} over steps.",
+            f"A row a channel of layer {inside.short(lane.record.layers[layer])}. Channels that stay pale do nothing.",
+        )  # fmt: skip
+    elif chosen == "norm":
+        for column, which, meaning in zip(
+            st.columns(2), "ma", ("what it multiplies by, from 1", "what it adds, from 0"), strict=True
+        ):
+            with column:
+                live.chart(
+                    page, f"norm.{which}", (*stamp, layer),
+                    lambda which=which: figures.batchnorm(lane.record, layer, which, at=step, key=f"{job.id}.{name}"),
+                    f"BatchNorm's {which} of layer {layer + 1} of {name} over steps.",
+                    f"*{which}*: {meaning}. Thin: some channels.",
+                )  # fmt: skip
+    elif chosen == "ridges":
+        live.chart(
+            page, "ridges", stamp, lambda: _ridges(lane, step, job.id),
+            f"The distribution of every layer's activations of {name} at one step.",
+            f"How many activations of each size, at step {lane.record.steps[_row(lane, step)]:,}. The axis is linear "
+            "near zero and logarithmic beyond.",
+        )  # fmt: skip
+    else:
+        _picture(page, view, lane, stamp)
+
+
+def _has_norm(lane: LaneView, layer: int) -> bool:
+    return bool(len(lane.record) and lane.record.batchnorm(layer))
+
+
+def _ridges(lane: LaneView, step: int | None, key: str) -> go.Figure:
+    figure = figures.at_step(lane.record, _row(lane, step), key=key)
+    figure.update_yaxes(ticktext=[inside.short(name) for name in figure.layout.yaxis.ticktext])
+    return figure
+
+
+def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
+    if view.picture is None or not lane.maps:
+        st.caption("The maps are taken at each epoch's end.")
+        return
+    narrow, wide = st.columns([1, 4], gap="medium")
+    with narrow:
+        st.image(
+            pictures.mosaic(_as_seen(view.picture)[None], 1, 6),
+            width="stretch",
+            alt="The picture that was sent through",
+        )
+        st.caption("What was sent through.")
+    with wide:
+        live.chart(
+            page, "maps", (*stamp[:-1], len(lane.history.epochs)),
+            lambda: figures.feature_maps(lane.maps, key=stamp[0]),
+            f"Feature maps of one picture in every layer of {lane.name}.",
+            f"A row a layer, its eight liveliest channels, after epoch {len(lane.history.epochs)}; each stretched to "
+            "its own range.",
+        )  # fmt: skip
+
+
+def _as_seen(picture: np.ndarray) -> np.ndarray:
+    """The normalised picture as pixels again: uint8 (3, height, width)."""
+    import torch
+
+    from explorer.data import cifar10
+
+    return cifar10.denormalise(torch.from_numpy(picture)).numpy()

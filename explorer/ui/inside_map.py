@@ -1,0 +1,97 @@
+"""Where can a network be trained at all? A map of learning rates and depths, with and without BatchNorm."""
+
+import numpy as np
+import streamlit as st
+
+from explorer import jobs
+from explorer.data import Source
+from explorer.figures import activations as figures
+from explorer.training import grid
+from explorer.training.grid import GridView
+from explorer.ui import live, parts, start
+
+PAGE = "batchnorm.map"
+LEARNT = 2.2  # nats: below this a cell has learnt something
+
+
+def show() -> None:
+    """The whole section."""
+    cells = len(grid.NORMS) * len(grid.DEPTHS) * len(grid.RATES)
+    st.markdown(
+        f"{cells} short runs of {grid.STEPS} steps, each from fresh weights on the very same batches. A green cell "
+        "learnt something; a grey one is still guessing, or broke. The lecture says BatchNorm opens up deeper "
+        "networks and higher rates: is the green region larger on the right?"
+    )
+    job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
+    going = job is not None and not job.ended
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.button("Fill the map", type="primary", icon=":material/grid_on:", key=f"{PAGE}.start"):
+            st.session_state[f"{PAGE}.job"] = submit(int(st.session_state.get(f"{PAGE}.steps", grid.STEPS))).id
+            st.rerun()
+        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=not going):
+            job.stop()
+            st.rerun()
+        st.select_slider(
+            "Steps a cell", [20, 40, 80, 160], grid.STEPS, key=f"{PAGE}.steps", width=260,
+            help="More steps tell more and take longer; 80 take about a minute on two CPU cores.",
+        )  # fmt: skip
+    if job is not None:
+        live.panel(PAGE, job, _draw)
+    else:
+        empty = np.full((len(grid.NORMS), len(grid.DEPTHS), len(grid.RATES)), np.nan)
+        _chart("empty", (), GridView(grid.RATES, grid.DEPTHS, grid.NORMS, 3, grid.STEPS, empty, Source("", "real", "")))
+    with st.expander("How it works", icon=":material/code:"):
+        parts.code(grid.template, "The network of a cell; depth, rate and normalisation are the cell's own.")
+        parts.code(grid.cells)
+
+
+def submit(steps: int = grid.STEPS, **options: object) -> jobs.Job:
+    """One background job for the whole map."""
+    return jobs.registry().submit(
+        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), start.owner())
+    )
+
+
+def _draw(job: jobs.Job) -> None:
+    live.progress(job)
+    parts.problem(job)
+    view: GridView | None = job.results.get("grid")
+    if view is None:
+        st.caption("The first cells take a moment: the pictures are being read.")
+        return
+    _chart(job.id, job.stamp, view)
+    if view.done:
+        text = verdict(view)
+        if job.ended:
+            st.info(f"**Measured here.** {parts.escape(text)}", icon=":material/balance:")
+        else:
+            st.caption(text)
+    parts.source_note(view.source)
+
+
+def _chart(run: str, stamp: tuple, view: GridView) -> None:
+    with st.container(border=True):
+        live.chart(
+            PAGE, "map", (run, *stamp), lambda: figures.rate_depth_map(view, key=run),
+            "Loss reached for each learning rate and depth, without BatchNorm on the left and with it on the right.",
+            f"Training loss after {view.steps} steps, in nats; guessing costs 2.30. Pictures are halved to 16 × 16 and "
+            "the networks are narrow: it is the pattern that counts.",
+        )  # fmt: skip
+
+
+def verdict(view: GridView) -> str:
+    """How many cells learnt something, on either side, and how deep and fast."""
+    ran = ~np.isnan(view.loss)
+    learnt = view.trainable(LEARNT) & ran
+    said = []
+    for number, norm in enumerate(view.norms):
+        name = "Without BatchNorm" if norm == "none" else "With BatchNorm"
+        words = f"{name} {learnt[number].sum()} of {ran[number].sum()} cells got below {LEARNT}"
+        if learnt[number].any():
+            rows, columns = np.nonzero(learnt[number])
+            words += (
+                f", down to {view.stages * view.depths[rows.max()]} layers and up to a rate of "
+                f"{view.rates[columns.max()]:g}"
+            )
+        said.append(words + ".")
+    return " ".join(said)

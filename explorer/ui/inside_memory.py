@@ -1,0 +1,178 @@
+"""What a language model remembers: which characters made a prediction, and what units and gates do over the text."""
+
+import html
+
+import numpy as np
+import streamlit as st
+
+from explorer.errors import ExplorerError
+from explorer.figures import gradients as figures
+from explorer.training import checkpoint, gates, gradients
+from explorer.ui import live, parts, start
+from explorer.ui.inside_time import MODELS, model, stamp
+
+PAGE = "batchnorm.memory"
+LENGTH, MOST = 160, 240
+INK = {True: "22,135,122", False: "201,105,15"}  # for, against
+
+
+def show() -> None:
+    """The whole section."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        key = st.pills("Model", list(MODELS), default="gru", required=True, format_func=MODELS.get, key=f"{PAGE}.model")
+        trained = st.segmented_control("Weights", ["Trained", "Fresh"], default="Trained", required=True,
+                                       key=f"{PAGE}.weights") == "Trained"  # fmt: skip
+    if trained and not checkpoint.shipped(key).exists():
+        st.info(f"No weights of {MODELS[key]} ship here. Look at fresh ones.", icon=":material/info:")
+        return
+    try:
+        network, tokens, vocabulary, _, source = model(key, trained, stamp(key))
+        text, read = _text(tokens, vocabulary)
+        if len(text) < 8:
+            st.error("Give it at least eight characters to read.", icon=":material/error:")
+            return
+        identity = (f"{key}-{trained}", stamp(key), text)
+        _influence(network, read, text, identity)
+        _units(network, read, text, identity)
+    except ExplorerError as error:
+        st.error(parts.escape(str(error)), icon=":material/error:")
+        return
+    parts.source_note(source)
+    with st.expander("How it works", icon=":material/code:"):
+        parts.code(gradients.influence)
+        parts.code(gates.trace, "The gates are recomputed with the formulas below and end at the model's own state.")
+        parts.code(gates.tracking)
+
+
+def _text(tokens: object, vocabulary: object) -> tuple[str, object]:
+    """The stretch to read, as text and as token numbers on the model's device."""
+    typed = st.session_state.get(f"{PAGE}.typed", "").lower()[:MOST]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        at = st.slider("Stretch of the validation text, from character", 0, max(1, len(tokens) - LENGTH - 1), 2_000, 20,
+                       key=f"{PAGE}.at", disabled=bool(typed), width=420)  # fmt: skip
+        st.text_input(
+            "… or text of your own", max_chars=MOST, key=f"{PAGE}.typed", width=420, placeholder="type and press Enter",
+            help="It is lower-cased, as the model's text is; characters it never saw become unknown.",
+        )  # fmt: skip
+    if not typed:
+        read = tokens[at : at + LENGTH]
+        return _decoded(read, vocabulary), read
+    read = tokens.new_tensor(vocabulary.encode(typed))
+    return typed, read
+
+
+def _decoded(read: object, vocabulary: object) -> str:
+    """One character a token, also for the unknown one."""
+    symbols = [vocabulary.itos[token] for token in read.tolist()]
+    return "".join(symbol if len(symbol) == 1 else "�" for symbol in symbols)
+
+
+# -- influence -----------------------------------------------------------------------------------------
+def _influence(network: object, read: object, text: str, identity: tuple) -> None:
+    st.subheader("What did it look at?", anchor=False)
+    with st.container(border=True):
+        last = len(text) - 1
+        at = st.slider("Predicted character", 1, last, min(last, 96), key=f"{PAGE}.position.{len(text)}",
+                       help="Everything before it was read; the model then guessed this one.")  # fmt: skip
+        found = _found(network, read, at, identity)
+        st.html(_coloured(text, found))
+        largest = int(np.abs(found.score).argmax())
+        share = float(np.abs(found.score[-10:]).sum() / max(np.abs(found.score).sum(), 1e-12))
+        st.caption(
+            f"The boxed character had a probability of {found.probability:.1%}. Green spoke for it, orange against it "
+            f"(gradient × input). The last ten characters carry {share:.0%} of all influence; the strongest is "
+            f"{at - largest} back."
+        )
+        live.chart(
+            PAGE, "influence", (*identity, at),
+            lambda: figures.influence_bars(found, text, key=f"{identity[0]}-{at}"),
+            "Influence of each character read on the predicted one, a bar each.",
+            "The same in numbers, for the last 60 characters.",
+        )  # fmt: skip
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _found(_network: object, _read: object, at: int, identity: tuple) -> gradients.Influence:
+    return gradients.influence(_network, _read, at)
+
+
+def _coloured(text: str, found: gradients.Influence) -> str:
+    """HTML of the text: what was read shaded by influence, the predicted character boxed, the rest pale."""
+    strongest = max(float(np.abs(found.score).max()), 1e-12)
+    spans = []
+    for character, score in zip(text, found.score, strict=False):
+        # The root, or only the last two characters would show.
+        strength = (abs(float(score)) / strongest) ** 0.5
+        spans.append(
+            f'<span style="background:rgba({INK[score >= 0]},{0.75 * strength:.2f});border-radius:.15rem" '
+            f'title="{score:+.3f} nats">{html.escape(character)}</span>'
+        )
+    boxed = (
+        f'<span style="outline:2px solid currentColor;outline-offset:1px;border-radius:.15rem">'
+        f"{html.escape(figures.visible(text[found.position]))}</span>"
+    )
+    rest = f'<span style="opacity:.45">{html.escape(text[found.position + 1 :])}</span>'
+    return f'<div class="written">{"".join(spans)}{boxed}{rest}</div>'
+
+
+# -- units and gates -----------------------------------------------------------------------------------
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _traced(_network: object, _read: object, identity: tuple) -> gates.Trace:
+    return gates.trace(_network, _read)
+
+
+def _units(network: object, read: object, text: str, identity: tuple) -> None:
+    st.subheader("Hidden units and gates", anchor=False)
+    traced = _traced(network, read, identity)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            layer = 0
+            if len(traced.layers) > 1:
+                layer = st.segmented_control(
+                    "Layer", list(range(len(traced.layers))), default=len(traced.layers) - 1, required=True,
+                    format_func=lambda i: f"{i + 1}", key=f"{PAGE}.layer",
+                )  # fmt: skip
+            name = st.selectbox("Show", list(traced.layers[layer]), format_func=figures.GATES.get,
+                                key=f"{PAGE}.gate.{identity[0]}", width=300)  # fmt: skip
+            liveliest = st.toggle("Liveliest first", True, key=f"{PAGE}.sorted",
+                                  help="Sort units by how much they vary over this text.")  # fmt: skip
+        first = 0
+        shown = min(80, len(text))
+        if len(text) > shown:
+            first = st.slider("Shown from character", 0, len(text) - shown, 0, key=f"{PAGE}.first.{len(text)}")
+        live.chart(
+            PAGE, "gates", (*identity, layer, name, liveliest, first),
+            lambda: figures.gate_map(traced, text, name, layer, first=first, length=shown, liveliest=liveliest,
+                                     key=f"{identity[0]}-{name}", height=460),
+            f"{figures.GATES[name]} of each unit over the text, a row a unit.",
+            f"A row a unit (64 of {traced.layers[layer][name].shape[1]}), a column a character. Recomputed gate by "
+            f"gate; the last hidden state differs from the model's own by at most {traced.error:.0e}.",
+        )  # fmt: skip
+    _tracking(traced, text, name, layer, identity)
+
+
+def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: tuple) -> None:
+    st.subheader("Does a unit follow something?", anchor=False)
+    found = gates.tracking(traced, text, name, layer)
+    if not found:
+        st.caption("Nothing in this text changes that could be followed.")
+        return
+    with st.container(border=True):
+        by_feature = {one.feature: one for one in found}
+        feature = st.pills(
+            "For each property of the text, the unit that follows it best", list(by_feature), default=found[0].feature,
+            required=True, format_func=lambda f: f"{f} · r = {by_feature[f].correlation:+.2f}",
+            key=f"{PAGE}.feature.{hash((identity, name, layer))}",
+        )  # fmt: skip
+        one = by_feature[feature]
+        live.chart(
+            PAGE, "tracked", (*identity, layer, name, feature),
+            lambda: figures.tracked_unit(traced, text, one, gates.features(text)[feature], name, layer,
+                                         key=f"{identity[0]}-{feature}"),
+            f"Unit {one.unit} and {feature} over the text.",
+            f"Unit {one.unit} against *{feature}*. Measured on these {len(text)} characters only: among "
+            f"{traced.layers[layer][name].shape[1]} units some follow anything by chance. Try another stretch, and "
+            "fresh weights.",
+        )  # fmt: skip
+    if start.teacher():
+        st.caption("Karpathy, *The unreasonable effectiveness of recurrent neural networks*, 2015, found such cells.")

@@ -1,0 +1,278 @@
+"""How far back in time a gradient reaches, how that grows with training, and when it explodes."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+import torch
+
+from explorer import device, jobs
+from explorer.errors import ExplorerError
+from explorer.experiment import Experiment
+from explorer.figures import gradients as figures
+from explorer.training import checkpoint, gradients, prepare
+from explorer.training.gradients import ReachCurve
+from explorer.ui import live, parts, start
+
+if TYPE_CHECKING:
+    from explorer.data import Source
+    from explorer.data.corpus import Vocabulary
+
+PAGE = "batchnorm.time"
+MODELS = {"stateful": "RNN", "gru": "GRU", "lstm": "LSTM"}
+LAGS, SAMPLES = 200, 16
+STEPS = (0, 100, 300)  # when the reach of a model in training is measured
+VARY = {"bptt": "bptt", "hidden": "Hidden units", "clip": "Clipping"}
+VALUES = {"bptt": (4, 16, 64), "hidden": (32, 128, 256), "clip": (0.0, 0.25)}
+EXPLODE = {"bptt": ("Longer bptt", (8, 32, 64)), "lr": ("Higher rates", (1e-3, 1e-2, 1e-1))}
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def model(
+    key: str, trained: bool, stamp: float
+) -> "tuple[torch.nn.Module, torch.Tensor, Vocabulary, Experiment, Source]":
+    """A language model with its shipped weights or fresh ones, and its validation text.
+
+    Raises:
+        DataError, WeightsError: with the sentence.
+    """
+    place = device.choose()
+    path = checkpoint.shipped(key)
+    experiment = checkpoint.read_story(path).experiment if path.exists() else Experiment.of(key)
+    data = prepare.data_for(experiment, place)
+    if trained:
+        network, story = checkpoint.load(path, place)
+        prepare.check_vocabulary(story, data, path.name)
+    else:
+        network = prepare.model_for(experiment, data).to(place)
+    return network.eval(), data.valid, data.vocabulary, experiment, data.source
+
+
+def stamp(key: str) -> float:
+    """When the shipped weights were written; 0 where there are none."""
+    path = checkpoint.shipped(key)
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def reach(key: str, trained: bool, stamp: float, samples: int = SAMPLES) -> ReachCurve:
+    """One model's reach on the validation text."""
+    network, tokens, *_ = model(key, trained, stamp)
+    return gradients.reach(network, tokens, LAGS, samples)
+
+
+def show() -> None:
+    """The whole section."""
+    _reach()
+    left, right = st.columns(2, gap="large")
+    with left:
+        _while_training()
+    with right:
+        _exploding()
+    with st.expander("How it works", icon=":material/code:"):
+        st.latex(r"\left\| \frac{\partial \ell_t}{\partial h_{t-k}} \right\| = \left\| \frac{\partial \ell_t}"
+                 r"{\partial h_t} \prod_{i=t-k+1}^{t} \frac{\partial h_i}{\partial h_{i-1}} \right\|")  # fmt: skip
+        st.caption(
+            "A product of k matrices: it shrinks or grows like a power of k. Adding to the old state instead of "
+            "replacing it, as a GRU's and an LSTM's gates allow, puts numbers near one on its diagonal."
+        )
+        parts.code(gradients.reach)
+
+
+def _reach() -> None:
+    st.subheader("How much does character 1 matter to the output?", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.pills("Models", list(MODELS), selection_mode="multi", default=list(MODELS),
+                          format_func=MODELS.get, key=f"{PAGE}.models")  # fmt: skip
+        weights = st.segmented_control("Weights", ["Trained", "Fresh", "Both"], default="Trained", required=True,
+                                       key=f"{PAGE}.weights")  # fmt: skip
+        relative = st.toggle("Relative", key=f"{PAGE}.relative", help="Divide each curve by its largest value.")
+    if not chosen:
+        st.caption("Choose at least one model.")
+        return
+    curves, sentences, source = {}, [], None
+    for trained in (True, False):
+        for key in chosen:
+            if weights not in ("Both", "Trained" if trained else "Fresh"):
+                continue
+            if trained and not checkpoint.shipped(key).exists():
+                st.caption(f"No weights of {MODELS[key]} ship here.")
+                continue
+            try:
+                with st.spinner(f"Back-propagating through {LAGS} characters of text: {MODELS[key]} …"):
+                    curve = reach(key, trained, stamp(key))
+                    *_, experiment, source = model(key, trained, stamp(key))
+            except ExplorerError as error:
+                st.error(parts.escape(str(error)), icon=":material/error:")
+                continue
+            size = f"{experiment.hidden} units" + (f" × {experiment.layers}" if experiment.layers > 1 else "")
+            name = f"{MODELS[key]}{'' if trained else ', fresh'}"
+            curves[name] = curve
+            sentences.append(_said(f"{name} ({size}, bptt {experiment.bptt})", curve))
+    if not curves:
+        return
+    with st.container(border=True):
+        wide, narrow = st.columns([5, 3], gap="medium", vertical_alignment="center")
+        with wide:
+            live.chart(
+                PAGE, "reach", ("reach", *curves, relative, *(stamp(key) for key in chosen)),
+                lambda: _floored(figures.reach_curves(curves, relative=relative, key="reach"), curves),
+                "Gradient of the loss with respect to the state k characters back, against k, log scale.",
+                f"Measured here on {SAMPLES} places of the validation text; the bands hold the middle 80 %. Log scale: "
+                "each line down is a hundredfold or more less.",
+            )  # fmt: skip
+        with narrow:
+            st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+            st.caption(
+                "The lecture's question. The hidden state does flow on for ever; what fades is how much training can "
+                "learn about things that far back."
+            )
+    parts.source_note(source)
+
+
+FLOOR = 1e-12  # below this a curve says only that nothing arrives
+
+
+def _floored(figure: object, curves: Mapping[str, ReachCurve]) -> object:
+    """The axis from what float32 can tell to the largest value."""
+    top = max(max(c.high.max(), 0 if c.cell is None else c.cell.max()) for c in curves.values())
+    import math
+
+    figure.update_yaxes(range=[math.log10(FLOOR), math.log10(max(top, 1.0)) + 0.3])
+    return figure
+
+
+def _said(name: str, curve: ReachCurve) -> str:
+    state = curve.hidden if curve.cell is None else curve.cell
+    last = state[-1] / state.max() if state.max() > 0 else 0.0
+    rest = "nothing that float32 could hold" if last < 1e-30 else f"{last:.0e} of it"
+    which = "" if curve.cell is None else " (of its cell state)"
+    return (
+        f"**{parts.escape(name)}**: the gradient{which} falls below 1 % after **{curve.horizon()} characters**; "
+        f"{len(curve.lags) - 1} back, {parts.escape(rest)} is left."
+    )
+
+
+# -- while it learns -----------------------------------------------------------------------------------
+def _while_training() -> None:
+    st.subheader("Watch the reach grow", anchor=False)
+    st.caption(
+        f"Trains a model three times from fresh weights and measures its reach after {STEPS[1]} and {STEPS[2]} steps: "
+        "what do bptt, size and clipping change?"
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        key = st.selectbox("Model", list(MODELS), index=1, format_func=MODELS.get, key=f"{PAGE}.grow.model", width=110)
+        vary = st.selectbox("Vary", list(VARY), format_func=VARY.get, key=f"{PAGE}.grow.vary", width=160)
+        job = _buttons("grow", lambda: submit_reach(key, vary))
+    if job is not None:
+        live.panel(f"{PAGE}.grow", job, _draw_growth)
+
+
+def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> jobs.Job:
+    """Train at each value of ``vary`` and measure the reach on the way."""
+    base = Experiment.of(key, hidden=128, layers=1) if key == "lstm" else Experiment.of(key, hidden=128)
+    wanted = {_named(vary, value): base.replace(**{vary: value}) for value in VALUES[vary]}
+    total = len(wanted) * (max(steps) + 1)
+
+    def work(job: jobs.Job) -> None:
+        gradients.work(job, "reach", gradients.reach_while_training(wanted, steps, lags, 16), total)
+
+    return jobs.registry().submit(jobs.Job("reach", f"{MODELS[key]}, {VARY[vary]}", work, start.owner()))
+
+
+def _named(vary: str, value: float) -> str:
+    if vary == "clip":
+        return f"clipped at {value:g}" if value else "not clipped"
+    return f"{'bptt' if vary == 'bptt' else 'hidden'} {value:g}"
+
+
+def _draw_growth(job: jobs.Job) -> None:
+    live.progress(job)
+    parts.problem(job)
+    found = job.results.get("reach", ())
+    curves = {
+        f"{one.name}, {step} steps" if step else f"{one.name}, fresh": curve
+        for one in found
+        for step, curve in one.curves.items()
+        if step in (0, max(one.curves))
+    }
+    # Fresh weights of the same size are the same: one such curve is enough where size does not change.
+    if curves:
+        live.chart(
+            f"{PAGE}.grow", "growth", (job.id, *job.stamp),
+            lambda: _floored(figures.reach_curves(_largest(curves), key=job.id, height=340), curves),
+            "Reach of each model in training.",
+            f"{job.title}, 128 units where not said otherwise, on the validation text. Measured here.",
+        )  # fmt: skip
+
+
+def _largest(curves: Mapping[str, ReachCurve]) -> dict[str, ReachCurve]:
+    """The trained curves where there are any, and one untrained to compare with."""
+    fresh = [name for name in curves if name.endswith(", fresh")]
+    kept = [name for name in curves if name not in fresh[1:]]
+    return {name: curves[name] for name in kept}
+
+
+# -- exploding -----------------------------------------------------------------------------------------
+def _exploding() -> None:
+    st.subheader("Make gradients explode", anchor=False)
+    st.caption(
+        "Short runs of the plain RNN, each without and with clipping. With a longer bptt, all at a rate of 0.1, a "
+        "hundred times the lecture's; or at higher and higher rates, at bptt 32."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        setting = st.selectbox("With", list(EXPLODE), format_func=lambda s: EXPLODE[s][0], key=f"{PAGE}.explode.what",
+                               width=160)  # fmt: skip
+        clip = st.select_slider("Clip at", [0.1, 0.25, 0.5, 1.0, 5.0], 1.0, key=f"{PAGE}.explode.clip", width=180)
+        job = _buttons("explode", lambda: submit_explosion(setting, clip))
+    if job is not None:
+        live.panel(f"{PAGE}.explode", job, _draw_explosion)
+
+
+def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
+    """Short runs at each value, without and with clipping."""
+    base = Experiment.of("stateful", hidden=128, bptt=32, lr=0.1)
+    values = EXPLODE[setting][1]
+    total = 2 * len(values) * -(-steps // gradients.SHOW_EVERY)
+
+    def work(job: jobs.Job) -> None:
+        gradients.work(job, "runs", gradients.exploding(base, setting, values, clip, steps), total)
+
+    return jobs.registry().submit(jobs.Job("explode", EXPLODE[setting][0], work, start.owner()))
+
+
+def _draw_explosion(job: jobs.Job) -> None:
+    live.progress(job)
+    parts.problem(job)
+    runs = job.results.get("runs", ())
+    if not runs:
+        return
+    live.chart(
+        f"{PAGE}.explode", "norms", (job.id, *job.stamp),
+        lambda: figures.exploding_norms(runs, key=job.id, height=340),
+        "Gradient norm at each step, with and without clipping.",
+        "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",
+    )  # fmt: skip
+    if job.state == jobs.DONE:
+        st.markdown("\n".join(f"- {_worst(run)}" for run in runs))
+
+
+def _worst(run: gradients.Explosion) -> str:
+    finite = run.grad_norm[run.grad_norm == run.grad_norm]
+    largest = f"largest gradient norm {finite.max():,.1f}" if len(finite) else "no gradient that is a number"
+    clipped = f", clipped at {run.clip:g}" if run.clip else ", not clipped"
+    return f"{run.setting} {run.value:g}{clipped}: {largest}, last loss {run.loss[-1]:.2f} nats"
+
+
+def _buttons(name: str, submit: object) -> jobs.Job | None:
+    """Start and stop of one of the section's jobs; the job, if any."""
+    key = f"{PAGE}.{name}.job"
+    job = jobs.registry().find(st.session_state.get(key, ""))
+    going = job is not None and not job.ended
+    if st.button("Run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.{name}.start"):
+        st.session_state[key] = submit().id
+        st.rerun()
+    if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.{name}.stop", disabled=not going):
+        job.stop()
+        st.rerun()
+    return job
