@@ -13,6 +13,8 @@ from explorer.models import catalog
 from explorer.ui import controls, live, parts
 
 PAGE = "lr_finder"
+if page := st.session_state.pop(f"{PAGE}.go", None):  # a suggestion was taken
+    st.switch_page(f"pages/{page}.py")
 parts.title(
     "LR finder", "speed", "Start at a rate far too small and multiply it at every step. Where the loss falls fastest "
     "is a good rate; where it shoots up is one too many. The model is put back exactly as it was."
@@ -123,9 +125,6 @@ if job is None:
         )
 else:
     live.panel(PAGE, job, draw)
-
-if page := st.session_state.pop(f"{PAGE}.go", None):
-    st.switch_page(f"pages/{page}.py")
 
 with st.expander("How it works", icon=":material/code:"):
     from explorer.training import lr_finder

@@ -89,11 +89,11 @@ def find(learner: Learner, low: float = 1e-5, high: float = 10.0, steps: int = 1
 def suggest(found: Sweep) -> dict[str, float]:
     """Three suggestions, NaN where the curve is too short or never falls.
 
-    - ``steepest``: where the smoothed loss falls fastest per factor of rate, before its minimum.
+    - ``minimum / 10``: a tenth of the rate at the lowest smoothed loss; the safest, so it comes first.
     - ``valley``: half way through the longest fall (after fastai).
-    - ``minimum / 10``: a tenth of the rate at the lowest smoothed loss.
+    - ``steepest``: where the smoothed loss falls fastest per factor of rate, before its minimum; often bold.
     """
-    nothing = {"steepest": np.nan, "valley": np.nan, "minimum / 10": np.nan}
+    nothing = {"minimum / 10": np.nan, "valley": np.nan, "steepest": np.nan}
     if len(found.lr) < 12:
         return nothing
     skip = max(2, len(found.lr) // 20)  # the average has not settled at the very start
@@ -104,9 +104,9 @@ def suggest(found: Sweep) -> dict[str, float]:
     slope = np.gradient(loss[: lowest + 1], np.log(lr[: lowest + 1]))
     start, end = _longest_fall(loss)
     return {
-        "steepest": float(lr[int(slope.argmin())]),
-        "valley": float(lr[start + (end - start) // 2]),
         "minimum / 10": float(lr[lowest] / 10),
+        "valley": float(lr[start + (end - start) // 2]),
+        "steepest": float(lr[int(slope.argmin())]),
     }
 
 

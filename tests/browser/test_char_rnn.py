@@ -29,7 +29,8 @@ def test_train_watch_change_the_rate_zoom_stop_write_and_come_back(visitor) -> N
     slider.press("ArrowRight")
     visitor.until(
         lambda: page.evaluate(
-            "() => (document.querySelector('.explorer-plot').layout.annotations || []).some(a => a.text.startsWith('lr'))"
+            """() => (document.querySelector('.explorer-plot').layout.annotations || [])
+                       .some(note => note.text.startsWith('lr'))"""
         )
     )
 
