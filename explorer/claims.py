@@ -132,7 +132,7 @@ def _rnn(**changes: Any) -> Experiment:
 
 
 def _stages(**changes: Any) -> Experiment:
-    settings = dict(widths="8,16,32,64", stem=0, depth=1, norm="none", images=IMAGES, augment=False, batch_size=64,
+    settings = dict(widths="8,16,32,64", stem=0, depth=1, norm="none", skip=False, images=IMAGES, augment=False, batch_size=64,
                     lr=0.03, schedule="constant")  # fmt: skip
     return Experiment.of("builder", **{**settings, **changes})
 

@@ -37,8 +37,8 @@ def figure(
         uirevision=key or "fixed",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        xaxis={**axis, "title": {"text": x_title, "standoff": 8}, "type": "log" if log_x else "linear"},
-        yaxis={**axis, "title": {"text": y_title, "standoff": 6}, "type": "log" if log_y else "linear"},
+        xaxis={**axis, "title": {"text": x_title, "standoff": 8}, "type": "log" if log_x else "-"},
+        yaxis={**axis, "title": {"text": y_title, "standoff": 6}, "type": "log" if log_y else "-"},
     )
     return fig
 

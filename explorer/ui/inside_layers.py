@@ -20,8 +20,8 @@ VIEWS = {
     "update_ratio": "Update size",
 }  # fmt: skip
 WORDS = {
-    HISTOGRAMS: "A row a layer, time to the right; in each row zero is in the middle, large values at its edges, and "
-    "colour says how many activations have that value. A healthy layer keeps a broad band; one that died is a thread.",
+    HISTOGRAMS: "A row a layer, time to the right, values upwards (linear near zero, logarithmic beyond); the darker, "
+    "the more activations have that value. A healthy layer keeps a broad band; one that died is a thin thread at zero.",
     "std": "The standard deviation of each layer's activations, blue at the input to orange at the output.",
     "mean": "The mean of each layer's activations, blue at the input to orange at the output.",
     "dead": "The share of activations nearer to zero than 0.05. At 1 a layer passes on nothing.",
@@ -115,6 +115,8 @@ def _layers(
         if what == HISTOGRAMS:
             figure = figures.histograms(lane.record, at=step, key=key)
             figure.update_yaxes(ticktext=[inside.short(name) for name in figure.layout.yaxis.ticktext])
+            figure.update_xaxes(title_text=f"step · {figure.layout.yaxis.title.text.replace('1e+02', '100')}")
+            figure.update_yaxes(title_text="")
             figure.update_layout(margin={"l": 40, "t": 8})
             return figure
         figure = figures.over_training(lane.record, what, at=step, y_range=span, key=f"{key}.{what}", height=290)

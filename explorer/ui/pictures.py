@@ -36,8 +36,8 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
     seed = st.session_state.get(f"{page}.pictures", 0)
     left, right = st.columns([3, 2])
     with left:
-        st.image(figures.mosaic(_sample(pictures, seed), 10, 2), width="stretch", caption="Ten of each class, a row a class",
-                 output_format="PNG")  # fmt: skip
+        st.image(figures.mosaic(_sample(pictures, seed), 10, 2), width="stretch", output_format="PNG",
+                 caption="Ten of each class, a row a class")  # fmt: skip
         if st.button("Other pictures", icon=":material/shuffle:", key=f"{page}.shuffle"):
             st.session_state[f"{page}.pictures"] = seed + 1
             st.rerun()

@@ -73,8 +73,8 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewB
 _CSS = """<style>
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 [data-testid="stStatusWidget"] { display: none; }  /* its Stop would stop the page's script, not the run */
-.written { font-family: "Source Serif 4", "Source Serif Pro", "Source Serif", Georgia, serif; font-size: 1.05rem; line-height: 1.75;
-  overflow-wrap: anywhere; white-space: pre-wrap; }
+.written { font-family: "Source Serif 4", "Source Serif Pro", "Source Serif", Georgia, serif;
+  font-size: 1.05rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-wrap; }
 .written .prompt { opacity: .62; }
 .idea { font-size: 1.02rem; opacity: .86; max-width: 62rem; margin-top: -.4rem; }
 </style>"""

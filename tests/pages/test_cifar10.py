@@ -43,5 +43,5 @@ def test_the_layers_of_the_lecture_are_in_the_table() -> None:
     at = open_page("cifar10", model="convnet")
     tables = [frame.value for frame in at.dataframe]
     layers = next(table for table in tables if "multiply-adds" in table)
-    assert [560, 7240, 28880] == layers["parameters"].tolist()[:3]
+    assert layers["parameters"].tolist()[:3] == [560, 7240, 28880]
     assert layers["out"].tolist()[:3] == ["20 × 15 × 15", "40 × 7 × 7", "80 × 3 × 3"]
