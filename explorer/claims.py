@@ -132,8 +132,10 @@ def _rnn(**changes: Any) -> Experiment:
 
 
 def _stages(**changes: Any) -> Experiment:
-    settings = dict(widths="8,16,32,64", stem=0, depth=1, norm="none", skip=False, images=IMAGES, augment=False, batch_size=64,
-                    lr=0.03, schedule="constant")  # fmt: skip
+    settings = dict(
+        widths="8,16,32,64", stem=0, depth=1, norm="none", skip=False, images=IMAGES, augment=False, batch_size=64,
+        lr=0.03, schedule="constant",
+    )  # fmt: skip
     return Experiment.of("builder", **{**settings, **changes})
 
 
@@ -450,22 +452,24 @@ CLAIMS: tuple[Claim, ...] = (
         "reset", "Resetting the state each time loses what was learned", MEMORY,
         "every time we call “forward” we are resetting our activation values back to zero. We are losing some "
         "information.", 142, "char_rnn",
-        "Training loss stays above the dashed line of the lecture. Set *Reset the hidden state* back to *never* and "
-        "restart: it falls below.",
-        _measure_reset, _judge_reset, 6, "stateful", "forgetful", {"epochs": 2},
+        "Both curves stay above the dashed line, which is the lecture's validation loss. Set *Reset the hidden state* "
+        "back to *never* and press **Restart**: they come down to it.",
+        _measure_reset, _judge_reset, 6, "stateful", "forgetful", {"epochs": 2, "schedule": "constant"},
     ),
     Claim(
         "bptt", "Longer bptt costs time and buys memory", MEMORY,
         "If you are concerned with speed, you may want to adjust bptt.", 190, "char_rnn",
         "Steps a second fall, and each step lowers the loss more. An epoch has fewer of them.",
-        _measure_bptt, _judge_bptt, 8, "stateful", "long memory", {"epochs": 2},
+        _measure_bptt, _judge_bptt, 8, "stateful", "long memory",
+        {"epochs": 2, "schedule": "constant"},
         caution="The longer batch also read eight times the text in as many steps.",
     ),
     Claim(
         "gru", "A GRU keeps what an RNN forgets", MEMORY,
         "z-gate - do we use the hidden state as-is, or the updated hidden state.", 348, "char_rnn",
         "Validation loss against the stateful RNN's 1.54 in the lecture; then let both write.",
-        _measure_memory, _judge_memory, 4, "gru", changes={"epochs": 3}, recorded=_recorded_memory,
+        _measure_memory, _judge_memory, 4, "gru", changes={"epochs": 3, "schedule": "constant"},
+        recorded=_recorded_memory,
     ),
     Claim(
         "explode", "Gradients through long history explode", GRADIENTS,

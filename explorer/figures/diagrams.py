@@ -261,7 +261,7 @@ def sparkline(
     reference: Sequence[tuple[float, float]] = (),
     *,
     colour: str = style.TRAIN,
-    title: str = "",
+    title: str = "A small curve.",
     width: int = 240,
     height: int = 58,
 ) -> str:
@@ -269,7 +269,7 @@ def sparkline(
     settled = [v for v in values[len(values) // 25 :] if math.isfinite(v)]
     every = [*settled, *(y for _, y in dots), *(y for _, y in reference)]
     if not every:
-        return _svg(width, height, title or "Nothing recorded yet.", "")
+        return _svg(width, height, title, "")
     low, high = min(every), max(every)
     span = (high - low) or 1.0
 

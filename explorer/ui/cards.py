@@ -254,7 +254,9 @@ def _outcome(claim: "Claim") -> None:
     if job is None:
         return
 
-    @st.fragment(run_every=None if job.ended else 0.5, key=f"claim-live-{claim.id}")
+    every = None if job.ended else 0.5
+
+    @st.fragment(run_every=every, key=f"claim-live-{claim.id}")
     def watch() -> None:
         job.touch()
         if found := job.results.get("verdict"):
@@ -266,10 +268,10 @@ def _outcome(claim: "Claim") -> None:
         else:
             ahead = jobs.registry().ahead_of(job)
             st.progress(min(1.0, job.progress), f"{ahead} ahead in the queue" if ahead else "Measuring …")
+        if job.ended and every is not None:
+            st.rerun()  # re-declares the fragment without its timer
 
     watch()
-    if not job.ended:
-        st.session_state[f"claim.watch.{claim.id}"] = True
 
 
 def _verdict(verdict: claims.Verdict, source: str) -> None:

@@ -1,0 +1,122 @@
+"""The home page: real numbers before any click, one Start, every claim's button, data and weights."""
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from explorer import claims, jobs, paths, quirks
+from explorer.recorded import recording
+from tests.pages.conftest import APP, texts, wait
+
+
+def _home(view: str = "") -> AppTest:
+    at = AppTest.from_file(APP, default_timeout=90).run()
+    assert not at.exception, at.exception
+    if view:
+        _choose(at, "home.view", view)
+    return at
+
+
+def _choose(at: AppTest, key: str, value: str) -> None:
+    at.button_group(key=key).set_value(value).run()
+    assert not at.exception, at.exception
+
+
+def test_the_map_shows_recorded_numbers_beside_the_lectures_without_a_click() -> None:
+    words = texts(_home())
+    for number in (f"{recording('gru').history.best_val_loss:.3f}", "1.425", "56.2%"):
+        assert number in words
+    assert words.count("here, recorded") == words.count("<dt>lecture</dt>") == 12
+    assert words.count('role="img"') >= 10, "miniatures, each with a description"
+
+
+def test_every_station_leads_to_its_page_with_the_model_chosen() -> None:
+    links = [link.proto for link in _home().get("page_link")]
+    queries = {link.query_string for link in links}
+    assert {f"model={key}" for key in ("char3", "gru", "lstm", "simplenet", "bn", "resnet")} <= queries
+    assert any("cam" in link.page for link in links)
+
+
+@pytest.mark.data
+def test_start_trains_something_real() -> None:
+    at = _home()
+    at.button(key="home.start").click().run()
+    assert not at.exception, at.exception
+    job = jobs.registry().all()[-1]
+    assert job.experiment.model == "gru" and job.experiment.hidden == 128
+    wait(at, lambda: len(job.history.snapshot()) > 20)
+    assert at.session_state["char_rnn.job"] == job.id
+    assert at.title[0].value.endswith("Character RNN")
+
+
+def test_every_claim_has_a_card() -> None:
+    at = _home("The claims")
+    for group in claims.GROUPS:
+        _choose(at, "home.group", group)
+        words = texts(at) + "".join(h.value for h in at.subheader)
+        for claim in claims.CLAIMS:
+            assert (claim.title in words) == (claim.group == group)
+        for claim in (c for c in claims.CLAIMS if c.group == group):
+            assert at.button(key=f"happen.{claim.id}") and at.button(key=f"measure.{claim.id}")
+
+
+@pytest.mark.data
+def test_a_claim_is_made_to_happen_on_its_page() -> None:
+    at = _home("The claims")
+    at.button(key="happen.reset").click().run()
+    assert not at.exception, at.exception
+    job = jobs.registry().all()[-1]
+    assert (job.experiment.model, job.experiment.reset) == ("stateful", "batch")
+    assert at.session_state["char_rnn.experiment"] == job.experiment
+    wait(at, lambda: len(job.history.snapshot()) > 3)
+
+
+def test_a_claim_is_measured_on_the_spot() -> None:
+    at = _home("The claims")
+    _choose(at, "home.group", claims.PICTURES_)
+    at.button(key="measure.weights").click().run()
+    wait(at, lambda: "122,880 weights" in texts(at).replace("\\", ""))
+
+
+def test_what_cannot_be_measured_says_why(home) -> None:
+    at = _home("The claims")
+    _choose(at, "home.group", claims.MAPS)
+    at.button(key="measure.map").click().run()
+    wait(at, lambda: bool(at.error))
+    assert "Traceback" not in at.error[0].value
+
+
+def test_every_quirk_has_a_card_with_its_measurement() -> None:
+    words = texts(_home("Did you notice?")).replace("\\", "")
+    for quirk in quirks.QUIRKS:
+        assert quirk.title in words
+        assert re.search(r"\d", quirk.measured()) and quirk.measured() in words
+
+
+def test_missing_data_offers_a_download_and_says_what_stands_in(home) -> None:
+    at = _home("Data and weights")
+    labels = [button.label for button in at.button]
+    assert sum(label.startswith("Download") for label in labels) == 3
+    assert "stand in" in texts(at)
+
+
+def test_a_download_that_fails_is_a_sentence(home, monkeypatch) -> None:
+    from explorer.data import corpus
+
+    monkeypatch.setattr(corpus, "URL", "http://127.0.0.1:9/nietzsche.txt")
+    at = _home("Data and weights")
+    at.button(key="fetch.corpus").click().run()
+    assert not at.exception and "could not be downloaded" in at.error[0].value.replace("\\", "")
+
+
+def test_the_home_page_needs_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from explorer.ui import cards; from explorer import quirks;"
+        "[cards._station(1, k, '') for k in ('char3', 'gru', 'lstm', 'bn')];"
+        "assert 'torch' not in sys.modules, 'torch'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=paths.REPOSITORY, timeout=60)

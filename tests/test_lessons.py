@@ -1,0 +1,58 @@
+"""The steps: each can be reached, none is done on an untouched page, and state decides."""
+
+import pytest
+
+from explorer import lessons
+from explorer.ui.cards import PAGES
+
+REACHED = {
+    ("char_rnn", "watch"): {"epochs": 1},
+    ("char_rnn", "forget"): {"model": "stateful", "epochs": 1, "changes": {"reset": "batch"}},
+    ("char_rnn", "longer"): {"model": "gru", "epochs": 1, "changes": {"bptt": 64}},
+    ("char_rnn", "gates"): {"model": "gru", "epochs": 1},
+    ("char_rnn", "break"): {"state": "diverged"},
+    ("char_rnn", "write"): {"done": {"temperatures"}},
+    ("cifar10", "flat"): {"model": "simplenet", "epochs": 1},
+    ("cifar10", "conv"): {"model": "convnet2", "epochs": 1},
+    ("cifar10", "norm"): {"model": "bn", "epochs": 2},
+    ("cifar10", "without"): {"model": "bn", "epochs": 1, "changes": {"norm": "none"}},
+    ("cifar10", "skip"): {"model": "resnet", "epochs": 2},
+    ("cifar10", "own"): {"model": "builder", "epochs": 1, "changes": {"depth": 4}},
+    ("lr_finder", "sweep"): {"done": {"swept"}},
+    ("lr_finder", "two"): {"done": {"compared"}},
+    ("lr_finder", "use"): {"done": {"used rate"}},
+    ("batchnorm", "race"): {"done": {"raced"}},
+    ("batchnorm", "breaks"): {"done": {"broke"}},
+    ("batchnorm", "grid"): {"done": {"grid"}},
+    ("batchnorm", "statistics"): {"done": {"statistics"}},
+    ("cam", "photo"): {"done": {"photo"}},
+    ("cam", "other"): {"done": {"other class"}},
+    ("cam", "check"): {"done": {"deletion"}},
+    ("cam", "own"): {"done": {"own classes"}},
+    ("runs", "two"): {"done": {"compared"}},
+    ("runs", "again"): {"done": {"opened"}},
+}
+STEPS = [(page, step) for page, steps in lessons.PAGES.items() for step in steps]
+
+
+@pytest.mark.parametrize(("page", "step"), STEPS, ids=lambda v: getattr(v, "id", v))
+def test_a_step_is_open_on_an_untouched_page_and_done_when_its_state_is_reached(page, step) -> None:
+    untouched = {"model": "gru", "changes": {}, "state": "", "steps": 0, "epochs": 0, "history": None, "done": set()}
+    assert not step.done(untouched) and not step.done({})
+    assert step.id in lessons.finished(page, untouched | REACHED[page, step.id])
+
+
+def test_ids_are_unique_and_pages_exist() -> None:
+    assert set(lessons.PAGES) <= set(PAGES)
+    for steps in lessons.PAGES.values():
+        assert len({step.id for step in steps}) == len(steps)
+        assert all(step.text.endswith((".", "?")) and step.title for step in steps)
+
+
+def test_a_wrong_setting_does_not_tick() -> None:
+    state = {"model": "stateful", "epochs": 3, "changes": {"reset": "epoch", "bptt": 16}}
+    assert not {"forget", "longer"} & lessons.finished("char_rnn", state)
+
+
+def test_a_page_without_steps_has_none() -> None:
+    assert lessons.finished("nowhere", {"epochs": 9}) == set()
