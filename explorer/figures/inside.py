@@ -47,3 +47,20 @@ def short(layer: str) -> str:
     if parts[0] == "stages" and len(parts) == 3:
         return f"{int(parts[1]) + 1}.{int(parts[2]) + 1}"
     return layer
+
+
+def dressed_reach(fig: go.Figure, colours: dict[str, str]) -> go.Figure:
+    """Reach curves in their models' colours, by the beginning of their names; fresh weights are dotted."""
+    bands: list[go.Scatter] = []
+    for trace in fig.data:
+        if not trace.name:
+            bands.append(trace)
+            continue
+        colour = next((colour for name, colour in colours.items() if trace.name.startswith(name)), style.MUTED)
+        trace.line.color = colour
+        if "fresh" in trace.name:
+            trace.line.dash = "dot"
+        for band in bands:
+            band.fillcolor = style.faded(colour, 0.13)
+        bands.clear()
+    return fig

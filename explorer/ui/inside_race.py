@@ -1,5 +1,6 @@
 """The race on a page: choose a claim or networks of one's own, start, watch, and read what came out."""
 
+import html
 from collections.abc import Mapping
 
 import streamlit as st
@@ -34,30 +35,42 @@ def show() -> None:
         st.error(parts.escape(str(error)), icon=":material/error:")
         experiments = {}
     job = live.find(PAGE)
-    if st.query_params.pop("start", "") == "1" and experiments and (job is None or job.ended):
+    job = job if job is not None and job.kind == "race" else None
+    if _asked_to_start(job) and experiments:
         job = _start(chosen, experiments, options)
     _transport(job, chosen, experiments, options)
-    if job is not None and (job.kind == "race"):
+    if job is not None:
         live.panel(PAGE, job, _draw)
     elif experiments:
         _before(experiments, options["where"])
     _behind()
 
 
+def _asked_to_start(job: jobs.Job | None) -> bool:
+    """Whether another page or the link wants the race started; true only once."""
+    by_page = st.session_state.pop("batchnorm.start", False)
+    by_link = st.query_params.pop("start", "") == "1"
+    return bool(by_page) or (by_link and (job is None or job.ended))
+
+
 # -- choosing ------------------------------------------------------------------------------------------
 def _choose() -> str:
     """Which claim, by key; or a race of one's own."""
-    asked = st.query_params.get("race", PRESETS[0].key)
     titles = {preset.key: preset.title for preset in PRESETS} | {OWN: "Your own"}
+    key, asked = f"{PAGE}.preset", st.query_params.get("race")
+    if asked in titles and st.session_state.get(f"{PAGE}.asked") != asked:
+        st.session_state[key] = st.session_state[f"{PAGE}.asked"] = asked
+    st.session_state.setdefault(key, PRESETS[0].key)
     return st.pills(
-        "What shall race?", list(titles), default=asked if asked in titles else PRESETS[0].key, required=True,
-        format_func=titles.get, key=f"{PAGE}.preset", on_change=_forget_link,
+        "What shall race?", list(titles), required=True, format_func=titles.get, key=key, on_change=_forget_link,
+        persist_state="session",
     )  # fmt: skip
 
 
 def _forget_link() -> None:
     """Another claim is chosen: the link's own is over."""
     st.query_params.pop("race", None)
+    st.session_state.pop(f"{PAGE}.asked", None)
 
 
 def _sidebar(chosen: str) -> dict:
@@ -148,7 +161,8 @@ def _legend(experiments: Mapping[str, Experiment]) -> None:
     """The networks' names in their colours."""
     chips = "".join(
         f'<span style="white-space:nowrap;margin-right:1.4rem"><span style="display:inline-block;width:1.6rem;'
-        f'border-top:3px {_CSS_DASH[dash]} {colour};vertical-align:middle;margin-right:.45rem"></span>{name}</span>'
+        f'border-top:3px {_CSS_DASH[dash]} {colour};vertical-align:middle;margin-right:.45rem"></span>'
+        f"{html.escape(name)}</span>"
         for name, (colour, dash) in inside.looks(experiments).items()
     )
     st.html(f"<div>{chips}</div>")

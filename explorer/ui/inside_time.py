@@ -1,8 +1,10 @@
 """How far back in time a gradient reaches, how that grows with training, and when it explodes."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import plotly.graph_objects as go
 import streamlit as st
 import torch
 
@@ -10,6 +12,7 @@ from explorer import device, jobs
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
 from explorer.figures import gradients as figures
+from explorer.figures import inside, style
 from explorer.training import checkpoint, gradients, prepare
 from explorer.training.gradients import ReachCurve
 from explorer.ui import live, parts, start
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = "batchnorm.time"
 MODELS = {"stateful": "RNN", "gru": "GRU", "lstm": "LSTM"}
+COLOURS = {name: style.MODELS[key] for key, name in MODELS.items()}
 LAGS, SAMPLES = 200, 16
 STEPS = (0, 100, 300)  # when the reach of a model in training is measured
 VARY = {"bptt": "bptt", "hidden": "Hidden units", "clip": "Clipping"}
@@ -116,7 +120,9 @@ def _reach() -> None:
         with wide:
             live.chart(
                 PAGE, "reach", ("reach", *curves, relative, *(stamp(key) for key in chosen)),
-                lambda: _floored(figures.reach_curves(curves, relative=relative, key="reach"), curves),
+                lambda: _floored(
+                    inside.dressed_reach(figures.reach_curves(curves, relative=relative, key="reach"), COLOURS), curves
+                ),
                 "Gradient of the loss with respect to the state k characters back, against k, log scale.",
                 f"Measured here on {SAMPLES} places of the validation text; the bands hold the middle 80 %. Log scale: "
                 "each line down is a hundredfold or more less.",
@@ -125,7 +131,8 @@ def _reach() -> None:
             st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
             st.caption(
                 "The lecture's question. The hidden state does flow on for ever; what fades is how much training can "
-                "learn about things that far back."
+                "learn about things that far back. The three differ in size and recipe too, as they ship; *Watch the "
+                "reach grow* trains them alike."
             )
     parts.source_note(source)
 
@@ -133,11 +140,9 @@ def _reach() -> None:
 FLOOR = 1e-12  # below this a curve says only that nothing arrives
 
 
-def _floored(figure: object, curves: Mapping[str, ReachCurve]) -> object:
-    """The axis from what float32 can tell to the largest value."""
+def _floored(figure: go.Figure, curves: Mapping[str, ReachCurve]) -> go.Figure:
+    """The axis from where a curve says only that nothing arrives to the largest value."""
     top = max(max(c.high.max(), 0 if c.cell is None else c.cell.max()) for c in curves.values())
-    import math
-
     figure.update_yaxes(range=[math.log10(FLOOR), math.log10(max(top, 1.0)) + 0.3])
     return figure
 
@@ -157,8 +162,8 @@ def _said(name: str, curve: ReachCurve) -> str:
 def _while_training() -> None:
     st.subheader("Watch the reach grow", anchor=False)
     st.caption(
-        f"Trains a model three times from fresh weights and measures its reach after {STEPS[1]} and {STEPS[2]} steps: "
-        "what do bptt, size and clipping change?"
+        f"Trains a model from fresh weights once for each value and measures its reach after {STEPS[1]} and {STEPS[2]} "
+        "steps: what do bptt, size and clipping change?"
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = st.selectbox("Model", list(MODELS), index=1, format_func=MODELS.get, key=f"{PAGE}.grow.model", width=110)
@@ -196,7 +201,6 @@ def _draw_growth(job: jobs.Job) -> None:
         for step, curve in one.curves.items()
         if step in (0, max(one.curves))
     }
-    # Fresh weights of the same size are the same: one such curve is enough where size does not change.
     if curves:
         live.chart(
             f"{PAGE}.grow", "growth", (job.id, *job.stamp),
@@ -264,15 +268,15 @@ def _worst(run: gradients.Explosion) -> str:
     return f"{run.setting} {run.value:g}{clipped}: {largest}, last loss {run.loss[-1]:.2f} nats"
 
 
-def _buttons(name: str, submit: object) -> jobs.Job | None:
-    """Start and stop of one of the section's jobs; the job, if any."""
+def _buttons(name: str, submit: Callable[[], jobs.Job]) -> jobs.Job | None:
+    """Start, or stop, one of the section's jobs; the job, if any."""
     key = f"{PAGE}.{name}.job"
     job = jobs.registry().find(st.session_state.get(key, ""))
-    going = job is not None and not job.ended
-    if st.button("Run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.{name}.start"):
+    if job is not None and not job.ended:
+        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.{name}.stop"):
+            job.stop()
+            st.rerun()
+    elif st.button("Run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.{name}.start"):
         st.session_state[key] = submit().id
-        st.rerun()
-    if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.{name}.stop", disabled=not going):
-        job.stop()
         st.rerun()
     return job

@@ -1,0 +1,40 @@
+"""A visitor starts a race, watches curves and heat maps grow, scrubs back to a step, and stops it."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+
+def kinds(page) -> list[str]:
+    """The kinds of traces on screen, a chart's first trace each."""
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.explorer-plot')].map(p => p.data && p.data[0] ? p.data[0].type : '')"
+    )
+
+
+def test_start_a_race_see_it_scrub_and_stop(visitor) -> None:
+    page = visitor.open("batchnorm?race=deeper&images=20000").page
+    visitor.until(lambda: visitor.points() == 5)  # the untrained networks, before any click
+    visitor.press("Start the race")
+
+    # Both curves of losses grow, and every network has its heat map.
+    visitor.until(lambda: visitor.points(trace=0) > 3 and visitor.points(trace=2) > 3)
+    visitor.until(lambda: kinds(page).count("heatmap") == 3)
+    first = visitor.points(trace=2)
+    visitor.until(lambda: visitor.points(trace=2) > first)
+
+    # Back to the first step; the race goes on meanwhile, and the chosen step stays.
+    slider = page.get_by_role("slider", name=re.compile("^Look at step"))
+    slider.focus()
+    slider.press("Home")
+    page.get_by_text("at step 1", exact=False).first.wait_for()
+    grown = visitor.points(trace=2)
+    visitor.until(lambda: visitor.points(trace=2) > grown)
+    assert page.get_by_text("at step 1", exact=False).first.is_visible()
+
+    visitor.press("Stop")
+    page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
+    page.get_by_text("nothing is decided").wait_for()
+    assert not visitor.errors

@@ -1,0 +1,113 @@
+"""Inside the network: a race to its verdict, settings that cannot be, and the sections that need no click."""
+
+import time
+
+import pytest
+
+from explorer import jobs
+from tests.pages.conftest import open_page, texts, wait
+
+pytestmark = pytest.mark.data
+
+
+def button(at, label):
+    return next(button for button in at.button if button.label == label)
+
+
+def race_job():
+    return [job for job in jobs.registry().all() if job.kind == "race"][-1]
+
+
+def end(at, job, seconds=40):
+    """Wait for a job without looking on, then look."""
+    until = time.monotonic() + seconds
+    while not job.ended:
+        assert time.monotonic() < until, "it did not end in time"
+        time.sleep(0.05)
+    at.run()
+    assert not at.exception, at.exception
+
+
+def test_a_claims_link_starts_its_race_once_and_ends_in_a_verdict() -> None:
+    at = open_page("batchnorm", race="deeper", start="1", images="500")
+    job = race_job()
+    before = len(jobs.registry().all())
+    end(at, job)
+    assert job.state == jobs.DONE, job.message
+    assert len(jobs.registry().all()) == before  # the link's start is spent
+    view = job.results["race"]
+    assert [len(lane.history) for lane in view.lanes] == [16, 16, 16] and view.finished
+    said = texts(at) + "".join(str(box.value) for box in (*at.success, *at.warning))
+    assert "Measured here." in said and "With fewer pictures" in said
+    assert [metric.label for metric in at.metric] == ["4 layers", "8 layers", "8 layers, BatchNorm"]
+
+    # Scrub back, and look closer at each thing in turn.
+    scrub = next(slider for slider in at.slider if slider.label == "Look at step")
+    assert scrub.max == 16
+    scrub.set_value(5).run()
+    assert "at step 5" in texts(at)
+    for closer in ("channels", "norm", "ridges", "picture"):
+        next(group for group in at.button_group if group.key == "batchnorm.race.closer").set_value(closer).run()
+        assert not at.exception, at.exception
+
+
+def test_settings_that_cannot_be_give_a_sentence() -> None:
+    at = open_page("batchnorm", race="own", images="500")
+    assert button(at, "Start the race").disabled is False
+    at.text_input[0].set_value("8,16,32,64,128,256,512").run()
+    assert at.error and button(at, "Start the race").disabled
+    at.text_input[0].set_value("4,8").run()
+    assert not at.error and not button(at, "Start the race").disabled
+
+
+def test_the_visitors_own_networks_race_and_one_breaks() -> None:
+    at = open_page("batchnorm", race="own", images="2000")
+    at.text_input[0].set_value("4,8")
+    next(slider for slider in at.select_slider if slider.key == "batchnorm.race.lr.0").set_value(10.0)
+    next(number for number in at.number_input if number.label == "Epochs").set_value(1).run()
+    button(at, "Start the race").click().run()
+    job = race_job()
+    end(at, job)
+    assert job.state == jobs.DONE, job.message
+    assert "Measured here." in "".join(str(box.value) for box in at.info)
+    first, second = job.results["race"].lanes
+    assert first.broke and second.broke is None
+    assert "broke" in [metric.value for metric in at.metric]
+
+
+def test_a_card_on_another_page_starts_its_race() -> None:
+    at = open_page("home")
+    at.session_state["batchnorm.start"] = True
+    at.query_params["race"], at.query_params["images"] = "ten-times", "500"
+    at.switch_page("pages/batchnorm.py").run()
+    assert not at.exception
+    job = race_job()
+    assert job.title == "Ten times the rate" and "batchnorm.start" not in at.session_state
+    job.stop()
+
+
+def test_gradients_through_time_are_there_without_a_click() -> None:
+    at = open_page("batchnorm", show="time")
+    said = texts(at)
+    assert "How much does character 1 matter" in "".join(str(s.value) for s in at.subheader)
+    for name in ("RNN", "GRU", "LSTM"):
+        assert f"**{name} " in said
+    assert "falls below 1 %" in said
+
+
+def test_what_a_model_looked_at_and_its_units() -> None:
+    at = open_page("batchnorm", show="memory")
+    assert "The boxed character had a probability of" in texts(at)
+    at.text_input[0].set_value("<b>the *will* to").run()
+    assert not at.exception
+    assert "<b>the" not in "".join(str(html.value) for html in at.get("html") if "written" in str(html.value))
+
+
+def test_the_map_fills_and_stops() -> None:
+    at = open_page("batchnorm", show="map")
+    button(at, "Fill the map").click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: "grid" in job.results and job.results["grid"].done > 1)
+    button(at, "Stop").click().run()
+    wait(at, lambda: job.ended)
+    assert job.state == jobs.STOPPED and "cells got below" in "".join(str(box.value) for box in at.info)
