@@ -16,7 +16,7 @@ LANGUAGE = (("char3", ""), ("char-loop", ""), ("char-rnn", "RNN"), ("stateful", 
 VISION = (("simplenet", ""), ("convnet", ""), ("bn", "BatchNorm"), ("deep-bn", ""), ("resnet", ""), ("cam", ""))
 
 st.html(cards.STYLE)
-left, right = st.columns([11, 10], gap="large", vertical_alignment="center")
+left, right = st.columns([11, 10], gap="medium", vertical_alignment="center")
 with left:
     st.title("Lesson 7, in motion", anchor=False)
     st.markdown(

@@ -47,7 +47,7 @@ STYLE = """<style>
 .x-nums dd { margin: 0; font-size: 1.2rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .x-nums small { font-size: .78rem; font-weight: 400; opacity: .8; }
 .x-path { display: flex; align-items: baseline; gap: .8rem; flex-wrap: wrap; border-left: 4px solid var(--x);
-  padding-left: .8rem; margin: 1.2rem 0 .4rem; }
+  padding-left: .8rem; margin: 1.2rem 0 .9rem; }
 .x-path h2 { padding: 0; margin: 0; }
 .x-path p { margin: 0; opacity: .85; }
 .x-quote { margin: 0; padding-left: .8rem; border-left: 3px solid currentColor; border-color: rgba(128,128,128,.45);
@@ -102,8 +102,8 @@ def station(number: int, key: str, title: str = "") -> None:
 
 @functools.lru_cache(maxsize=64)
 def _station(number: int, key: str, title: str) -> str:
-    rung, run = catalog.rung(key), recording(key)
-    return _card(number, title, rung.idea, _miniature(rung), _numbers(rung, run.history if run else None))
+    rung = catalog.rung(key)
+    return _card(number, title, rung.idea, _miniature(rung), _numbers(rung))
 
 
 def _map_station(number: int) -> None:
@@ -156,14 +156,16 @@ def lecture_figure(rung: "Rung") -> "Figure | None":
     return min(rung.figures, key=lambda figure: figure.source != "lecture notes", default=None)
 
 
-def _numbers(rung: "Rung", history: object | None) -> str:
-    unit = "nats" if rung.metric == "val_loss" else "right"
-    figure = lecture_figure(rung)
-    best = None if history is None else history.best_val_loss if unit == "nats" else history.best_accuracy
-    here = _shown(rung.metric, best) if best is not None and best == best else "–"
-    there = _shown(figure.metric, figure.value) if figure else "–"
-    notes = ("" if figure.source == "lecture notes" else "its notebook") if figure else "not printed"
-    return _figure("here, recorded", here, unit if here != "–" else "no run yet") + _figure("lecture", there, notes)
+def _numbers(rung: "Rung") -> str:
+    unit, run, figure = ("nats" if rung.metric == "val_loss" else "right"), recording(rung.key), lecture_figure(rung)
+    here, there = _figure("here, recorded", "–", "no run yet"), _figure("lecture", "–", "not printed")
+    if run is not None:
+        best = run.history.best_val_loss if unit == "nats" else run.history.best_accuracy
+        here = _figure("here, recorded", _shown(rung.metric, best), f"{unit}, {len(run.history.epochs)} epochs")
+    if figure is not None:
+        whose = "lecture" if figure.source == "lecture notes" else "its notebook"
+        there = _figure(whose, _shown(figure.metric, figure.value), f"{figure.epochs} epochs")
+    return here + there
 
 
 def _miniature(rung: "Rung") -> str:
