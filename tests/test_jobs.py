@@ -366,7 +366,7 @@ def test_the_server_ends_well_in_the_middle_of_a_step():
             assert process.stdout.readline() == "training\n", process.stderr.read()
             process.send_signal(getattr(signal, name))
         for name, process in servers.items():
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=90)
             assert (process.returncode, errors) == (0, ""), name
     finally:
         for process in servers.values():
