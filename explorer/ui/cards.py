@@ -207,7 +207,6 @@ def make_it_happen(claim: "Claim") -> None:
         job = live.submit(claim.page, claim.experiment)
         query = {**claim.experiment.to_query(), "run": job.id}
     elif claim.race:
-        st.session_state["batchnorm.preset"] = claim.race
         st.session_state["batchnorm.start"] = True
         query = {"race": claim.race}
     else:

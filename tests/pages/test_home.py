@@ -73,6 +73,15 @@ def test_a_claim_is_made_to_happen_on_its_page() -> None:
     wait(at, lambda: len(job.history.snapshot()) > 3)
 
 
+@pytest.mark.data
+def test_a_claim_about_depth_starts_its_race() -> None:
+    at = _home("The claims")
+    _choose(at, "home.group", claims.DEPTH)
+    at.button(key="happen.rate").click().run()
+    wait(at, lambda: jobs.registry().all()[-1].kind == "race")
+    assert jobs.registry().all()[-1].state in (jobs.QUEUED, jobs.RUNNING)
+
+
 def test_a_claim_is_measured_on_the_spot() -> None:
     at = _home("The claims")
     _choose(at, "home.group", claims.PICTURES_)
