@@ -38,6 +38,8 @@ def dressed(fig: go.Figure, look: dict[str, tuple[str, str]]) -> go.Figure:
         for name, (colour, _) in look.items():
             if note.text and note.text.startswith(f"{name} broke"):
                 shape.line.color = note.font.color = colour
+                start, _, layer = note.text.rpartition(" in ")
+                note.text = f"{start} in {short(layer)}" if start else note.text
     return fig
 
 

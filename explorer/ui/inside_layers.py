@@ -26,7 +26,7 @@ WORDS = {
     "mean": "The mean of each layer's activations, blue at the input to orange at the output.",
     "dead": "The share of activations nearer to zero than 0.05. At 1 a layer passes on nothing.",
     "grad_norm": "The norm of the gradient of each layer's weights, log scale.",
-    "update_ratio": "How far a step moves each layer's weights, relative to their size. About 0.001 is healthy.",
+    "update_ratio": "How far a step moves each layer's weights, relative to their size. A rule of thumb: about 0.001.",
 }
 CLOSER = {"channels": "One layer's channels", "norm": "BatchNorm's m and a", "ridges": "Distributions at this step",
           "picture": "A picture through the layers"}  # fmt: skip
@@ -113,8 +113,7 @@ def _layers(
 ) -> Callable[[], go.Figure]:
     def make() -> go.Figure:
         if what == HISTOGRAMS:
-            figure = figures.histograms(lane.record, at=step, key=key)
-            figure.update_yaxes(ticktext=[inside.short(name) for name in figure.layout.yaxis.ticktext])
+            figure = _short_ticks(figures.histograms(lane.record, at=step, key=key))
             figure.update_xaxes(title_text=f"step · {figure.layout.yaxis.title.text.replace('1e+02', '100')}")
             figure.update_yaxes(title_text="")
             figure.update_layout(margin={"l": 40, "t": 8})
@@ -122,6 +121,7 @@ def _layers(
         figure = figures.over_training(lane.record, what, at=step, y_range=span, key=f"{key}.{what}", height=290)
         for trace in figure.data:
             trace.name = inside.short(trace.name)
+        figure.update_yaxes(exponentformat="power")
         return figure
 
     return make
@@ -185,9 +185,12 @@ def _has_norm(lane: LaneView, layer: int) -> bool:
 
 
 def _ridges(lane: LaneView, step: int | None, key: str) -> go.Figure:
-    figure = figures.at_step(lane.record, _row(lane, step), key=key)
-    figure.update_yaxes(ticktext=[inside.short(name) for name in figure.layout.yaxis.ticktext])
-    return figure
+    return _short_ticks(figures.at_step(lane.record, _row(lane, step), key=key))
+
+
+def _short_ticks(figure: go.Figure) -> go.Figure:
+    """Layers by their short names along the axis."""
+    return figure.update_yaxes(ticktext=[inside.short(name) for name in figure.layout.yaxis.ticktext])
 
 
 def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
@@ -205,7 +208,7 @@ def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
     with wide:
         live.chart(
             page, "maps", (*stamp[:-1], len(lane.history.epochs)),
-            lambda: figures.feature_maps(lane.maps, key=stamp[0]),
+            lambda: _short_ticks(figures.feature_maps(lane.maps, key=stamp[0])),
             f"Feature maps of one picture in every layer of {lane.name}.",
             f"A row a layer, its eight liveliest channels, after epoch {len(lane.history.epochs)}; each stretched to "
             "its own range.",

@@ -234,7 +234,7 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
     for lane, column in zip(view.lanes, st.columns(len(view.lanes)), strict=True):
         colour, _ = look[lane.name]
         last = lane.history.epochs[-1] if lane.history.epochs else None
-        accuracy = f"{last.accuracy:.1%} of validation right" if last else "not validated yet"
+        accuracy = f"{last.accuracy:.1%} of validation right, epoch {last.epoch}" if last else "not validated yet"
         value = "broke" if lane.broke else f"{lane.final_loss:.2f}" if len(lane.history) else "–"
         with column, st.container(border=True, height="stretch"):
             st.html(f'<div style="border-top:4px solid {colour};margin:-.3rem 0 .3rem"></div>')
@@ -253,12 +253,14 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
 def _verdict(job: jobs.Job, view: RaceView) -> None:
     """What came out, in words, also where it contradicts the lecture."""
     preset = BY_KEY.get(job.results["claim"])
+    pushed = any(mark.text.startswith("lr ") for lane in view.lanes for mark in lane.history.marks)
+    rates = " The rates were pushed on the way, so they are not those in the names." if pushed else ""
     if not view.finished:
         if job.ended:
             st.caption("Stopped before the end: nothing is decided.")
         return
     if preset is None:
-        st.info(f"**Measured here.** {_ranked(view)}", icon=":material/flag:")
+        st.info(f"**Measured here.** {_ranked(view)}{rates}", icon=":material/flag:")
         return
     found = preset.verdict(view)
     show = {True: st.success, False: st.warning, None: st.info}[found.held]
@@ -266,7 +268,7 @@ def _verdict(job: jobs.Job, view: RaceView) -> None:
     smaller = "" if _whole(preset, {"images": view.lanes[0].experiment.images}) else (
         " With fewer pictures than this claim's own race, so take it with care."
     )  # fmt: skip
-    show(f"**Measured here.** {parts.escape(found.text)}{smaller}", icon=icon)
+    show(f"**Measured here.** {parts.escape(found.text)}{smaller}{rates}", icon=icon)
 
 
 def _ranked(view: RaceView) -> str:

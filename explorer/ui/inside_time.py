@@ -125,7 +125,7 @@ def _reach() -> None:
                 ),
                 "Gradient of the loss with respect to the state k characters back, against k, log scale.",
                 f"Measured here on {SAMPLES} places of the validation text; the bands hold the middle 80 %. Log scale: "
-                "each line down is a hundredfold or more less.",
+                "each line down is a hundredfold less.",
             )  # fmt: skip
         with narrow:
             st.markdown("\n".join(f"- {sentence}" for sentence in sentences))

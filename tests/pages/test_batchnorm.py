@@ -45,6 +45,9 @@ def test_a_claims_link_starts_its_race_once_and_ends_in_a_verdict() -> None:
     scrub = next(slider for slider in at.slider if slider.label == "Look at step")
     assert scrub.max == 16
     scrub.set_value(5).run()
+    for view in ("std", "mean", "dead", "grad_norm", "update_ratio"):
+        next(group for group in at.button_group if group.key == "batchnorm.race.what").set_value(view).run()
+        assert not at.exception, at.exception
     assert "at step 5" in texts(at)
     for closer in ("channels", "norm", "ridges", "picture"):
         next(group for group in at.button_group if group.key == "batchnorm.race.closer").set_value(closer).run()
@@ -62,8 +65,9 @@ def test_settings_that_cannot_be_give_a_sentence() -> None:
 
 def test_the_visitors_own_networks_race_and_one_breaks() -> None:
     at = open_page("batchnorm", race="own", images="2000")
-    at.text_input[0].set_value("4,8")
+    at.text_input[0].set_value("16,32")
     next(slider for slider in at.select_slider if slider.key == "batchnorm.race.lr.0").set_value(10.0)
+    next(slider for slider in at.slider if slider.key == "batchnorm.race.depth.0").set_value(1)
     next(number for number in at.number_input if number.label == "Epochs").set_value(1).run()
     button(at, "Start the race").click().run()
     job = race_job()
