@@ -6,10 +6,12 @@ from explorer.ui import start
 
 start.enter()
 
+from explorer.figures import diagrams
 from explorer.models import cells, char_rnn
-from explorer.ui import board, controls, corpus_picker, parts, writing
+from explorer.ui import board, cards, controls, corpus_picker, parts, writing
 
 PAGE = "char_rnn"
+st.html(cards.STYLE)
 
 controls.current(PAGE, "gru")
 parts.title(
@@ -33,6 +35,11 @@ tabs = st.tabs(["The text", "The model's code", "Where the memory goes", "The le
 with tabs[0]:
     corpus_picker.show(PAGE, experiment)
 with tabs[1]:
+    cards.drawing(diagrams.unrolled(experiment) + diagrams.arrows_legend())
+    if rung.key in ("gru", "gru-cell"):
+        cards.drawing(diagrams.gru_cell())
+    if rung.key == "lstm":
+        cards.drawing(diagrams.lstm_cell())
     parts.code(char_rnn.model_class(rung.key), "As it runs here. The lecture keeps the hidden state in the model as "
                "`self.h`; here it is passed in and out, and the loss takes the softmax.")  # fmt: skip
     if rung.key == "rnn-cell":
@@ -58,3 +65,6 @@ with tabs[3]:
         st.caption("Measured by others, on their machines; the notebook kept line breaks, which lowers its losses.")
     else:
         st.caption("The notes print no figure for this rung.")
+
+cards.try_this(PAGE, cards.state_of(experiment, job))
+cards.did_you_notice(PAGE)

@@ -7,10 +7,12 @@ from explorer.ui import start
 start.enter()
 
 from explorer.errors import SettingsError
+from explorer.figures import diagrams
 from explorer.models import vision
-from explorer.ui import board, controls, network, parts, pictures
+from explorer.ui import board, cards, controls, network, parts, pictures
 
 PAGE = "cifar10"
+st.html(cards.STYLE)
 
 controls.current(PAGE, "convnet")
 parts.title(
@@ -48,6 +50,8 @@ tabs = st.tabs(["The pictures", "The network", "The model's code", "The lecture'
 with tabs[0]:
     pictures.show(PAGE, shown, experiment)
 with tabs[1]:
+    sides = vision.picture_sides(experiment)
+    cards.drawing(diagrams.conv_ladder(sides) if sides else diagrams.shared_weights())
     network.show(PAGE, experiment)
 with tabs[2]:
     network.code(experiment)
@@ -58,3 +62,6 @@ with tabs[3]:
         "Measured by others: the notes on a split with some cars in both parts, the notebook trained on all 50,000 "
         "pictures and validated on the test set. Both print accuracy averaged over batches; ours is exact."
     )
+
+cards.try_this(PAGE, cards.state_of(experiment, job))
+cards.did_you_notice(PAGE)
