@@ -6,7 +6,7 @@ from explorer.ui import start
 
 start.enter()
 
-from explorer.ui import cam_answer, cam_inside, cam_photo, parts
+from explorer.ui import cam_answer, cam_classes, cam_inside, cam_photo, parts
 
 parts.title(
     "Class activation maps", "center_focus_strong",
@@ -29,3 +29,6 @@ elif looker:
 if answer:
     st.header("Behind the answer", anchor=False)
     cam_inside.show(answer)
+
+st.header("Teach it your own classes", anchor=False)
+cam_classes.show()

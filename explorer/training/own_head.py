@@ -1,0 +1,62 @@
+"""A classifier of one's own as a background job: features once, the head, and how far to trust it."""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from explorer import own_classes
+from explorer.jobs import Job
+from explorer.models.cam import CamNet
+
+if TYPE_CHECKING:
+    from explorer.data.photos import Photo
+
+LOOKING = 0.8  # share of the work that is running the backbone over the photos
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A classifier and what was measured about it."""
+
+    stamp: str  #: changes with its weights
+    network: CamNet
+    photos: tuple[int, ...] = ()  #: a class
+    accuracy: float = float("nan")  #: leave-one-out, in [0, 1]
+    per_class: tuple[float, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0  #: training the head alone
+
+
+def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) -> None:
+    """Train a head for ``classes`` (name → photos) on ``network``'s frozen body.
+
+    Publishes ``curve`` (the steps so far) and, at the end, ``trained``, a :class:`Trained`.
+
+    Raises:
+        SettingsError: see :func:`explorer.own_classes.check`. Stopped: the job was asked to stop.
+    """
+
+    def looked(done: int, photos: int) -> None:
+        job.between_steps(LOOKING * done / photos)
+
+    features = own_classes.extract(network, classes, progress=looked)
+    began = time.perf_counter()
+    fit, curve = own_classes.Fit(features), []
+    for step in fit:
+        curve.append(step)
+        job.between_steps(LOOKING + (1 - LOOKING) * step.step / fit.steps)
+        if step.step % 10 == 0:
+            job.publish(curve=tuple(curve))
+    seconds = time.perf_counter() - began
+    own = network.with_head(fit.head().to(network.device), features.classes)
+    tested = own_classes.leave_one_out(features)
+    shares = own_classes.background_shares(own, classes)
+    job.publish(
+        curve=tuple(curve),
+        trained=Trained(
+            secrets.token_hex(4), own, features.counts(), tested.accuracy,
+            tested.per_class(len(features.classes)), own_classes.warnings(features, shares, tested), seconds,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""The CAM page: samples, uploads good and bad, another class, and classes of one's own, on real photos."""
+
+import io
+import zipfile
+
+import pytest
+
+from explorer import jobs
+from explorer.data import dogscats
+from explorer.data.photos import to_bytes
+from tests.pages.conftest import open_page, texts, wait
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="module")
+def photos() -> dict[str, list[bytes]]:
+    """Five real cats and five real dogs, as JPEG bytes."""
+    found: dict[str, list[bytes]] = {"cats": [], "dogs": []}
+    for photo in dogscats.here().photos("valid", 5):
+        found[photo.label].append(to_bytes(photo.rgb, "JPEG"))
+    return found
+
+
+def _answer(at) -> str:
+    return next(html.proto.body for html in at.get("html") if "cam-answer" in html.proto.body and "<b>" in html.proto.body)
+
+
+def _upload(at, label: str, files: list[tuple[str, bytes]], position: int = 0):
+    uploader = [u for u in at.file_uploader if u.label == label][position]
+    for name, data in files:
+        uploader.upload(name, data)
+    return at.run()
+
+
+def _train_button(at):
+    return at.button(key="cam.classes.train")
+
+
+def test_a_sample_is_answered_before_any_click() -> None:
+    at = open_page("cam")
+    assert "Cat" in _answer(at)
+    assert "Dogs vs cats" in texts(at).replace("\\", "")
+
+
+def test_an_uploaded_photo_is_answered_at_once_and_its_name_is_not_markup(photos) -> None:
+    at = open_page("cam")
+    _upload(at, "Drop photos here", [("![x](http://x) **rex**.jpg", photos["dogs"][0])])
+    assert not at.exception
+    assert "Dog" in _answer(at)
+    assert "![x]" not in texts(at)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("empty.jpg", b""), ("text.jpg", b"hello there"), ("cut.jpg", None), ("phone.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40)],
+)
+def test_a_bad_file_gets_a_sentence_and_the_answer_stays(photos, name, data) -> None:
+    at = open_page("cam")
+    before = _answer(at)
+    _upload(at, "Drop photos here", [(name, photos["cats"][0][:900] if data is None else data)])
+    assert not at.exception
+    assert len(at.error) == 1
+    assert name.split(".")[0] in at.error[0].value
+    assert _answer(at) == before
+
+
+def test_any_class_can_be_explained() -> None:
+    at = open_page("cam")
+    pills = next(p for p in at.get("button_group") if p.label == "Explain") if at.get("button_group") else None
+    assert pills is not None
+    pills.set_value(1).run()
+    assert not at.exception
+    assert "the map for Dog" in texts(at)
+
+
+def test_classes_of_ones_own_learn_are_measured_and_answer(photos) -> None:
+    at = open_page("cam")
+    assert _train_button(at).disabled, "nothing to learn from yet"
+    for position, label in enumerate(("cats", "dogs")):
+        files = [(f"{label}{i}.jpg", data) for i, data in enumerate(photos[label][:4])]
+        _upload(at, "Photos of this class", files, position)
+    names = [field for field in at.text_input if field.label == "Name of the class"]
+    names[0].set_value("Moggy").run()
+    next(f for f in at.text_input if f.value == "B").set_value("Mutt").run()
+    _train_button(at).click().run()
+    job = jobs.registry().all()[-1]
+    assert job.kind == "own-classes"
+    wait(at, lambda: job.ended)
+    assert job.state == jobs.DONE, job.message
+    trained = job.results["trained"]
+    assert trained.photos == (4, 4)
+    assert trained.accuracy >= 0.7
+    at.run()
+    assert at.session_state["cam.network"] == "own"
+    _upload(at, "Drop photos here", [("new.jpg", photos["dogs"][4])])
+    assert "Mutt" in _answer(at)
+    assert "only 4 photos" in "\n".join(w.value for w in at.warning)
+
+
+def test_a_zip_makes_the_classes_and_a_bad_one_loses_nothing(photos) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for label in photos:
+            for i, data in enumerate(photos[label][:3]):
+                archive.writestr(f"{label}/{i}.jpg", data)
+    at = open_page("cam")
+    _upload(at, "A ZIP", [("mine.zip", packed.getvalue())])
+    entries = at.session_state["cam.classes"]
+    assert [(e["name"], len(e["photos"])) for e in entries] == [("cats", 3), ("dogs", 3)]
+    assert not _train_button(at).disabled
+    _upload(at, "A ZIP", [("bad.zip", b"PK\x03\x04 not really")])
+    assert at.error
+    assert [len(e["photos"]) for e in at.session_state["cam.classes"]] == [3, 3]
+
+
+def test_a_saved_classifier_answers_again_and_a_bad_file_changes_nothing(photos) -> None:
+    from explorer import own_classes
+
+    saved = own_classes.save(own_classes.shipped())
+    at = open_page("cam")
+    _upload(at, "A .safetensors file", [("mine.safetensors", saved)])
+    assert not at.exception
+    assert at.session_state["cam.network"] == "own"
+    _upload(at, "A .safetensors file", [("other.safetensors", saved[:100])])
+    assert "other" in at.error[0].value
+    assert at.session_state["cam.network"] == "own"
+
+
+def test_two_classes_alike_are_refused_before_anything_starts(photos) -> None:
+    at = open_page("cam")
+    next(f for f in at.text_input if f.value == "B").set_value("A").run()
+    assert _train_button(at).disabled
+    assert "same name" in texts(at)
