@@ -1,0 +1,64 @@
+"""A visitor brings a photo, looks for another class, and teaches the page two classes, in a real browser."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from explorer.data import dogscats
+from explorer.data.photos import to_bytes
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    folder = tmp_path_factory.mktemp("photos")
+    found: dict[str, list[Path]] = {"cats": [], "dogs": []}
+    for i, photo in enumerate(dogscats.here().photos("valid", 5)):
+        path = folder / f"{photo.label}-{i}.jpg"
+        path.write_bytes(to_bytes(photo.rgb, "JPEG"))
+        found[photo.label].append(path)
+    return found
+
+
+def test_a_photo_its_heat_another_class_and_classes_of_ones_own(visitor, photos) -> None:
+    page = visitor.open("cam").page
+    answer = page.locator(".cam-answer b").first
+    answer.wait_for()
+    page.locator("input[type=file]").first.set_input_files(photos["dogs"][0])
+    page.get_by_role("button", name=re.compile(photos["dogs"][0].name[:6])).first.wait_for()
+    visitor.until(lambda: answer.inner_text() == "Dog")
+    overlay = page.get_by_alt_text(re.compile("with the heat on what decided it")).first
+    first = overlay.get_attribute("src")
+
+    page.get_by_test_id("stMain").get_by_role("radio", name="Cat", exact=True).or_(
+        page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True)
+    ).first.click()
+    visitor.until(lambda: overlay.get_attribute("src") != first)
+    other = overlay.get_attribute("src")
+    slider = page.get_by_role("slider", name=re.compile("Opacity")).first
+    slider.focus()
+    slider.press("ArrowRight")
+    visitor.until(lambda: overlay.get_attribute("src") != other)
+
+    for position, label in enumerate(("cats", "dogs")):
+        uploader = page.get_by_test_id("stFileUploader").filter(has_text="Photos of this class").nth(position)
+        uploader.locator("input[type=file]").set_input_files(photos[label][:4])
+        visitor.until(lambda position=position: page.get_by_text("4 photos", exact=True).count() > position)
+    names = page.get_by_label("Name of the class")
+    names.nth(0).fill("Moggy")
+    names.nth(0).press("Enter")
+    visitor.idle()
+    names.nth(1).fill("Mutt")
+    names.nth(1).press("Enter")
+    visitor.idle()
+    visitor.press("Train")
+    page.get_by_text("Leave-one-out accuracy").wait_for()
+
+    visitor.until(lambda: answer.inner_text() in ("Mutt", "Moggy"))
+    page.get_by_role("button", name="Cat 2", exact=True).click()
+    visitor.until(lambda: answer.inner_text() == "Moggy")
+    page.locator("input[type=file]").first.set_input_files(photos["dogs"][4])  # one it has not learnt from
+    visitor.until(lambda: answer.inner_text() == "Mutt")
+    assert not visitor.errors
