@@ -23,7 +23,9 @@ def photos() -> dict[str, list[bytes]]:
 
 
 def _answer(at) -> str:
-    return next(html.proto.body for html in at.get("html") if "cam-answer" in html.proto.body and "<b>" in html.proto.body)
+    return next(
+        html.proto.body for html in at.get("html") if "cam-answer" in html.proto.body and "<b>" in html.proto.body
+    )
 
 
 def _upload(at, label: str, files: list[tuple[str, bytes]], position: int = 0):
@@ -53,7 +55,12 @@ def test_an_uploaded_photo_is_answered_at_once_and_its_name_is_not_markup(photos
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("empty.jpg", b""), ("text.jpg", b"hello there"), ("cut.jpg", None), ("phone.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40)],
+    [
+        ("empty.jpg", b""),
+        ("text.jpg", b"hello there"),
+        ("cut.jpg", None),
+        ("phone.heic", b"\0\0\0\x18ftypheic" + b"\0" * 40),
+    ],
 )
 def test_a_bad_file_gets_a_sentence_and_the_answer_stays(photos, name, data) -> None:
     at = open_page("cam")
