@@ -29,6 +29,7 @@ def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
         at.run()
         assert not at.exception, at.exception
         if reached():
+            at.run()  # it may have come true after the page was drawn
             return
         time.sleep(0.1)
     raise AssertionError("it did not happen in time")
