@@ -51,8 +51,8 @@ def map_numbers(
         fig.add_shape(
             type="rect", x0=c - 0.5, x1=c + 0.5, y0=r - 0.5, y1=r + 0.5, line={"color": style.TRAIN, "width": 3}
         )
-    fig.update_xaxes(showgrid=False, dtick=1, constrain="domain")
-    fig.update_yaxes(showgrid=False, dtick=1, autorange="reversed", scaleanchor="x")
+    fig.update_xaxes(showgrid=False, tickvals=list(range(columns)), constrain="domain")
+    fig.update_yaxes(showgrid=False, tickvals=list(range(rows)), autorange="reversed", scaleanchor="x")
     fig.update_layout(hovermode="closest")
     return fig
 

@@ -1,5 +1,7 @@
 """A classifier of one's own as a background job: features once, the head, and how far to trust it."""
 
+import copy
+import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from explorer.data.photos import Photo
 
 LOOKING = 0.8  # share of the work that is running the backbone over the photos
+TUNE_BATCH = 16  # at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,8 @@ class Trained:
     accuracy: float = float("nan")  #: leave-one-out, in [0, 1]
     per_class: tuple[float, ...] = ()
     warnings: tuple[str, ...] = ()
-    seconds: float = 0.0  #: training the head alone
+    seconds: float = 0.0  #: training the head alone, or all of it
+    tuned: bool = False  #: the body has learnt, too, and belongs into the file
 
 
 def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) -> None:
@@ -60,3 +64,28 @@ def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) ->
             tested.per_class(len(features.classes)), own_classes.warnings(features, shares, tested), seconds,
         ),
     )  # fmt: skip
+
+
+def tune(job: Job, before: Trained, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> None:
+    """Unfreeze a trained classifier's body and train everything, on a copy: the body is everybody's.
+
+    Publishes ``curve`` and, at the end, ``trained``. It is not measured by leaving photos out, which would take one
+    training a photo.
+
+    Raises:
+        Stopped: the job was asked to stop.
+    """
+    network = copy.deepcopy(before.network)
+    photos = [photo for part in classes.values() for photo in part]
+    labels = [index for index, part in enumerate(classes.values()) for _ in part]
+    batches = math.ceil(len(photos) / TUNE_BATCH)
+    size = math.ceil(len(photos) / batches)  # even ones: batch normalisation makes nonsense of a last batch of three
+    began, curve = time.perf_counter(), []
+    for step in own_classes.fine_tune(network, photos, labels, epochs=epochs, lr=lr, batch_size=size):
+        curve.append(step)
+        job.publish(curve=tuple(curve))
+        job.between_steps(len(curve) / (epochs * batches + 1))
+    seconds = time.perf_counter() - began
+    network.freeze_to(-4)
+    counts = tuple(len(part) for part in classes.values())
+    job.publish(trained=Trained(secrets.token_hex(4), network.eval(), counts, seconds=seconds, tuned=True))

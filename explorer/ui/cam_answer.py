@@ -238,7 +238,9 @@ def show(answer: Answer) -> None:
             with st.container(horizontal=True, gap="small"):
                 if width < 1.05 * height:  # there is room for both
                     side = min(260, round(0.8 * TALLEST * width / height))
-                    st.image(answer.draw(explanation.heat.values, opacity=0.0), width=side, alt="The photo itself")
+                    st.image(
+                        answer.draw(explanation.heat.values, opacity=0.0), width=side, alt="The photo without the heat"
+                    )
                     st.image(picture, width=side, alt=_alt(answer))
                 else:
                     st.image(picture, width=min(760, round(TALLEST * width / height)), alt=_alt(answer))
@@ -289,7 +291,7 @@ def _pick(answer: Answer) -> None:
 
     st.pills(
         "Explain", options, default=ALL, required=True, key=_class_key(looker),
-        format_func=lambda i: first if i == ALL else parts.escape(looker.name(i)),
+        format_func=lambda i: first if i == ALL else parts.escape(looker.name(i)), wrap=True,
         help="The lecture weights every class's map by its probability and adds them. Or look for one class, also "
         "one that did not win.",
     )  # fmt: skip

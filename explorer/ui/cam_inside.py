@@ -43,7 +43,7 @@ def _classes(answer: Answer) -> None:
     )
     order = np.argsort(-explanation.probabilities)
     maps = cam.shared_scale(explanation.maps)
-    across = min(5, max(3, len(order)))
+    across = min(5, max(4, len(order)))
     for row in range(0, len(order), across):
         for column, index in zip(st.columns(across), order[row : row + across], strict=False):
             values = explanation.maps[index]
@@ -54,7 +54,7 @@ def _classes(answer: Answer) -> None:
                 f":small[peak {values.max():.2f}, mean {values.mean():.2f} logits]"
             )
     st.subheader("One against another", anchor=False)
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([1, 2], gap="medium")
     with right:
         names = list(range(len(order)))
         first = st.selectbox("For", names, int(order[0]), format_func=answer.looker.name, key=_key(answer, "for"))
@@ -67,7 +67,7 @@ def _classes(answer: Answer) -> None:
     with left:
         contrast = cam.signed_scale(cam.contrast(explanation.maps, first, second))
         words = f"Evidence for {answer.looker.name(first)} against {answer.looker.name(second)}"
-        st.image(answer.draw(contrast, DIVERGING), width="stretch", alt=words)
+        st.image(answer.draw(contrast, DIVERGING, max(0.65, answer.look.opacity)), width="stretch", alt=words)
 
 
 def _key(answer: Answer, name: str) -> str:
@@ -157,7 +157,7 @@ def _sums(answer: Answer, point: cam.Evidence | None) -> None:
         off = max(abs(mean - logit) for _, mean, logit in cam.sums(explanation))
         st.markdown(
             f":material/functions: The last layer only averages. So a class's score **is** the mean of its map: add up "
-            f"the {cells} numbers, divide by {cells}. Here the two differ by at most {off:.1e}, which is rounding."
+            f"the {cells} numbers, divide by {cells}. Here the two differ by at most `{off:.0e}`, which is rounding."
         )
     else:
         st.markdown(
@@ -178,7 +178,7 @@ def _steps(answer: Answer) -> None:
                 st.markdown(f"**{number + 1} · {step.title}**")
                 st.image(_step_picture(answer, number, step.value, order), width="stretch", output_format="PNG",
                          alt=step.title)  # fmt: skip
-                st.code(step.code, language="python")
+                st.code(step.code, language="python", wrap_lines=True)
                 st.caption(_step_words(answer, number, step.value, order))
     with st.expander("The lecture's hook, and the numbers of step 4", icon=":material/code:"):
         left, right = st.columns(2, gap="medium")

@@ -91,9 +91,12 @@ def _small_pictures(seed: int) -> tuple[tuple[Shown, ...], Source]:
 
 
 def small_pictures() -> tuple[tuple[Shown, ...], Source | None]:
-    """One test picture of each CIFAR-10 class; others with the button under them."""
+    """One test picture of each CIFAR-10 class; a button draws others."""
+    draw = st.session_state.get(f"{PAGE}.draw", 1)
+    if st.button("Other pictures", icon=":material/shuffle:", key=f"{PAGE}.shuffle"):
+        draw = st.session_state[f"{PAGE}.draw"] = draw + 1
     try:
-        return _small_pictures(st.session_state.get(f"{PAGE}.draw", 0))
+        return _small_pictures(draw)
     except ExplorerError as error:
         st.warning(parts.escape(str(error)), icon=":material/folder_off:")
         return (), None

@@ -54,7 +54,7 @@ def test_a_photo_its_heat_another_class_and_classes_of_ones_own(visitor, photos)
     names.nth(1).press("Enter")
     visitor.idle()
     visitor.press("Train")
-    page.get_by_text("Leave-one-out accuracy").wait_for()
+    page.get_by_text("Leave-one-out accuracy", exact=True).wait_for()
 
     visitor.until(lambda: answer.inner_text() in ("Mutt", "Moggy"))
     page.get_by_role("button", name="Cat 2", exact=True).click()

@@ -139,3 +139,84 @@ def test_two_classes_alike_are_refused_before_anything_starts(photos) -> None:
     next(f for f in at.text_input if f.value == "B").set_value("A").run()
     assert _train_button(at).disabled
     assert "same name" in texts(at)
+
+
+def test_photos_to_learn_from_are_kept_small() -> None:
+    import numpy as np
+
+    large = to_bytes(np.random.default_rng(0).integers(0, 255, (900, 1200, 3), np.uint8), "JPEG")
+    at = open_page("cam")
+    _upload(at, "Photos of this class", [("large.jpg", large)])
+    assert at.session_state["cam.classes"][0]["photos"][0].rgb.shape == (256, 341, 3)
+
+
+def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfrozen() -> None:
+    at = open_page("cam")
+    at.button(key="cam.classes.trap").click().run()
+    _train_button(at).click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    assert job.state == jobs.DONE, job.message
+    at.run()
+    assert "brave" in _answer(at), "the dog with the board"
+    explanation = at.session_state["cam.answer"].explanation
+    row, column = divmod(int(explanation.maps[0].argmax()), 7)
+    assert row < 3 and column < 3, "the heat is on the board"
+    at.button(key="cam.choose.trap-plain").click().run()
+    assert "shy" in _answer(at), "the same dog without"
+
+    at.number_input(key="cam.classes.epochs").set_value(1).run()
+    at.button(key="cam.classes.tune").click().run()
+    tuned = jobs.registry().all()[-1]
+    wait(at, lambda: tuned.ended)
+    assert tuned.state == jobs.DONE, tuned.message
+    after, before = tuned.results["trained"].network, job.results["trained"].network
+    assert after.body is not before.body, "the body that everybody uses has not changed"
+    at.run()
+    assert "not measured" in [metric.value for metric in at.metric]
+
+    from explorer import own_classes
+
+    _upload(at, "A .safetensors file", [("mine.safetensors", own_classes.save(after, with_body=True))])
+    assert at.session_state["cam.trained"].tuned, "a body that has learnt comes back with its head"
+    assert not at.exception
+
+
+@pytest.mark.parametrize("tab", ["All classes", "The numbers", "Step by step", "Layer by layer", "truth"])
+@pytest.mark.parametrize("network", ["dogscats", "resnet"])
+def test_every_look_behind_the_answer_opens(tab, network) -> None:
+    from explorer.ui import cam_inside
+
+    at = open_page("cam")
+    at.session_state["cam.tab"] = next(name for name in cam_inside.TABS if tab in name)
+    at.selectbox(key="cam.network").set_value(network).run()
+    assert not at.exception, at.exception
+    if tab == "The numbers":
+        table = next(frame.value for frame in at.dataframe if "evidence here" in frame.value)
+        means, scores = (table[name] for name in (table.columns[3], "the network's score"))
+        if network == "dogscats":
+            assert abs(means - scores).max() < 1e-5, "the score is the mean of the map"
+        else:
+            assert "maximum" in texts(at), "a network that ends in a maximum says so"
+    if tab == "truth":
+        at.button(key="cam.deletion.run").click().run()
+        assert not at.exception
+        assert "random" in texts(at)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "occlusion"])
+@pytest.mark.parametrize("view", ["crop", "own shape"])
+def test_every_method_answers_alike_whatever_it_sees(method, view) -> None:
+    at = open_page("cam")
+    at.selectbox(key="cam.view").set_value(view).run()
+    at.selectbox(key="cam.method").set_value(method).run()
+    assert not at.exception, at.exception
+    assert "Cat" in _answer(at)
+    assert ("dimmed" in texts(at)) == (view == "crop")
+
+
+def test_the_lectures_network_says_what_it_needs() -> None:
+    at = open_page("cam")
+    at.selectbox(key="cam.network").set_value("dogscats-resnet34").run()
+    assert not at.exception
+    assert "87 MB" in texts(at) or "Cat" in _answer(at)
