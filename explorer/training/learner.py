@@ -74,7 +74,9 @@ class Learner:
         self.step = self.epoch = 0
         # bfloat16 keeps float32's range, so it needs no loss scaling; recurrent nets stay in float32, where
         # cuDNN is already fast and the lecture's losses are comparable.
-        self.autocast = device.type == "cuda" and not self.recurrent and torch.cuda.is_bf16_supported()
+        precision = "float32" if self.recurrent else experiment.precision
+        cuda = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.autocast = precision == "bfloat16" or (precision == "auto" and cuda)
 
     def steps(self, plan: Plan) -> Iterator[Step | Epoch]:
         """Train from where the learner stands to the plan's end, handing control back after every step."""
@@ -114,7 +116,7 @@ class Learner:
             logits, state = self.model(x, self.state)
             self.state = repackage(state)
             return logits
-        if not self.autocast:
+        if not (self.autocast and self.model.training):  # judged in float32, so that a figure is the same everywhere
             return self.model(x)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             return self.model(x)

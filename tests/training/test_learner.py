@@ -344,3 +344,31 @@ def test_every_rung_trains_and_writes_on_a_real_cuda_device(key, tiny):
     learner.restore(captured)
     assert equal(learner.capture(), captured)
     assert len(list(generate.sample(learner.model.eval(), data.vocabulary, "thus", 20))) == 20
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16"])
+def test_bfloat16_trains_close_to_float32_and_is_judged_in_float32(precision):
+    experiment = Experiment.of("convnet2", precision=precision)
+    torch.manual_seed(0)
+    learner = Learner(experiment.rung.build(experiment), None, experiment, torch.device("cpu"))
+    seen = []
+    learner.model.register_forward_hook(lambda module, given, logits: seen.append(logits.dtype))
+    batch = Batch(torch.randn(16, 3, 32, 32), torch.arange(16) % 10)
+    learner.data = Judged([batch])
+    learner.model.train()
+    before = learner.evaluate()[0]
+    loss = learner.train_batch(batch, 0.1).loss
+    assert loss.item() == pytest.approx(before, abs=0.03)
+    trained_in = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    assert seen == [torch.float32, trained_in]
+    assert all(p.dtype == p.grad.dtype == torch.float32 for p in learner.model.parameters())
+
+
+class Judged:
+    """Data that is only validated on."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def valid_batches(self):
+        return iter(self.batches)
