@@ -16,7 +16,7 @@ parts.title(
 with st.spinner("Loading torch …"):
     start.engine().ready.wait()
 
-from explorer.ui import inside_evaluation, inside_map, inside_memory, inside_race, inside_time
+from explorer.ui import cards, inside_evaluation, inside_map, inside_memory, inside_race, inside_time, steps
 
 SECTIONS = {
     "race": ("The race", inside_race.show),
@@ -34,3 +34,6 @@ for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):
     if tab.open:
         with tab:
             draw()
+
+steps.try_this("batchnorm")
+cards.did_you_notice("batchnorm")

@@ -6,7 +6,7 @@ from explorer.ui import start
 
 start.enter()
 
-from explorer.ui import cam_answer, cam_classes, cam_inside, cam_photo, parts
+from explorer.ui import cam_answer, cam_classes, cam_inside, cam_photo, cards, parts, steps
 
 parts.title(
     "Class activation maps", "center_focus_strong",
@@ -32,3 +32,6 @@ if answer:
 
 st.header("Teach it your own classes", anchor=False)
 cam_classes.show()
+
+steps.try_this(cam_photo.PAGE)
+cards.did_you_notice(cam_photo.PAGE)

@@ -8,7 +8,7 @@ start.enter()
 
 from explorer.figures import diagrams
 from explorer.models import cells, char_rnn
-from explorer.ui import board, cards, controls, corpus_picker, parts, writing
+from explorer.ui import board, cards, controls, corpus_picker, parts, steps, writing
 
 PAGE = "char_rnn"
 st.html(cards.STYLE)
@@ -66,5 +66,5 @@ with tabs[3]:
     else:
         st.caption("The notes print no figure for this rung.")
 
-cards.try_this(PAGE, cards.state_of(experiment, job))
+steps.try_this(PAGE, steps.state_of(experiment, job))
 cards.did_you_notice(PAGE)

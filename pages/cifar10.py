@@ -9,7 +9,7 @@ start.enter()
 from explorer.errors import SettingsError
 from explorer.figures import diagrams
 from explorer.models import vision
-from explorer.ui import board, cards, controls, network, parts, pictures
+from explorer.ui import board, cards, controls, network, parts, pictures, steps
 
 PAGE = "cifar10"
 st.html(cards.STYLE)
@@ -63,5 +63,5 @@ with tabs[3]:
         "pictures and validated on the test set. Both print accuracy averaged over batches; ours is exact."
     )
 
-cards.try_this(PAGE, cards.state_of(experiment, job))
+steps.try_this(PAGE, steps.state_of(experiment, job))
 cards.did_you_notice(PAGE)

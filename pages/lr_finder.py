@@ -10,7 +10,7 @@ from explorer import jobs
 from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
 from explorer.models import catalog
-from explorer.ui import controls, live, parts
+from explorer.ui import cards, controls, live, parts, steps
 
 PAGE = "lr_finder"
 if page := st.session_state.pop(f"{PAGE}.go", None):  # a suggestion was taken
@@ -32,7 +32,7 @@ with st.sidebar:
         "From … to", powers, value=(powers[2], powers[8]),
         help="The lecture's default is 1e-5 to 10; for the convolutions it went up to 100.",
     )  # fmt: skip
-    steps = st.slider("Steps", 20, 400, 100, 10, help="One mini-batch each.")
+    batches = st.slider("Steps", 20, 400, 100, 10, help="One mini-batch each.")
     beta = st.slider("Smoothing", 0.0, 0.99, 0.9, 0.01, help="Weight of the past in the smoothed loss, bias-corrected.")
     depths = st.slider(
         "Depths of your own network", 1, 6, (1, 1), help="For Your own: one sweep for each number of layers per stage."
@@ -61,7 +61,7 @@ with st.container(horizontal=True):
         from explorer.training import sweeps
 
         wanted = experiments()
-        span = (float(low), float(high), steps, beta)
+        span = (float(low), float(high), batches, beta)
         job = jobs.registry().submit(
             jobs.Job("lr-find", ", ".join(wanted), lambda job: sweeps.work(job, wanted, *span), start.owner())
         )
@@ -75,6 +75,7 @@ with st.container(horizontal=True):
 
 def use(rate: float, experiment: Experiment) -> None:
     """Put a rate into the training page's controls and go there."""
+    steps.did(PAGE, "used rate")
     page = "char_rnn" if experiment.rung.ladder == "language" else "cifar10"
     controls.put(page, experiment.replace(lr=float(f"{rate:.2g}"), lead_lr=float(f"{rate:.2g}")))
     st.session_state.pop(f"{page}.job", None)
@@ -90,6 +91,9 @@ def draw(job: jobs.Job) -> None:
     sweeps = job.results.get("sweeps")
     if not sweeps:
         return
+    steps.did(PAGE, "swept")
+    if len(sweeps) > 1:
+        steps.did(PAGE, "compared")
     first = next(iter(sweeps))
     suggestions = lr_finder.suggest(sweeps[first])
     with st.container(border=True):
@@ -133,4 +137,6 @@ with st.expander("How it works", icon=":material/code:"):
              r"\bar\ell_i = \frac{\sum_{j\le i} \beta^{i-j}(1-\beta)\,\ell_j}{1-\beta^{i}}")  # fmt: skip
     parts.code(lr_finder.sweep)
     parts.code(lr_finder.suggest)
+steps.try_this(PAGE)
+cards.did_you_notice(PAGE)
 st.caption(f"{SETTINGS['lr'].help} Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")

@@ -11,7 +11,7 @@ start.enter()
 from explorer.figures import curves
 from explorer.models import catalog
 from explorer.recorded import recording
-from explorer.ui import live, parts
+from explorer.ui import live, parts, steps
 
 PAGE = "runs"
 parts.title(
@@ -50,6 +50,8 @@ else:
     ).selection.rows  # fmt: skip
     st.caption("Choose rows to lay their validation curves over each other.")
     picked = [runs[i] for i in chosen if i < len(runs)] or runs[:1]
+    if len(picked) > 1:
+        steps.did(PAGE, "compared")
     overlay = {f"{run.experiment.model} {run.id}": histories[run.id] for run in picked}
     first, *others = overlay.items()
     with st.container(border=True):
@@ -64,6 +66,7 @@ else:
             st.markdown(f"**{run.experiment.model}** `{run.id}`")
             page = "pages/char_rnn.py" if run.experiment.rung.ladder == "language" else "pages/cifar10.py"
             if st.button("Open", icon=":material/open_in_new:", key=f"open.{run.id}"):
+                steps.did(PAGE, "opened")
                 for name in ("char_rnn", "cifar10"):
                     st.session_state.pop(f"{name}.experiment", None)
                     st.session_state.pop(f"{name}.job", None)
@@ -102,3 +105,5 @@ for ladder in catalog.LADDERS.values():
         )
 st.dataframe(scores, hide_index=True)
 st.caption("The first two columns were measured by others, on their machines. Short runs of yours are not comparable.")
+
+steps.try_this(PAGE)

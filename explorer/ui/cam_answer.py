@@ -16,7 +16,7 @@ from explorer.figures import cam as figures
 from explorer.models import cam as models
 from explorer.models import catalog
 from explorer.training import checkpoint
-from explorer.ui import parts, plot
+from explorer.ui import parts, plot, steps
 from explorer.ui.cam_photo import PAGE, Shown
 
 TALLEST = 520  # pixels of the overlay on the page
@@ -217,6 +217,8 @@ def explain(looker: Looker, shown: Shown, look: Look) -> Answer | None:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return None
     answer = Answer(looker, shown, look, found, time.perf_counter() - began, stamp)
+    if index is not None and index != found.winner:
+        steps.did(PAGE, "other class")
     st.session_state[f"{PAGE}.answer"] = answer
     return answer
 

@@ -16,7 +16,7 @@ from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_
 from explorer.errors import ExplorerError
 from explorer.figures import cam as figures
 from explorer.training.own_head import Trained, tune, work
-from explorer.ui import live, parts, plot, start
+from explorer.ui import live, parts, plot, start, steps
 from explorer.ui.cam_answer import OWN, load
 from explorer.ui.cam_photo import PAGE, PRIVACY, SAMPLES, TYPES, Shown, fresh, refusals, taken, uploaded
 
@@ -300,6 +300,7 @@ def _adopt(job: jobs.Job) -> None:
     if trained is None or st.session_state.get(f"{PAGE}.adopted") == trained.stamp:
         return
     _use(trained)
+    steps.did(PAGE, "own classes")
     st.rerun()
 
 

@@ -12,7 +12,7 @@ from explorer.errors import ExplorerError
 from explorer.figures import cam as figures
 from explorer.figures import cam_points
 from explorer.models import cam as models
-from explorer.ui import parts, plot
+from explorer.ui import parts, plot, steps
 from explorer.ui.cam_answer import Answer
 from explorer.ui.cam_photo import PAGE
 
@@ -291,6 +291,7 @@ def _deletion(answer: Answer) -> None:
         with st.spinner("Asking 16 times …", show_time=True):
             found = cam.deletion_curve(answer.looker.network, answer.shown.photo, answer.explanation)
         st.session_state[key] = (answer.stamp, found)
+        steps.did(PAGE, "deletion")
     stamp, found = st.session_state.get(key, (None, None))
     if stamp != answer.stamp:
         return

@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.data import Source, cifar10, dogscats
 from explorer.data.photos import EXTENSIONS, MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.errors import ExplorerError
-from explorer.ui import parts
+from explorer.ui import parts, steps
 
 PAGE = "cam"
 SAMPLES = 4  # of each class
@@ -141,6 +141,7 @@ def _take(name: str) -> None:
     st.session_state[f"{PAGE}.own"] = [*st.session_state.get(f"{PAGE}.own", []), *own][-KEPT:]
     st.session_state[f"{PAGE}.refused"] = refusals
     if own:
+        steps.did(PAGE, "photo")
         st.session_state[f"{PAGE}.chosen"] = own[-1].key
 
 
@@ -185,6 +186,7 @@ def choose(here: Sequence[Shown]) -> Shown | None:
                 st.image(_thumbnail(shown), width=84, alt=shown.title, output_format="PNG")
                 if st.button(parts.escape(shown.title), key=f"{PAGE}.choose.{shown.key}", type="tertiary"):
                     st.session_state[f"{PAGE}.chosen"] = shown.key
+                    steps.did(PAGE, "photo")
                     st.session_state[f"{PAGE}.refused"] = ()
                     st.rerun()
     if refused := st.session_state.get(f"{PAGE}.refused"):

@@ -1,19 +1,18 @@
-"""How cards are drawn: the lecture's stations, its claims, its quirks, and the steps to try."""
+"""How cards are drawn: the lecture's stations, its claims and its quirks."""
 
 import functools
 import html
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import streamlit as st
 
-from explorer import claims, jobs, lessons, paths, quirks
+from explorer import claims, jobs, paths, quirks
 from explorer.errors import ExplorerError
-from explorer.experiment import Experiment
 from explorer.figures import diagrams, style
 from explorer.history import smooth, spread
 from explorer.models import catalog
@@ -312,44 +311,6 @@ def in_rows(things: Sequence[Thing], draw: Callable[[Thing], None], across: int 
         for column, thing in zip(st.columns(across), things[at : at + across], strict=False):
             with column:
                 draw(thing)
-
-
-# -- steps ---------------------------------------------------------------------------------------------
-
-
-def state_of(experiment: Experiment, job: "Job | None", *done: str) -> lessons.State:
-    """What a training page tells its steps: its settings, its run, and words for what was done."""
-    ran = job.experiment if job is not None and job.experiment is not None else experiment
-    history = job.history.snapshot() if job is not None else None
-    return {
-        "model": ran.model,
-        "changes": ran.changes(),
-        "state": job.state if job is not None else "",
-        "steps": len(history) if history else 0,
-        "epochs": len(history.epochs) if history else 0,
-        "history": history,
-        "done": set(done),
-    }
-
-
-def did(page: str, word: str) -> None:
-    """Remember that something was done on a page, for its steps."""
-    st.session_state.setdefault(f"{page}.did", set()).add(word)
-
-
-def try_this(page: str, state: Mapping) -> None:
-    """The page's steps; one stays ticked once it was done in this session."""
-    steps = lessons.PAGES.get(page, ())
-    if not steps:
-        return
-    told = {**state, "done": set(state.get("done", ())) | st.session_state.get(f"{page}.did", set())}
-    ticked: set[str] = st.session_state.setdefault(f"{page}.ticked", set())
-    ticked |= lessons.finished(page, told)
-    with st.expander(f"Try this · {len(ticked)} of {len(steps)}", icon=":material/checklist:"):
-        for step in steps:
-            sign = ":green[:material/check_circle:]" if step.id in ticked else ":material/radio_button_unchecked:"
-            told_off = " *(done)*" if step.id in ticked else ""
-            st.markdown(f"{sign} **{step.title}**{told_off}. {step.text}")
 
 
 # -- this server ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from explorer.figures import activations as figures
 from explorer.training import checkpoint, evaluation, prepare
 from explorer.training.learner import Step
 from explorer.training.schedules import plan
-from explorer.ui import live, parts, start
+from explorer.ui import live, parts, start, steps
 
 PAGE = "batchnorm.evaluation"
 KEY = "bn"
@@ -98,6 +98,7 @@ def _draw(job: jobs.Job) -> None:
             "every bar. Only the statistics differ, never a weight.",
         )  # fmt: skip
     if job.state == jobs.DONE:
+        steps.did("batchnorm", "statistics")
         st.info(f"**Measured here.** {parts.escape(verdict(found, job.results['batch']))}", icon=":material/balance:")
     parts.source_note(job.results.get("source"))
 

@@ -8,7 +8,7 @@ from explorer.data import Source
 from explorer.figures import activations as figures
 from explorer.training import grid
 from explorer.training.grid import GridView
-from explorer.ui import live, parts, start
+from explorer.ui import live, parts, start, steps
 
 PAGE = "batchnorm.map"
 LEARNT = 2.2  # nats: below this a cell has learnt something
@@ -61,6 +61,7 @@ def _draw(job: jobs.Job) -> None:
         return
     _chart(job.id, job.stamp, view)
     if view.done:
+        steps.did("batchnorm", "grid")
         text = verdict(view)
         if job.ended:
             st.info(f"**Measured here.** {parts.escape(text)}", icon=":material/balance:")

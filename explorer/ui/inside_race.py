@@ -14,7 +14,7 @@ from explorer.models import batchnorm, vision
 from explorer.training import activations, claims, race
 from explorer.training.claims import BY_KEY, PRESETS, Preset
 from explorer.training.race import RaceView
-from explorer.ui import inside_layers, live, parts, start
+from explorer.ui import inside_layers, live, parts, start, steps
 
 PAGE = "batchnorm.race"
 OWN = "own"
@@ -182,6 +182,7 @@ def _start(chosen: str, experiments: dict[str, Experiment], options: Mapping) ->
     job.publish(experiments=experiments, claim=chosen, share=share)
     st.session_state[f"{PAGE}.job"] = job.id
     st.query_params["run"] = job.id
+    steps.did("batchnorm", "raced")
     return job
 
 
@@ -244,6 +245,7 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
                 f"parameters, rate {lane.experiment.lr:g}.",
             )  # fmt: skip
             if lane.broke:
+                steps.did("batchnorm", "broke")
                 layer = f" in {inside.short(lane.broke.layer)}" if lane.broke.layer else ""
                 st.badge(
                     f"step {lane.broke.step}{layer}", icon=":material/trending_up:", color="red", help=lane.broke.why

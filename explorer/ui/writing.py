@@ -12,7 +12,7 @@ from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
 from explorer.history import Snapshot
 from explorer.jobs import Job
-from explorer.ui import parts, start
+from explorer.ui import parts, start, steps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,6 +74,7 @@ def panel(page: str, experiment: Experiment, job: Job | None) -> None:
             st.badge(words, icon=":material/edit_note:", color="gray")
         window = experiment.window
         if several:
+            steps.did(page, "temperatures")
             _side_by_side(model, vocabulary, prompt, length, top_k, seed, window, surprise)
             return
         from explorer import generate

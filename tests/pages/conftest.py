@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer import jobs, paths
+from explorer import jobs, lessons, paths
 
 APP = paths.REPOSITORY / "streamlit_app.py"
 
@@ -39,6 +39,13 @@ def texts(at: AppTest) -> str:
     """Everything a visitor can read, as one string."""
     kinds = ("title", "header", "markdown", "caption", "error", "warning", "info")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(at, kind))
+
+
+def ticked(at: AppTest, page: str) -> set[str]:
+    """The steps of "Try this" that are done, as the page shows them."""
+    found = {step.id for step in lessons.PAGES[page] if f"**{step.title}** *(done)*" in texts(at)}
+    assert any(e.label == f"Try this · {len(found)} of {len(lessons.PAGES[page])}" for e in at.expander)
+    return found
 
 
 @pytest.fixture(autouse=True)

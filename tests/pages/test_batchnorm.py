@@ -5,7 +5,7 @@ import time
 import pytest
 
 from explorer import jobs
-from tests.pages.conftest import open_page, texts, wait
+from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
 
@@ -77,6 +77,7 @@ def test_the_visitors_own_networks_race_and_one_breaks() -> None:
     first, second = job.results["race"].lanes
     assert first.broke and second.broke is None
     assert "broke" in [metric.value for metric in at.metric]
+    assert ticked(at, "batchnorm") == {"race", "breaks"}
 
 
 def test_a_card_on_another_page_starts_its_race() -> None:

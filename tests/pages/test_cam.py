@@ -8,7 +8,7 @@ import pytest
 from explorer import jobs
 from explorer.data import dogscats
 from explorer.data.photos import to_bytes
-from tests.pages.conftest import open_page, texts, wait
+from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
 
@@ -76,8 +76,10 @@ def test_any_class_can_be_explained() -> None:
     at = open_page("cam")
     pills = next(p for p in at.get("button_group") if p.label == "Explain") if at.get("button_group") else None
     assert pills is not None
+    assert ticked(at, "cam") == set()
     pills.set_value(1).run()
     assert not at.exception
+    assert ticked(at, "cam") == {"other"}
     assert "the map for Dog" in texts(at)
 
 
@@ -99,6 +101,7 @@ def test_classes_of_ones_own_learn_are_measured_and_answer(photos) -> None:
     assert trained.photos == (4, 4)
     assert trained.accuracy >= 0.7
     at.run()
+    assert "own" in ticked(at, "cam")
     assert at.session_state["cam.network"] == "own"
     _upload(at, "Drop photos here", [("new.jpg", photos["dogs"][4])])
     assert "Mutt" in _answer(at)

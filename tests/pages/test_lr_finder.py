@@ -3,7 +3,7 @@
 import pytest
 
 from explorer import jobs
-from tests.pages.conftest import open_page, wait
+from tests.pages.conftest import open_page, ticked, wait
 
 pytestmark = pytest.mark.data
 
@@ -11,6 +11,7 @@ pytestmark = pytest.mark.data
 def test_sweep_and_take_the_suggestion_to_the_training_page() -> None:
     at = open_page("lr_finder", models="simplenet")
     at.slider[0].set_value(60).run()
+    assert ticked(at, "lr_finder") == set()
     next(button for button in at.button if button.label == "Sweep").click().run()
     job = jobs.registry().all()[-1]
     wait(at, lambda: job.ended)
@@ -18,6 +19,7 @@ def test_sweep_and_take_the_suggestion_to_the_training_page() -> None:
     at.run()
     use = next(button for button in at.button if button.label.startswith("Use "))
     rate = float(use.label.removeprefix("Use "))
+    assert ticked(at, "lr_finder") == {"sweep"}
     use.click().run()
     assert at.session_state["cifar10.experiment"].model == "simplenet"
     assert at.session_state["cifar10.experiment"].lr == pytest.approx(rate, rel=0.01)
@@ -30,3 +32,4 @@ def test_two_models_are_laid_over_each_other() -> None:
     job = jobs.registry().all()[-1]
     wait(at, lambda: job.ended)
     assert list(job.results["sweeps"]) == ["Stateful RNN", "GRU"]
+    assert ticked(at, "lr_finder") == {"sweep", "two"}
