@@ -2,7 +2,12 @@
 
 import streamlit as st
 
-st.set_page_config(page_title="Lesson 7, explored", page_icon="explorer/ui/icon.png", layout="wide")
+st.set_page_config(
+    page_title="Lesson 7, explored",
+    page_icon="explorer/ui/icon.png",
+    layout="wide",
+    initial_sidebar_state="collapsed" if st.session_state.get("teacher") else "auto",
+)
 pages = st.navigation(
     {
         "": [st.Page("pages/home.py", title="The lecture", icon=":material/home:", default=True)],

@@ -39,6 +39,7 @@ def figure(
         plot_bgcolor="rgba(0,0,0,0)",
         xaxis={**axis, "title": {"text": x_title, "standoff": 8}, "type": "log" if log_x else "-"},
         yaxis={**axis, "title": {"text": y_title, "standoff": 6}, "type": "log" if log_y else "-"},
+        yaxis_automargin="left",  # the projector's larger labels need more room than the margin
     )
     return fig
 

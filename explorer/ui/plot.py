@@ -41,7 +41,10 @@ export default function ({ parentElement, data }) {
     figure.layout.font = { ...(figure.layout.font ?? {}), color: style.color, family: style.fontFamily };
     figure.layout.autosize = true;
     figure.layout.hoverlabel = { font: { family: style.fontFamily } };
-    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false, responsive: true });
+    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false });
+    // Plotly itself only hears of the window's size; the sidebar changes a chart's, too.
+    root.watch ??= new ResizeObserver(() => root.checkVisibility() && window.Plotly.Plots.resize(root));
+    root.watch.observe(root);
   });
 }
 """

@@ -79,7 +79,8 @@ _CSS = """<style>
 .idea { font-size: 1.02rem; opacity: .86; max-width: 62rem; margin-top: -.4rem; }
 </style>"""
 _TEACHER_CSS = """<style>html { font-size: 118%; } .written { font-size: 1.35rem; }
-[data-testid="stMetricValue"] { font-size: 2.1rem; }</style>"""
+[data-testid="stMetricValue"] { font-size: 2.1rem; }
+[data-testid="stMain"] [data-testid="stExpander"] { display: none; }</style>"""
 
 
 def enter() -> None:
@@ -109,7 +110,8 @@ def end() -> None:
             "Teacher view",
             key="teacher",
             persist_state="session",
-            help="Larger type and thicker lines for a projector, and only what the class should look at.",
+            help="Larger type and thicker lines for a projector. The sidebar folds away (its arrow brings it back), "
+            "and so do the panels with code and notes.",
         )
         if made.problem:
             st.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)

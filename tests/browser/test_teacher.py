@@ -1,0 +1,22 @@
+"""The projector view: the sidebar folds away, the charts take its room, code and notes go."""
+
+import pytest
+
+pytestmark = pytest.mark.data
+
+
+def test_the_teacher_view_makes_room_for_the_charts(visitor) -> None:
+    page = visitor.open("cifar10?model=convnet").page
+    visitor.until(lambda: visitor.points() > 0)
+    plot, code = page.locator(".explorer-plot .main-svg").first, page.get_by_text("Try this").first
+    narrow = plot.bounding_box()["width"]
+    assert code.is_visible()
+    page.get_by_text("Teacher view").click()
+    visitor.until(lambda: plot.bounding_box()["width"] > narrow + 100)
+    page.get_by_test_id("stExpandSidebarButton").wait_for()
+    assert not code.is_visible()
+    page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_text("Teacher view").click()
+    visitor.until(lambda: plot.bounding_box()["width"] < narrow + 20)
+    assert code.is_visible()
+    assert visitor.errors == []
