@@ -8,7 +8,7 @@ import streamlit as st
 from explorer.errors import ExplorerError
 from explorer.figures import gradients as figures
 from explorer.training import checkpoint, gates, gradients
-from explorer.ui import live, parts, start
+from explorer.ui import clickable, live, parts, start
 from explorer.ui.inside_time import MODELS, model, stamp
 
 PAGE = "batchnorm.memory"
@@ -71,11 +71,15 @@ def _decoded(read: object, vocabulary: object) -> str:
 def _influence(network: object, read: object, text: str, identity: tuple) -> None:
     st.subheader("What did it look at?", anchor=False)
     with st.container(border=True):
-        last = len(text) - 1
-        at = st.slider("Predicted character", 1, last, min(last, 96), key=f"{PAGE}.position.{len(text)}",
+        last, key = len(text) - 1, f"{PAGE}.position.{len(text)}"
+        at = st.slider("Predicted character: click one, or slide", 1, last, min(last, 96), key=key,
                        help="Everything before it was read; the model then guessed this one.")  # fmt: skip
         found = _found(network, read, at, identity)
-        st.html(_coloured(text, found))
+
+        def pick(position: int) -> None:
+            st.session_state[key] = min(max(1, position), last)
+
+        clickable.show(_coloured(text, found), f"{PAGE}.text.{len(text)}", pick)
         largest = int(np.abs(found.score).argmax())
         share = float(np.abs(found.score[-10:]).sum() / max(np.abs(found.score).sum(), 1e-12))
         st.caption(
@@ -97,22 +101,28 @@ def _found(_network: object, _read: object, at: int, identity: tuple) -> gradien
 
 
 def _coloured(text: str, found: gradients.Influence) -> str:
-    """HTML of the text: what was read shaded by influence, the predicted character boxed, the rest pale."""
+    """HTML of the text: what was read shaded by influence, the predicted character boxed, the rest pale.
+
+    Each character carries its place as `data-at`.
+    """
     strongest = max(float(np.abs(found.score).max()), 1e-12)
     spans = []
-    for character, score in zip(text, found.score, strict=False):
+    for at, (character, score) in enumerate(zip(text, found.score, strict=False)):
         # The root, or only the last two characters would show.
         strength = (abs(float(score)) / strongest) ** 0.5
         spans.append(
-            f'<span style="background:rgba({INK[score >= 0]},{0.75 * strength:.2f});border-radius:.15rem" '
-            f'title="{score:+.3f} nats">{html.escape(character)}</span>'
+            f'<span data-at="{at}" title="{score:+.3f} nats" style="background:rgba({INK[score >= 0]},'
+            f'{0.75 * strength:.2f});border-radius:.15rem">{html.escape(character)}</span>'
         )
     boxed = (
         f'<span style="outline:2px solid currentColor;outline-offset:1px;border-radius:.15rem">'
         f"{html.escape(figures.visible(text[found.position]))}</span>"
     )
-    rest = f'<span style="opacity:.45">{html.escape(text[found.position + 1 :])}</span>'
-    return f'<div class="written">{"".join(spans)}{boxed}{rest}</div>'
+    rest = "".join(
+        f'<span data-at="{at}" style="opacity:.6">{html.escape(text[at])}</span>'
+        for at in range(found.position + 1, len(text))
+    )
+    return f"{''.join(spans)}{boxed}{rest}"
 
 
 # -- units and gates -----------------------------------------------------------------------------------

@@ -38,3 +38,21 @@ def test_start_a_race_see_it_scrub_and_stop(visitor) -> None:
     page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
     page.get_by_text("nothing is decided").wait_for()
     assert not visitor.errors
+
+
+def test_a_clicked_character_is_the_one_explained(visitor) -> None:
+    page = visitor.open("batchnorm?show=memory").page
+    page.get_by_text("The boxed character had a probability of").wait_for()
+    slider = page.get_by_role("slider", name=re.compile("^Predicted character"))
+    assert slider.input_value() == "96"
+    page.locator('[data-at="40"]').click()
+    visitor.until(lambda: slider.input_value() == "40")
+    visitor.until(lambda: page.locator('[data-at="40"]').count() == 0)  # it has the box now
+    page.locator('[data-at="120"]').click()
+    visitor.until(lambda: slider.input_value() == "120")
+    typed = page.get_by_role("textbox", name="… or text of your own")
+    typed.fill("<img src=x> the will to power")
+    typed.press("Enter")
+    page.get_by_text("<img src=x>").first.wait_for()
+    assert page.locator(".written img").count() == 0, "what a visitor types is text"
+    assert not visitor.errors
