@@ -53,10 +53,13 @@ def restarts(epochs: int, cycle_len: int = 1, cycle_mult: int = 1) -> Schedule:
 
 
 def step(epochs: int, drop_epochs: int) -> Schedule:
-    """1, then a tenth for the last ``drop_epochs``: what the lecture does by hand with ``set_lrs``."""
-    drop = min(drop_epochs, epochs)
-    if drop == epochs:
-        return constant(0.1)
+    """1, then a tenth for the last ``drop_epochs``: what the lecture does by hand with ``set_lrs``.
+
+    The first epoch is always a full one: a run cut to one epoch should learn something.
+    """
+    drop = min(drop_epochs, epochs - 1)
+    if drop == 0:
+        return constant()
     return combine([epochs - drop, drop], [constant(), constant(0.1)])
 
 

@@ -52,11 +52,11 @@ def test_restarts_begin_each_cycle_at_the_top_and_fall_to_nothing(epochs, cycle_
 
 @given(st.integers(1, 60), st.integers(1, 100), positions)
 def test_step_is_full_and_then_a_tenth(epochs, drop, position):
-    schedule = step(epochs, drop)
-    last = position * epochs > epochs - min(drop, epochs)
-    if abs(position * epochs - (epochs - min(drop, epochs))) > 1e-6:
-        assert schedule(position) == (0.1 if last else 1.0)
-    assert schedule(1.0) == 0.1
+    schedule, full = step(epochs, drop), max(1, epochs - drop)
+    if abs(position * epochs - full) > 1e-6:
+        assert schedule(position) == (0.1 if position * epochs > full else 1.0)
+    assert schedule(0.0) == 1.0, "a run of one epoch learns at the full rate"
+    assert schedule(1.0) == (0.1 if epochs > 1 else 1.0)
 
 
 def test_one_cycle_rises_for_a_quarter_and_ends_at_almost_nothing():
