@@ -14,7 +14,7 @@ parts.title(
     "Then look the other way: how far back in time does a gradient reach?"
 )  # fmt: skip
 with st.spinner("Loading torch …"):
-    start.engine().ready.wait()
+    start.engine().wait()
 
 from explorer.ui import cards, inside_evaluation, inside_map, inside_memory, inside_race, inside_time, steps
 

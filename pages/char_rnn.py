@@ -35,11 +35,11 @@ tabs = st.tabs(["The text", "The model's code", "Where the memory goes", "The le
 with tabs[0]:
     corpus_picker.show(PAGE, experiment)
 with tabs[1]:
-    cards.drawing(diagrams.unrolled(experiment) + diagrams.arrows_legend())
+    parts.drawing(diagrams.unrolled(experiment) + diagrams.arrows_legend())
     if rung.key in ("gru", "gru-cell"):
-        cards.drawing(diagrams.gru_cell())
+        parts.drawing(diagrams.gru_cell())
     if rung.key == "lstm":
-        cards.drawing(diagrams.lstm_cell())
+        parts.drawing(diagrams.lstm_cell())
     parts.code(char_rnn.model_class(rung.key), "As it runs here. The lecture keeps the hidden state in the model as "
                "`self.h`; here it is passed in and out, and the loss takes the softmax.")  # fmt: skip
     if rung.key == "rnn-cell":

@@ -51,7 +51,7 @@ with tabs[0]:
     pictures.show(PAGE, shown, experiment)
 with tabs[1]:
     sides = vision.picture_sides(experiment)
-    cards.drawing(diagrams.conv_ladder(sides) if sides else diagrams.shared_weights())
+    parts.drawing(diagrams.conv_ladder(sides) if sides else diagrams.shared_weights())
     network.show(PAGE, experiment)
 with tabs[2]:
     network.code(experiment)

@@ -6,16 +6,10 @@ from explorer.ui import start
 
 start.enter()
 
-from explorer import claims, quirks
 from explorer.experiment import Experiment
-from explorer.figures import diagrams, style
-from explorer.ui import cards, controls, live
+from explorer.figures import diagrams
+from explorer.ui import parts
 
-FIRST = Experiment.of("gru", epochs=1, hidden=128, schedule="constant", lr=2e-3)  # moves at once, writes in a minute
-LANGUAGE = (("char3", ""), ("char-loop", ""), ("char-rnn", "RNN"), ("stateful", "Stateful"), ("gru", ""), ("lstm", ""))
-VISION = (("simplenet", ""), ("convnet", ""), ("bn", "BatchNorm"), ("deep-bn", ""), ("resnet", ""), ("cam", ""))
-
-st.html(cards.STYLE)
 left, right = st.columns([11, 10], gap="medium", vertical_alignment="center")
 with left:
     st.title("Lesson 7, in motion", anchor=False)
@@ -24,25 +18,43 @@ with left:
         "as experiments. Nothing here is a picture of training: press **Start** and a network begins to read "
         "Nietzsche."
     )
-    if st.button("Start", type="primary", icon=":material/play_arrow:", key="home.start",
-                 help="Trains a small GRU, live, on the lecture's text."):  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        pressed = st.button(
+            "Start", type="primary", icon=":material/play_arrow:", key="home.start",
+            help="Trains a small GRU, live, on the lecture's text.",
+        )  # fmt: skip
+        st.page_link("pages/cam.py", label="or bring a photo", icon=":material/center_focus_strong:")
+    starting = st.container()
+with right:
+    parts.drawing(diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend())
+view = st.segmented_control(
+    "Show", ["The map", "The claims", "Did you notice?", "Data and weights"], default="The map", required=True,
+    key="home.view", label_visibility="collapsed", persist_state="session",
+)  # fmt: skip
+
+# While Python imports the rest, the browser already fetches all kinds of elements that this page is made of.
+from explorer import claims, quirks
+from explorer.figures import style
+from explorer.ui import cards, controls, live
+
+FIRST = Experiment.of("gru", epochs=1, hidden=128, schedule="constant", lr=2e-3)  # moves at once, writes in a minute
+PATHS = (
+    ("Language", "Learn to guess the next character.", style.TRAIN,
+     (("char3", ""), ("char-loop", ""), ("char-rnn", "RNN"), ("stateful", "Stateful"), ("gru", ""), ("lstm", ""))),
+    ("Vision", "Tell ten kinds of pictures apart; then ask where it looked.", style.VALID,
+     (("simplenet", ""), ("convnet", ""), ("bn", "BatchNorm"), ("deep-bn", ""), ("resnet", ""), ("cam", ""))),
+)  # fmt: skip
+
+st.html(cards.STYLE)
+with starting:
+    if pressed:
         with st.spinner("Starting …"):
             controls.put("char_rnn", FIRST)
             job = live.submit("char_rnn", FIRST)
         st.switch_page("pages/char_rnn.py", query_params={**FIRST.to_query(), "run": job.id})
     cards.now()
-with right:
-    cards.drawing(diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend())
-
-view = st.segmented_control(
-    "Show", ["The map", "The claims", "Did you notice?", "Data and weights"], default="The map", required=True,
-    key="home.view", label_visibility="collapsed", persist_state="session",
-)  # fmt: skip
 if view == "The map":
-    cards.path_heading("Language", "Learn to guess the next character.", style.TRAIN)
-    cards.in_rows([*enumerate(LANGUAGE, 1)], lambda at: cards.station(at[0], *at[1]), 3)
-    cards.path_heading("Vision", "Tell ten kinds of pictures apart; then ask where it looked.", style.VALID)
-    cards.in_rows([*enumerate(VISION, 1)], lambda at: cards.station(at[0], *at[1]), 3)
+    cards.the_map(PATHS)
     st.caption(
         "Numbers marked *here* come from runs recorded with this program, which ship with it; *lecture* is what its "
         "notes or its notebook printed, on other machines. Dashed curves are the lecture's."

@@ -57,7 +57,7 @@ def experiments() -> dict[str, Experiment]:
 job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
 with st.container(horizontal=True):
     if st.button("Sweep", type="primary", icon=":material/play_arrow:", disabled=not models, shortcut="t"):
-        start.engine().ready.wait()
+        start.engine().wait()
         from explorer.training import sweeps
 
         wanted = experiments()

@@ -17,7 +17,7 @@ from explorer.figures import diagrams, style
 from explorer.history import smooth, spread
 from explorer.models import catalog
 from explorer.recorded import recording
-from explorer.ui import controls, live, parts, start
+from explorer.ui import clickable, controls, live, parts, start
 
 if TYPE_CHECKING:
     from explorer.claims import Claim
@@ -29,7 +29,11 @@ PAGES = {"char_rnn": "Character RNN", "cifar10": "CIFAR-10", "batchnorm": "Insid
          "cam": "Class activation maps", "lr_finder": "LR finder", "runs": "Runs"}  # fmt: skip
 
 STYLE = """<style>
-.x-station { display: flex; flex-direction: column; gap: .45rem; }
+.x-stations { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); }
+.explorer-clickable a.x-station { display: flex; flex-direction: column; gap: .45rem; padding: 1rem; color: inherit;
+  text-decoration: none; border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
+  transition: border-color .15s; }
+.explorer-clickable a.x-station:hover, .explorer-clickable a.x-station:focus-visible { border-color: currentColor; }
 .x-track { display: flex; align-items: center; gap: .6rem; }
 .x-track b { font-family: Georgia, "Source Serif 4", serif; font-size: 1.16rem; font-weight: 600; line-height: 1.2; }
 .x-dot { flex: none; width: 1.65rem; height: 1.65rem; border-radius: 50%; border: 2.5px solid var(--x); display: grid;
@@ -54,21 +58,8 @@ STYLE = """<style>
 .x-quote cite { font-family: inherit; font-style: normal; font-size: .82rem; opacity: .8; white-space: nowrap; }
 .st-key-home-start button { font-size: 1.3rem; padding: .75rem 2.6rem; }
 .st-key-home-start button p { font-size: 1.3rem; font-weight: 600; }
-[class*="st-key-station-"] { position: relative; transition: border-color .15s, transform .15s; }
-[class*="st-key-station-"]:hover { border-color: currentColor; }
-[class*="st-key-station-"] [data-testid="stPageLink-NavLink"] { padding-left: 0; margin-left: 0; }
-[class*="st-key-station-"] [data-testid="stPageLink-NavLink"]::after { content: ""; position: absolute; inset: 0; }
-[class*="st-key-station-"] [data-testid="stPageLink"], [class*="st-key-station-"] [data-testid="stPageLink-NavLink"],
-[class*="st-key-station-"] [data-testid="stElementContainer"] { position: static; }
 @media (max-width: 640px) { .x-idea, .x-mini { min-height: 0; } }
 </style>"""
-
-
-def drawing(svg: str, caption: str = "") -> None:
-    """An inline SVG in the page's own colours (``st.html`` and ``st.image`` would not let it inherit them)."""
-    st.markdown(svg, unsafe_allow_html=True)
-    if caption:
-        st.caption(caption)
 
 
 def _html(body: str, colour: str = style.TRAIN) -> None:
@@ -79,36 +70,42 @@ def _html(body: str, colour: str = style.TRAIN) -> None:
 # -- stations ------------------------------------------------------------------------------------------
 
 
-def path_heading(title: str, words: str, colour: str) -> None:
-    """The heading of one of the lecture's two paths."""
-    _html(f'<div class="x-path"><h2>{html.escape(title)}</h2><p>{html.escape(words)}</p></div>', colour)
+_OPEN = "home.open"
 
 
-def station(number: int, key: str, title: str = "") -> None:
-    """A rung as a card: its idea, a miniature of its recorded run, the best number here and the lecture's."""
-    if key == "cam":
-        _map_station(number)
-        return
-    rung = catalog.rung(key)
-    page = "char_rnn" if rung.ladder == "language" else "cifar10"
-    with st.container(border=True, height="stretch", key=f"station-{key}"):
-        _html(_station(number, key, title or rung.title), style.MODELS[key])
-        st.page_link(
-            f"pages/{page}.py", label=f"Open {title or rung.title}", icon=":material/arrow_forward:",
-            query_params={"model": key},
-        )  # fmt: skip
+def the_map(paths: Sequence[tuple[str, str, str, Sequence[tuple[str, str]]]]) -> None:
+    """The lecture's paths, each a (title, idea, colour, stations); a station is a rung's key and a shorter title.
+
+    A card shows its rung's idea, a miniature of its recorded run, the best number here and the lecture's, and is a
+    link to its page.
+    """
+    if (query := st.session_state.pop(_OPEN, None)) is not None:
+        page, _, model = query.partition("?model=")
+        st.switch_page(f"pages/{page}.py", query_params={"model": model} if model else {})
+    clickable.show(map_html(paths), "home.map", lambda query: st.session_state.update({_OPEN: query}))
+
+
+def map_html(paths: Sequence[tuple[str, str, str, Sequence[tuple[str, str]]]]) -> str:
+    """The whole map as HTML."""
+    return "".join(
+        f'<div class="x-path" style="--x:{colour}"><h2>{html.escape(title)}</h2><p>{html.escape(words)}</p></div>'
+        f'<div class="x-stations">{"".join(_station(number, *one) for number, one in enumerate(stations, 1))}</div>'
+        for title, words, colour, stations in paths
+    )
 
 
 @functools.lru_cache(maxsize=64)
 def _station(number: int, key: str, title: str) -> str:
+    if key == "cam":
+        return _link("cam", style.VALID, _map_card(number))
     rung = catalog.rung(key)
-    return _card(number, title, rung.idea, _miniature(rung), _numbers(rung))
+    page = "char_rnn" if rung.ladder == "language" else "cifar10"
+    card = _card(number, title or rung.title, rung.idea, _miniature(rung), _numbers(rung))
+    return _link(f"{page}?model={key}", style.MODELS[key], card)
 
 
-def _map_station(number: int) -> None:
-    with st.container(border=True, height="stretch", key="station-cam"):
-        _html(_map_card(number), style.VALID)
-        st.page_link("pages/cam.py", label="Open class activation maps", icon=":material/arrow_forward:")
+def _link(query: str, colour: str, card: str) -> str:
+    return f'<a class="x-station" style="--x:{colour}" href="{query}" data-at="{query}">{card}</a>'
 
 
 @functools.lru_cache(maxsize=4)
@@ -136,9 +133,9 @@ def _photo_run() -> float | None:
 
 def _card(number: int, title: str, idea: str, miniature: str, numbers: str) -> str:
     return (
-        f'<div class="x-station"><div class="x-track"><span class="x-dot">{number}</span><b>{html.escape(title)}</b>'
+        f'<div class="x-track"><span class="x-dot">{number}</span><b>{html.escape(title)}</b>'
         f'<span class="x-line"></span></div><p class="x-idea">{html.escape(idea)}</p>'
-        f'<div class="x-mini">{miniature}</div><dl class="x-nums">{numbers}</dl></div>'
+        f'<div class="x-mini">{miniature}</div><dl class="x-nums">{numbers}</dl>'
     )
 
 
@@ -236,7 +233,7 @@ def claim_card(claim: "Claim") -> None:
 
 
 def _submit_measure(claim: "Claim") -> None:
-    start.engine().ready.wait()
+    start.engine().wait()
 
     def work(job: "Job") -> None:
         values, verdict = claims.measure(claim, job.between_steps)

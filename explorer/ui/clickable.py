@@ -1,4 +1,4 @@
-"""Text whose characters can be clicked."""
+"""HTML of our own whose parts can be clicked: one element for the browser where Streamlit's own would be dozens."""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,35 +7,38 @@ import streamlit as st
 
 _JS = """
 export default function ({ parentElement, data, setTriggerValue }) {
-  const root = parentElement.querySelector(".written");
+  const root = parentElement.querySelector(".explorer-clickable");
   root.innerHTML = data.html;
-  root.onclick = ({ target }) => {
-    const at = target.closest("[data-at]")?.dataset.at;
-    if (at) setTriggerValue("at", Number(at));
+  root.onclick = (event) => {
+    const at = event.target.closest("[data-at]")?.dataset.at;
+    if (at === undefined || event.ctrlKey || event.metaKey || event.shiftKey) return;  // a link in a tab of its own
+    event.preventDefault();
+    setTriggerValue("at", at);
   };
 }
 """
 _CSS = """
-.written [data-at] { cursor: pointer; }
-.written [data-at]:hover { text-decoration: underline; }
+.explorer-clickable [data-at] { cursor: pointer; }
+.explorer-clickable span[data-at]:hover { text-decoration: underline; }
 """
 
 
 @cache
 def _component():
     return st.components.v2.component(
-        "explorer_clickable", html='<div class="written"></div>', css=_CSS, js=_JS, isolate_styles=False
+        "explorer_clickable", html='<div class="explorer-clickable"></div>', css=_CSS, js=_JS, isolate_styles=False
     )
 
 
-def show(html: str, key: str, picked: Callable[[int], None]) -> None:
-    """Show ``html``; a click on an element with ``data-at`` calls ``picked`` with that number.
+def show(html: str, key: str, picked: Callable[[str], None]) -> None:
+    """Show ``html`` as it is, so nothing in it may come from a visitor unescaped.
 
-    The page must offer the same choice in a way that the keyboard reaches.
+    A click on an element with ``data-at`` calls ``picked`` with its value, before the page is run again. What is no
+    link must be offered in a second way that the keyboard reaches.
     """
 
     def changed() -> None:
         if (at := st.session_state[key].at) is not None:
-            picked(int(at))
+            picked(str(at))
 
     _component()(key=key, data={"html": html}, on_at_change=changed, height="content")

@@ -76,8 +76,8 @@ def _influence(network: object, read: object, text: str, identity: tuple) -> Non
                        help="Everything before it was read; the model then guessed this one.")  # fmt: skip
         found = _found(network, read, at, identity)
 
-        def pick(position: int) -> None:
-            st.session_state[key] = min(max(1, position), last)
+        def pick(position: str) -> None:
+            st.session_state[key] = min(max(1, int(position)), last)
 
         clickable.show(_coloured(text, found), f"{PAGE}.text.{len(text)}", pick)
         largest = int(np.abs(found.score).argmax())
@@ -122,7 +122,7 @@ def _coloured(text: str, found: gradients.Influence) -> str:
         f'<span data-at="{at}" style="opacity:.6">{html.escape(text[at])}</span>'
         for at in range(found.position + 1, len(text))
     )
-    return f"{''.join(spans)}{boxed}{rest}"
+    return f'<div class="written">{"".join(spans)}{boxed}{rest}</div>'
 
 
 # -- units and gates -----------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def stored(page: str) -> tuple[Experiment, Snapshot, str] | None:
 
 def submit(page: str, experiment: Experiment, *, from_weights: Path | None = None, paused: bool = False) -> Job:
     """Start a run for this browser and remember it."""
-    start.engine().ready.wait()
+    start.engine().wait()
     from explorer.training import run
 
     job = run.submit(experiment, start.owner(), start.store(), from_weights, paused)

@@ -21,6 +21,13 @@ STATE_LOOKS = {
 }  # fmt: skip
 
 
+def drawing(svg: str, caption: str = "") -> None:
+    """An inline SVG in the page's own colours (``st.html`` and ``st.image`` would not let it inherit them)."""
+    st.markdown(svg, unsafe_allow_html=True)
+    if caption:
+        st.caption(caption)
+
+
 def title(text: str, icon: str, idea: str) -> None:
     """The page's heading and the one line under it."""
     st.title(f":material/{icon}: {text}", anchor=False)

@@ -37,14 +37,15 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
     left, right = st.columns([3, 2])
     with left:
         st.image(figures.mosaic(_sample(pictures, seed), 10, 2), width="stretch", output_format="PNG",
-                 caption="Ten of each class, a row a class")  # fmt: skip
+                 caption="Ten of each class, a row a class", alt=f"Training pictures: {', '.join(pictures.classes)}")  # fmt: skip
         if st.button("Other pictures", icon=":material/shuffle:", key=f"{page}.shuffle"):
             st.session_state[f"{page}.pictures"] = seed + 1
             st.rerun()
     with right:
         st.caption(", ".join(pictures.classes))
         st.image(figures.mosaic(_augmented(pictures, seed, experiment), 4, 3), width="stretch", output_format="PNG",
-                 caption="One picture as it is, then as training sees it: flipped and moved")  # fmt: skip
+                 caption="One picture as it is, then as training sees it: flipped and moved",
+                 alt="A training picture and eleven variations of it")  # fmt: skip
         st.markdown(
             ":material/lightbulb: **Did you notice?** The notes' loop that moves pictures into `val` tests "
             "`'automobile'` inside the loop over all ten classes. So about 950 pictures of cars end up in training "
@@ -141,8 +142,9 @@ def _gallery(page: str, found: predictions.Predictions, pictures: cifar10.Pictur
     for start_of_row in range(0, len(worst), 6):
         for column, i in zip(st.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
             with column:
-                st.image(figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4), output_format="PNG", width="stretch")
                 said_class, true_class = found.chosen[i], found.labels[i]
+                st.image(figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4), output_format="PNG", width="stretch",
+                         alt=f"Validation picture {i}, {found.classes[true_class]}")  # fmt: skip
                 st.caption(
                     f"**{found.classes[said_class]}** {found.probabilities[i, said_class]:.0%}  \n"
                     f"it was {found.classes[true_class]} {found.probabilities[i, true_class]:.0%}"

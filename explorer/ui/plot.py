@@ -41,7 +41,13 @@ export default function ({ parentElement, data }) {
     figure.layout.font = { ...(figure.layout.font ?? {}), color: style.color, family: style.fontFamily };
     figure.layout.autosize = true;
     figure.layout.hoverlabel = { font: { family: style.fontFamily } };
-    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false });
+    figure.layout.modebar = { bgcolor: "transparent", color: style.color, activecolor: style.color };
+    // A text along the axis, a letter a tick, is only written where its letters have room.
+    const { ticktext } = figure.layout.xaxis ?? {};
+    if (ticktext && ticktext.length * 7 > root.clientWidth - 100) figure.layout.xaxis.showticklabels = false;
+    // Fingers zoom by themselves, and on a phone the buttons would lie over the legend.
+    const hovers = matchMedia("(hover: hover) and (min-width: 640px)").matches;
+    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false, displayModeBar: hovers });
     // Plotly itself only hears of the window's size; the sidebar changes a chart's, too.
     root.watch ??= new ResizeObserver(() => root.checkVisibility() && window.Plotly.Plots.resize(root));
     root.watch.observe(root);
@@ -55,7 +61,7 @@ _CSS = ".explorer-plot { width: 100%; } .explorer-plot .modebar { opacity: 0.35;
 def _component():
     return st.components.v2.component(
         "explorer_plot",
-        html='<div class="explorer-plot" role="img"></div>',
+        html='<div class="explorer-plot" role="figure"></div>',
         css=_CSS,
         js=_JS,
         isolate_styles=False,  # inside a shadow root Plotly's drag zoom does not work

@@ -11,16 +11,25 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from explorer.store import Store
 
+SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
+
 
 @dataclass
 class Engine:
-    """Torch and its company, imported by a thread so that the home page does not wait for them."""
+    """Torch and its company, imported behind the first page so that it does not wait for them."""
 
     ready: threading.Event = field(default_factory=threading.Event)
     device: str = ""
     problem: str = ""
+    _loading: threading.Lock = field(default_factory=threading.Lock)
 
-    def load(self) -> None:
+    def wait(self) -> None:
+        """Return when torch is here; who needs it now does not wait for the first page to settle."""
+        with self._loading:
+            if not self.ready.is_set():
+                self._load()
+
+    def _load(self) -> None:
         """Import what training needs, then freeze the garbage collector."""
         try:
             import explorer.figures.curves
@@ -40,7 +49,9 @@ class Engine:
 def engine() -> Engine:
     """The one engine of this process, loading or loaded."""
     made = Engine()
-    threading.Thread(target=made.load, name="load-torch", daemon=True).start()
+    later = threading.Timer(SETTLE, made.wait)
+    later.daemon = True
+    later.start()
     return made
 
 
@@ -73,6 +84,7 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewB
 _CSS = """<style>
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 [data-testid="stStatusWidget"] { display: none; }  /* its Stop would stop the page's script, not the run */
+[data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-testid$="Tag"] { color: light-dark(#FFF, #111722); }
 .written { font-family: "Source Serif 4", "Source Serif Pro", "Source Serif", Georgia, serif;
   font-size: 1.05rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-wrap; }
 .written .prompt { opacity: .62; }
@@ -95,17 +107,11 @@ def enter() -> None:
 
 
 def begin() -> None:
-    """Before the page: start loading torch, and dress the page."""
+    """Before the page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar."""
     st.session_state.begun = True
-    engine()
-    st.logo(_LOGO, size="large")
-    st.html(_CSS + (_TEACHER_CSS if teacher() else ""))
-
-
-def end() -> None:
-    """After the page: teacher switch and device, under the page's own controls."""
     made = engine()
-    with st.sidebar:
+    st.html(_CSS + (_TEACHER_CSS if teacher() else ""))
+    with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.toggle(
             "Teacher view",
             key="teacher",
@@ -117,8 +123,11 @@ def end() -> None:
             st.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)
         elif made.ready.is_set():
             st.badge(made.device, icon=":material/memory:", color="gray", help="Where models train on this server.")
-        else:
-            st.badge("Loading torch …", icon=":material/hourglass_top:", color="gray")
+
+
+def end() -> None:
+    """After the page: the logo, for which Streamlit imports NumPy and Pillow."""
+    st.logo(_LOGO, size="large")
 
 
 def teacher() -> bool:

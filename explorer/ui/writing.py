@@ -35,7 +35,7 @@ def _from_file(path: Path, stamp: float) -> "tuple[nn.Module, Vocabulary]":
 
 def _model(experiment: Experiment, job: Job | None) -> "tuple[nn.Module, Vocabulary, str] | None":
     """The model to write with, and what it is: the run's (copied, it may be training), else the shipped one."""
-    start.engine().ready.wait()
+    start.engine().wait()
     if job is not None and job.kind == "train" and (model := job.results.get("model")) is not None:
         return (
             copy.deepcopy(model).eval(),

@@ -1,73 +1,28 @@
 """A real server and a real Chromium. A missing browser fails; it does not skip."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from explorer import paths
+from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium, serve
 
-CHROMIUM_OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
 # Streamlit itself asks for these relative to the page before it finds its own address, and for its own statistics.
 NOT_OURS = ("_stcore/host-config", "_stcore/health", "fivetran", "ERR_NAME_NOT_RESOLVED", "metrics config", "404")
-
-
-@dataclass(frozen=True)
-class Server:
-    """The app, served."""
-
-    url: str
-    home: Path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app as a newcomer starts it, with a home of its own."""
-    home, port = tmp_path_factory.mktemp("server-home"), _free_port()
-    log = (home / "server.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port),
-         "--server.address", "127.0.0.1"],
-        cwd=paths.REPOSITORY, stdout=log, stderr=subprocess.STDOUT,
-        env=os.environ | {"EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
-            break
-        except OSError:
-            time.sleep(0.1)
-    else:
-        process.kill()
-        pytest.fail("The server did not start:\n" + (home / "server.log").read_text()[-2000:])
-    yield Server(url, home)
-    process.terminate()
-    process.wait(timeout=30)
+    with serve(tmp_path_factory.mktemp("server-home")) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, from the system."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = chromium()
     if path is None:
         pytest.fail("No Chromium here. Install it (Debian: apt-get install chromium) to run the browser tests.")
     with sync_playwright() as playwright:
@@ -99,12 +54,7 @@ class Visitor:
     def idle(self) -> None:
         """Wait until the script has run, and has not begun again a moment later."""
         for _ in range(2):
-            self.page.wait_for_function(
-                """() => { const app = document.querySelector('[data-testid="stApp"]');
-                           return app && app.dataset.testScriptState === 'notRunning'
-                                  && app.dataset.testConnectionState === 'CONNECTED'; }""",
-                timeout=120_000,
-            )
+            self.page.wait_for_function(READY, timeout=120_000)
             self.page.wait_for_timeout(400)
 
     def press(self, name: str) -> None:

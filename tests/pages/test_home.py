@@ -18,13 +18,18 @@ def _home(view: str = "") -> AppTest:
     return at
 
 
+def _map(at: AppTest) -> str:
+    """The stations' HTML."""
+    return next(e.proto.json for e in at.get("bidi_component") if "x-stations" in e.proto.json).replace('\\"', '"')
+
+
 def _choose(at: AppTest, key: str, value: str) -> None:
     at.button_group(key=key).set_value(value).run()
     assert not at.exception, at.exception
 
 
 def test_the_map_shows_recorded_numbers_beside_the_lectures_without_a_click() -> None:
-    words = texts(_home())
+    words = _map(_home())
     for number in (f"{recording('gru').history.best_val_loss:.3f}", "1.425", "56.2%"):
         assert number in words
     assert words.count("<dt>here, recorded</dt>") == 12
@@ -33,10 +38,17 @@ def test_the_map_shows_recorded_numbers_beside_the_lectures_without_a_click() ->
 
 
 def test_every_station_leads_to_its_page_with_the_model_chosen() -> None:
-    links = [link.proto for link in _home().get("page_link")]
-    queries = {link.query_string for link in links}
-    assert {f"model={key}" for key in ("char3", "gru", "lstm", "simplenet", "bn", "resnet")} <= queries
-    assert any("cam" in link.page for link in links)
+    links = re.findall(r'<a class="x-station" [^>]*href="([^"]+)"', _map(_home()))
+    assert len(links) == 12 and "cam" in links
+    assert {"char_rnn?model=char3", "char_rnn?model=lstm", "cifar10?model=simplenet", "cifar10?model=bn"} <= set(links)
+
+
+def test_a_station_that_was_clicked_opens() -> None:
+    at = _home()
+    at.session_state["home.open"] = "cifar10?model=bn"
+    at.run()
+    assert not at.exception and at.title[0].value.endswith("CIFAR-10")
+    assert at.session_state["cifar10.experiment"].model == "bn"
 
 
 @pytest.mark.data

@@ -1,0 +1,88 @@
+"""A real server on a free port and the flags of a real Chromium: for browser tests, benchmarks and the load test."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer import paths
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+READY = """() => { const app = document.querySelector('[data-testid="stApp"]');
+    return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'; }"""
+
+
+class NotStarted(RuntimeError):
+    """The server did not come up; the message ends with its log."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """An app, served."""
+
+    url: str
+    home: Path  #: its EXPLORER_HOME
+    pid: int
+
+
+def chromium() -> str | None:
+    """The system's Chromium, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serve(home: Path, script: Path | None = None, seconds: float = 30) -> Iterator[Server]:
+    """A fresh server, ended afterwards.
+
+    Args:
+        home: an empty folder: the server's EXPLORER_HOME, and where its log goes.
+        script: what to serve instead of this app.
+
+    Raises:
+        NotStarted: it did not answer in time.
+    """
+    port = _free_port()
+    url, log = f"http://127.0.0.1:{port}", home / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(script or "streamlit_app.py"), "--server.port", str(port),
+             "--server.address", "127.0.0.1"],
+            cwd=paths.REPOSITORY, stdout=out, stderr=subprocess.STDOUT,
+            env=os.environ | {"EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    try:
+        _wait(url, seconds, log)
+        yield Server(url, home, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _wait(url: str, seconds: float, log: Path) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise NotStarted("The server did not start:\n" + log.read_text()[-2000:])
