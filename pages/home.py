@@ -35,7 +35,7 @@ view = st.segmented_control(
 # While Python imports the rest, the browser already fetches all kinds of elements that this page is made of.
 from explorer import claims, quirks
 from explorer.figures import style
-from explorer.ui import cards, controls, live
+from explorer.ui import cards, controls, live, plot
 
 FIRST = Experiment.of("gru", epochs=1, hidden=128, schedule="constant", lr=2e-3)  # moves at once, writes in a minute
 PATHS = (
@@ -68,3 +68,4 @@ elif view == "Did you notice?":
     cards.in_rows(quirks.QUIRKS, cards.quirk_card)
 else:
     cards.data_and_weights()
+plot.expect()

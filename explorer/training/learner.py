@@ -9,6 +9,7 @@ knows nothing of threads, pages or files, and never waits for the device: losses
 """
 
 import copy
+import inspect
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Learner:
         grad_norm = None
         if self.clip or self.watch_gradients:
             grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip or float("inf"))
-        self.optimiser.step()
+        take_step(self.optimiser)
         self.step += 1
         return Step(self.step, epoch, loss.detach(), lr, momentum, grad_norm)
 
@@ -199,6 +200,25 @@ class Learner:
 def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean over every prediction. ``logits``: (…, classes), ``y``: (…); scalar, nats."""
     return F.cross_entropy(logits.flatten(0, -2).float(), y.flatten(), label_smoothing=label_smoothing)
+
+
+def _spare_the_compiler() -> None:
+    """Keep torch from importing its compiler, over a second, for the first optimiser: nothing here is compiled.
+
+    ``torch._disable_dynamo`` imports it only to ask to be left alone, unless the answer is already noted.
+    """
+    for method in vars(torch.optim.Optimizer).values():
+        if (plain := getattr(method, "__wrapped__", None)) is not None:
+            setattr(plain, "__dynamo_disable", plain)
+
+
+_spare_the_compiler()
+
+
+@torch.no_grad()
+def take_step(optimiser: torch.optim.Optimizer) -> None:
+    """``optimiser.step()`` without its wrappers, of which one imports the compiler."""
+    inspect.unwrap(type(optimiser).step)(optimiser)
 
 
 def make_optimiser(model: nn.Module, experiment: "Experiment", device: torch.device) -> torch.optim.Optimizer:

@@ -6,6 +6,7 @@ with the Plotly that the Python package carries, served by Streamlit itself. Whe
 to ``st.plotly_chart``.
 """
 
+import contextlib
 import logging
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,10 @@ function plotly(src) {
   return loading;
 }
 export default function ({ parentElement, data }) {
+  if (!data.figure) {  // a page without charts: the next one will have some
+    requestIdleCallback(() => plotly(data.src), { timeout: 3000 });
+    return;
+  }
   const root = parentElement.querySelector(".explorer-plot");
   const figure = JSON.parse(data.figure);
   root.style.minHeight = figure.layout.height + "px";
@@ -46,8 +51,8 @@ export default function ({ parentElement, data }) {
     const { ticktext } = figure.layout.xaxis ?? {};
     if (ticktext && ticktext.length * 7 > root.clientWidth - 100) figure.layout.xaxis.showticklabels = false;
     // Fingers zoom by themselves, and on a phone the buttons would lie over the legend.
-    const hovers = matchMedia("(hover: hover) and (min-width: 640px)").matches;
-    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false, displayModeBar: hovers });
+    const displayModeBar = matchMedia("(hover: hover) and (min-width: 640px)").matches ? "hover" : false;
+    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false, displayModeBar });
     // Plotly itself only hears of the window's size; the sidebar changes a chart's, too.
     root.watch ??= new ResizeObserver(() => root.checkVisibility() && window.Plotly.Plots.resize(root));
     root.watch.observe(root);
@@ -89,3 +94,9 @@ def show(figure: "go.Figure", key: str, alt: str) -> None:
         st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False})
         return
     _component()(key=key, data={"figure": figure.to_json(), "src": source, "alt": alt}, height="content")
+
+
+def expect() -> None:
+    """Let the browser fetch Plotly while it has nothing else to do, for the next page's charts."""
+    with contextlib.suppress(Exception):
+        _component()(key="plot.expect", data={"src": _source()}, height="content")
