@@ -217,8 +217,12 @@ _spare_the_compiler()
 
 @torch.no_grad()
 def take_step(optimiser: torch.optim.Optimizer) -> None:
-    """``optimiser.step()`` without its wrappers, of which one imports the compiler."""
+    """``optimiser.step()`` with its hooks, but without its wrappers, of which one imports the compiler."""
+    for hook in optimiser._optimizer_step_pre_hooks.values():
+        hook(optimiser, (), {})
     inspect.unwrap(type(optimiser).step)(optimiser)
+    for hook in optimiser._optimizer_step_post_hooks.values():
+        hook(optimiser, (), {})
 
 
 def make_optimiser(model: nn.Module, experiment: "Experiment", device: torch.device) -> torch.optim.Optimizer:
