@@ -270,7 +270,7 @@ def rate_depth_map(grid: "GridView", *, key: str = "", height: int = 330) -> go.
             hovertemplate="rate %{x}, %{y} layers: %{text}<extra></extra>",
         )  # fmt: skip
         title = "without BatchNorm" if norm == "none" else "with BatchNorm"
-        fig.update_xaxes(title_text=f"learning rate, {title}", type="category", showgrid=False, row=1, col=column)
+        fig.update_xaxes(title_text=f"learning rate,<br>{title}", type="category", showgrid=False, row=1, col=column)
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=layers, showgrid=False)
     fig.update_yaxes(title_text="convolutions", col=1)
     fig.update_layout(hovermode="closest", margin={"t": 12})

@@ -35,7 +35,8 @@ STYLE = """<style>
   transition: border-color .15s; }
 .explorer-clickable a.x-station:hover, .explorer-clickable a.x-station:focus-visible { border-color: currentColor; }
 .x-track { display: flex; align-items: center; gap: .6rem; }
-.x-track b { font-family: Georgia, "Source Serif 4", serif; font-size: 1.16rem; font-weight: 600; line-height: 1.2; }
+.x-track b, .x-path h2 { font-family: var(--st-heading-font); }
+.x-track b { font-size: 1.16rem; font-weight: 600; line-height: 1.2; }
 .x-dot { flex: none; width: 1.65rem; height: 1.65rem; border-radius: 50%; border: 2.5px solid var(--x); display: grid;
   place-items: center; font-size: .82rem; font-weight: 650; }
 .x-line { flex: 1; height: 0; border-top: 2.5px solid var(--x); opacity: .55; min-width: .6rem; }

@@ -84,7 +84,10 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewB
 _CSS = """<style>
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 [data-testid="stStatusWidget"] { display: none; }  /* its Stop would stop the page's script, not the run */
-[data-testid="stBaseButton-primary"], [data-testid="stMultiSelect"] [data-testid$="Tag"] { color: light-dark(#FFF, #111722); }
+/* on the primary colour, which is dark in the light theme and pale in the dark one */
+[data-testid="stBaseButton-primary"], [data-testid="stMultiSelectTagsContainer"] [data-tag] {
+  color: light-dark(#FFF, #111722); }
+[data-testid="stFileUploaderDropzoneInstructions"] span { white-space: normal; }  /* or a phone cuts it */
 .written { font-family: "Source Serif 4", "Source Serif Pro", "Source Serif", Georgia, serif;
   font-size: 1.05rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-wrap; }
 .written .prompt { opacity: .62; }

@@ -1,0 +1,151 @@
+"""Every page, in light, in dark and on a phone: no sideways scroll, no text cut or over other text, no error, and
+nothing that axe-core, which looks for what people with a disability would run into, calls serious."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import Server, Visitor
+from tests.browser.looks import faults, settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+PAGES = {
+    "home": "", "char_rnn": "char_rnn", "cifar10": "cifar10", "cam": "cam", "lr_finder": "lr_finder",
+    "race": "batchnorm", "evaluating": "batchnorm?show=evaluating", "map": "batchnorm?show=map",
+    "time": "batchnorm?show=time", "memory": "batchnorm?show=memory", "runs": "runs",
+}  # fmt: skip
+LOOKS = {
+    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+}
+# What Streamlit's own widgets do and no page of ours can change: a rule, and where it is broken.
+STREAMLITS_OWN = (
+    # The menu's sections are <div>s between the <ul> and its <li>s.
+    ("list", '[data-testid="stSidebarNavItems"]'),
+    ("listitem", '[data-testid="stSidebarNavItems"]'),
+)
+
+
+@pytest.fixture(scope="module")
+def visitors(server: Server, browser: Browser) -> Iterator[dict[str, Visitor]]:
+    """One visitor a look, who goes from page to page."""
+    contexts = {look: browser.new_context(**options) for look, options in LOOKS.items()}
+    yield {look: Visitor(context.new_page(), server) for look, context in contexts.items()}
+    for context in contexts.values():
+        context.close()
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, but for what is Streamlit's own."""
+
+    def excused(rule: str, target: str) -> bool:
+        return any(
+            rule == own
+            and page.evaluate("([at, place]) => !!document.querySelector(at)?.closest(place)", [target, place])
+            for own, place in STREAMLITS_OWN
+        )
+
+    return [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+        for violation in Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+        if not excused(violation["id"], node["target"][-1])
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_it_looks_right(visitors, path, look) -> None:
+    visitor = visitors[look]
+    visitor.errors.clear()
+    visitor.page.goto(f"{visitor.server.url}/{path}")
+    settle(visitor.page)
+    assert faults(visitor.page) == []
+    if look != "phone":  # the same markup and colours as in light
+        assert serious(visitor.page) == []
+    assert visitor.errors == []
+
+
+WRONG = """<!doctype html><html lang="en"><head><title>Wrong</title></head><body><main><h1>Wrong</h1>
+<p style="position: absolute; top: 100px">one sentence lies here</p>
+<p style="position: absolute; top: 106px">another one on top</p>
+<p style="position: absolute; top: 200px; width: 80px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap">
+  a label too long for its box</p>
+<svg style="position: absolute; top: 260px" width="60" height="30"><text y="20">leaves its picture</text></svg>
+<input style="position: absolute; top: 320px; width: 40px" value="longer than its box" aria-label="Box">
+<p style="position: absolute; top: 400px; width: 3000px">wide</p>
+<p style="position: absolute; top: 500px; color: #bbb; background: #fff">pale</p>
+<img style="position: absolute; top: 600px" src="data:,"></main></body></html>"""
+RIGHT = """<!doctype html><html lang="en"><head><title>Right</title></head><body><main><h1>Right</h1>
+<p>one sentence<br>and another</p>
+<pre tabindex="0" style="width: 80px; overflow-x: auto">code that one scrolls sideways</pre>
+<div style="height: 0; overflow: hidden">a panel folded away</div><p>what comes after it</p>
+<span style="position: absolute; width: 1px; height: 1px; overflow: hidden">for screen readers</span>
+<p style="opacity: 0; position: absolute; top: 0">not to be seen</p></main></body></html>"""
+
+
+def test_the_checks_find_what_is_wrong_and_only_that(browser) -> None:
+    page = browser.new_page(viewport={"width": 800, "height": 700})
+    page.set_content(WRONG)
+    assert sorted(fault.split(" and ")[0] for fault in faults(page)) == [
+        'cut: "a label too long for its box"', 'cut: "leaves its picture"',
+        'cut: "longer than its box" in the box "Box"', 'overlap: "one sentence lies here"',
+        "scrolls sideways: HTML 3008 in 800",
+    ]  # fmt: skip
+    assert sorted(fault.split(":")[0] for fault in serious(page)) == ["color-contrast", "image-alt"]
+    page.set_content(RIGHT)
+    assert faults(page) == []
+    assert serious(page) == []
+    page.close()
+
+
+def tab_to(page: Page, name: str, most: int = 60) -> None:
+    """Press Tab until the button called ``name`` has the focus, and shows it."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate(
+            "name => document.activeElement.matches('button') && document.activeElement.innerText.includes(name)", name
+        ):
+            break
+    else:
+        pytest.fail(f"{most} × Tab did not reach {name}")
+    look = page.evaluate(
+        "() => { const s = getComputedStyle(document.activeElement); return [s.boxShadow, s.outlineStyle]; }"
+    )
+    assert look != ["none", "none"], "one cannot see where the focus is"
+
+
+def test_start_and_train_by_keyboard_alone(visitor) -> None:
+    page = visitor.open("").page
+    tab_to(page, "Start")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/char_rnn**")
+    stop = page.get_by_test_id("stMain").get_by_role("button", name="Stop")
+    visitor.until(stop.is_enabled)
+    visitor.press("Stop")
+    visitor.until(stop.is_disabled)
+    visitor.open("cifar10")
+    tab_to(page, "Train")
+    page.keyboard.press("Enter")
+    visitor.until(stop.is_enabled)
+    visitor.press("Stop")
+    visitor.until(stop.is_disabled)
+    assert visitor.errors == []
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_nothing_of_ours_moves_for_who_asked_for_less_motion(server, browser, motion) -> None:
+    context = browser.new_context(reduced_motion=motion)
+    page = Visitor(context.new_page(), server).open("").page
+    card = page.locator(".x-station").first
+    card.wait_for()
+    moves = card.evaluate("card => getComputedStyle(card).transitionDuration !== '0s'")
+    assert moves == (motion == "no-preference")
+    if motion == "reduce":
+        assert page.evaluate("document.getAnimations().length") == 0
+    context.close()
