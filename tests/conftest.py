@@ -3,12 +3,15 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models gain nothing from more
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.serving import Server, serve
 
 settings.register_profile(
     "explorer",
@@ -38,6 +41,13 @@ def pytest_runtest_setup(item):
                 "Set EXPLORER_DATA to the folder that has it.",
                 pytrace=False,
             )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app as a newcomer starts it, with a home of its own."""
+    with serve(tmp_path_factory.mktemp("server-home")) as served:
+        yield served
 
 
 @pytest.fixture

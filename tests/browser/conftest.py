@@ -6,17 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium, serve
+from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium
 
 # Streamlit itself asks for these relative to the page before it finds its own address, and for its own statistics.
 NOT_OURS = ("_stcore/host-config", "_stcore/health", "fivetran", "ERR_NAME_NOT_RESOLVED", "metrics config", "404")
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app as a newcomer starts it, with a home of its own."""
-    with serve(tmp_path_factory.mktemp("server-home")) as served:
-        yield served
 
 
 @pytest.fixture(scope="session")
