@@ -1,7 +1,9 @@
 """Small pieces pages share: headings, source notices, text a model wrote, code, links."""
 
+import functools
 import html
 import inspect
+import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ import streamlit as st
 from explorer.models.catalog import Figure, Rung
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from explorer.data import Source
     from explorer.generate import Character
     from explorer.jobs import Job
@@ -19,6 +23,20 @@ STATE_LOOKS = {
     "stopping": ("stop", "gray"), "done": ("check", "green"), "stopped": ("stop", "gray"),
     "failed": ("error", "red"), "diverged": ("trending_up", "red"), "recorded": ("inventory_2", "blue"),
 }  # fmt: skip
+
+
+def picture(rgb: "np.ndarray", **options: Any) -> None:
+    """``st.image`` of uint8 (height, width, 3) that is encoded once; for pictures of the data, never a visitor's."""
+    st.image(_png(rgb.tobytes(), rgb.shape), **options)
+
+
+@functools.lru_cache(maxsize=256)
+def _png(data: bytes, shape: tuple[int, ...]) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.frombytes("RGB", (shape[1], shape[0]), data).save(out, "PNG")
+    return out.getvalue()
 
 
 def drawing(svg: str, caption: str = "") -> None:

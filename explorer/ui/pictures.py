@@ -36,14 +36,14 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
     seed = st.session_state.get(f"{page}.pictures", 0)
     left, right = st.columns([3, 2])
     with left:
-        st.image(figures.mosaic(_sample(pictures, seed), 10, 2), width="stretch", output_format="PNG",
-                 caption="Ten of each class, a row a class", alt="Training pictures of each class")  # fmt: skip
+        parts.picture(figures.mosaic(_sample(pictures, seed), 10, 2), width="stretch",
+                      caption="Ten of each class, a row a class", alt="Training pictures of each class")  # fmt: skip
         if st.button("Other pictures", icon=":material/shuffle:", key=f"{page}.shuffle"):
             st.session_state[f"{page}.pictures"] = seed + 1
             st.rerun()
     with right:
         st.caption(", ".join(pictures.classes))
-        st.image(figures.mosaic(_augmented(pictures, seed, experiment), 4, 3), width="stretch", output_format="PNG",
+        parts.picture(figures.mosaic(_augmented(pictures, seed, experiment), 4, 3), width="stretch",
                  caption="One picture as it is, then as training sees it: flipped and moved",
                  alt="A training picture and eleven variations of it")  # fmt: skip
         st.markdown(
@@ -143,7 +143,7 @@ def _gallery(page: str, found: predictions.Predictions, pictures: cifar10.Pictur
         for column, i in zip(st.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
             with column:
                 said_class, true_class = found.chosen[i], found.labels[i]
-                st.image(figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4), output_format="PNG", width="stretch",
+                parts.picture(figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4), width="stretch",
                          alt=f"Validation picture {i}, {found.classes[true_class]}")  # fmt: skip
                 st.caption(
                     f"**{found.classes[said_class]}** {found.probabilities[i, said_class]:.0%}  \n"
