@@ -103,7 +103,7 @@ for ladder in catalog.LADDERS.values():
                 "these runs, best": (min if rung.metric == "val_loss" else max)(worth, default=None),
             }
         )
-st.dataframe(scores, hide_index=True)
+st.dataframe(scores, hide_index=True, placeholder="–")
 st.caption("The first two columns were measured by others, on their machines. Short runs of yours are not comparable.")
 
 steps.try_this(PAGE)

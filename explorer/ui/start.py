@@ -88,6 +88,10 @@ _CSS = """<style>
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelectTagsContainer"] [data-tag] {
   color: light-dark(#FFF, #111722); }
 [data-testid="stFileUploaderDropzoneInstructions"] span { white-space: normal; }  /* or a phone cuts it */
+@media (max-width: 640px) {  /* numbers side by side on a phone, too */
+  [data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] > [data-testid="stElementContainer"] > .stMetric) {
+    min-width: calc(50% - 1rem); flex-basis: calc(50% - 1rem); }
+  [data-testid="stMetricDelta"] * { white-space: normal !important; } }
 .written { font-family: "Source Serif 4", "Source Serif Pro", "Source Serif", Georgia, serif;
   font-size: 1.05rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-wrap; }
 .written .prompt { opacity: .62; }

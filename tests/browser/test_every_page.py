@@ -71,6 +71,30 @@ def test_it_looks_right(visitors, path, look) -> None:
     assert visitor.errors == []
 
 
+@pytest.mark.parametrize("look", ["light", "phone"])
+def test_what_only_a_click_shows_looks_right(visitors, look) -> None:
+    """The start page's other views, and a phone's menu with a page's settings."""
+    visitor = visitors[look]
+    page = visitor.page
+    visitor.errors.clear()
+    page.goto(visitor.server.url)
+    for view in ("The claims", "Did you notice?", "Data and weights"):
+        page.get_by_role("radio", name=view).click()
+        page.get_by_role("radio", name=view, checked=True).wait_for()
+        settle(page)
+        assert faults(page) == [], view
+        assert serious(page) == [], view
+    if look == "phone":
+        page.goto(f"{visitor.server.url}/char_rnn")
+        settle(page)
+        page.get_by_test_id("stExpandSidebarButton").click()
+        menu = page.get_by_test_id("stSidebar")
+        visitor.until(lambda: menu.bounding_box()["x"] >= 0)
+        settle(page)
+        assert faults(page, inside='[data-testid="stSidebar"]') == []
+    assert visitor.errors == []
+
+
 WRONG = """<!doctype html><html lang="en"><head><title>Wrong</title></head><body><main><h1>Wrong</h1>
 <p style="position: absolute; top: 100px">one sentence lies here</p>
 <p style="position: absolute; top: 106px">another one on top</p>
@@ -127,12 +151,14 @@ def test_start_and_train_by_keyboard_alone(visitor) -> None:
     page.wait_for_url("**/char_rnn**")
     stop = page.get_by_test_id("stMain").get_by_role("button", name="Stop")
     visitor.until(stop.is_enabled)
+    visitor.idle()
     visitor.press("Stop")
     visitor.until(stop.is_disabled)
     visitor.open("cifar10")
     tab_to(page, "Train")
     page.keyboard.press("Enter")
     visitor.until(stop.is_enabled)
+    visitor.idle()
     visitor.press("Stop")
     visitor.until(stop.is_disabled)
     assert visitor.errors == []
