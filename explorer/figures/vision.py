@@ -11,10 +11,12 @@ def confusion(counts: np.ndarray, classes: tuple[str, ...], *, key: str = "") ->
     fig = style.figure("what the model said", "what it was", height=420, key=key)
     mistakes = counts.astype(np.float32)
     np.fill_diagonal(mistakes, np.nan)
+    words = np.where(np.isnan(mistakes), "", counts.astype(str))
     fig.add_heatmap(
         z=mistakes, x=list(classes), y=list(classes), colorscale=style.SEQUENTIAL, showscale=False, xgap=2, ygap=2,
-        text=counts, texttemplate="%{text}", hovertemplate="%{y} taken for %{x}: %{text}<extra></extra>",
+        text=words, texttemplate="%{text}", hovertemplate="%{y} taken for %{x}: %{z}<extra></extra>", hoverongaps=False,
     )  # fmt: skip
+    fig.update_xaxes(showgrid=False).update_yaxes(showgrid=False)
     fig.update_yaxes(autorange="reversed")
     fig.update_layout(hovermode="closest", margin={"l": 64, "r": 8, "t": 10, "b": 60})
     return fig

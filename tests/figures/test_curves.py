@@ -72,6 +72,7 @@ def test_confusions_count_every_mistake_and_leave_the_diagonal_uncoloured() -> N
     heat = vision.confusion(counts, ("cat", "dog")).data[0]
     assert np.isnan(heat.z[0][0])
     assert heat.z[1][0] == 2
+    assert heat.text.tolist() == [["", "1"], ["2", ""]], "what is uncoloured could not be read on a dark page"
     assert counts[0, 0] == 5, "the caller's counts are untouched"
 
 
