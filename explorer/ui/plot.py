@@ -44,6 +44,8 @@ export default function ({ parentElement, data }) {
     if (root.latest !== figure) return;  // a newer figure is on its way
     const style = getComputedStyle(parentElement);
     figure.layout.font = { ...(figure.layout.font ?? {}), color: style.color, family: style.fontFamily };
+    // Not see-through: what Plotly says on hovering is written on this colour, and so is a picture one saves.
+    figure.layout.paper_bgcolor = style.getPropertyValue("--st-background-color");
     figure.layout.autosize = true;
     figure.layout.hoverlabel = { font: { family: style.fontFamily } };
     figure.layout.modebar = { bgcolor: "transparent", color: style.color, activecolor: style.color };
@@ -52,14 +54,20 @@ export default function ({ parentElement, data }) {
     if (ticktext && ticktext.length * 7 > root.clientWidth - 100) figure.layout.xaxis.showticklabels = false;
     // Fingers zoom by themselves, and on a phone the buttons would lie over the legend.
     const displayModeBar = matchMedia("(hover: hover) and (min-width: 640px)").matches ? "hover" : false;
-    window.Plotly.react(root, figure.data, figure.layout, { displaylogo: false, displayModeBar });
+    window.Plotly.react(root, figure.data, figure.layout, {
+      displaylogo: false, displayModeBar, showSendToCloud: false,  // nothing leaves this server
+      modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+    });
     // Plotly itself only hears of the window's size; the sidebar changes a chart's, too.
     root.watch ??= new ResizeObserver(() => root.checkVisibility() && window.Plotly.Plots.resize(root));
     root.watch.observe(root);
   });
 }
 """
-_CSS = ".explorer-plot { width: 100%; } .explorer-plot .modebar { opacity: 0.35; }"
+# The buttons stand beside the lower axis' title, where they cover neither legend nor data.
+_CSS = """.explorer-plot { width: 100%; }
+.explorer-plot .modebar-container { top: auto !important; bottom: 0; }
+.explorer-plot .plotly .modebar-container .modebar { top: auto; bottom: 0; opacity: 0.6; }"""
 
 
 @cache

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium
 
 # Streamlit itself asks for these relative to the page before it finds its own address, and for its own statistics.
-NOT_OURS = ("_stcore/host-config", "_stcore/health", "fivetran", "ERR_NAME_NOT_RESOLVED", "metrics config", "404")
+NOT_OURS = ("_stcore/host-config", "_stcore/health", "fivetran", "ERR_NAME_NOT_RESOLVED", "metrics config")
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +35,9 @@ class Visitor:
         page.set_default_timeout(60_000)
 
     def _heard(self, message) -> None:
-        if message.type == "error" and not any(word in message.text for word in NOT_OURS):
-            self.errors.append(message.text)
+        said = f"{message.text} {message.location.get('url', '')}"
+        if message.type == "error" and not any(word in said for word in NOT_OURS):
+            self.errors.append(said)
 
     def open(self, path: str) -> "Visitor":
         """Go to a page of the app and wait until it has been drawn."""

@@ -112,6 +112,16 @@ FAULTS = r"""(inside) => {
                 found.push(`overlap: ${words(one.node.data)} and ${words(other.node.data)}`);
         }
     });
+
+    // 4. A chart's buttons, which show on hovering, cover none of its words.
+    for (const button of root.querySelectorAll('.modebar-btn')) {
+        const box = button.getBoundingClientRect(), chart = button.closest('.js-plotly-plot');
+        for (const { node, left, right, top, bottom } of pieces) {
+            if (Math.min(box.right, right) - Math.max(box.left, left) > SLACK
+                && Math.min(box.bottom, bottom) - Math.max(box.top, top) > SLACK && chart.contains(node))
+                found.push(`a button over ${words(node.data)}`);
+        }
+    }
     return [...new Set(found)];
 }"""
 

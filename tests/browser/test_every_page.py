@@ -95,6 +95,31 @@ def test_what_only_a_click_shows_looks_right(visitors, look) -> None:
     assert visitor.errors == []
 
 
+CONTRAST = """() => {
+    const light = colour => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).map(part => part / 255)
+            .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const fills = ['.hoverlayer .legendtext', '.hoverlayer .bg']
+        .map(at => light(getComputedStyle(document.querySelector(at)).fill)).sort((one, other) => one - other);
+    return (fills[1] + 0.05) / (fills[0] + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_what_a_chart_says_when_pointed_at_can_be_read_and_leaves_the_server_by_no_button(visitors, look) -> None:
+    visitor = visitors[look]
+    visitor.page.goto(f"{visitor.server.url}/char_rnn")
+    settle(visitor.page)
+    chart = visitor.page.locator(".explorer-plot[aria-label]").first
+    chart.hover()
+    chart.locator(".hoverlayer .legendtext").first.wait_for()
+    assert visitor.page.evaluate(CONTRAST) > 4.5
+    buttons = chart.locator(".modebar-btn").evaluate_all("all => all.map(button => button.dataset.title)")
+    assert buttons == ["Download plot as a PNG", "Zoom", "Pan", "Reset axes"]
+
+
 WRONG = """<!doctype html><html lang="en"><head><title>Wrong</title></head><body><main><h1>Wrong</h1>
 <p style="position: absolute; top: 100px">one sentence lies here</p>
 <p style="position: absolute; top: 106px">another one on top</p>
@@ -103,6 +128,8 @@ WRONG = """<!doctype html><html lang="en"><head><title>Wrong</title></head><body
 <svg style="position: absolute; top: 260px" width="60" height="30"><text y="20">leaves its picture</text></svg>
 <input style="position: absolute; top: 320px; width: 40px" value="longer than its box" aria-label="Box">
 <p style="position: absolute; top: 400px; width: 3000px">wide</p>
+<div class="js-plotly-plot" style="position: absolute; top: 440px">a legend
+  <button class="modebar-btn" style="position: absolute; inset: 0" aria-label="Save"></button></div>
 <p style="position: absolute; top: 500px; color: #bbb; background: #fff">pale</p>
 <img style="position: absolute; top: 600px" src="data:,"></main></body></html>"""
 RIGHT = """<!doctype html><html lang="en"><head><title>Right</title></head><body><main><h1>Right</h1>
@@ -117,7 +144,7 @@ def test_the_checks_find_what_is_wrong_and_only_that(browser) -> None:
     page = browser.new_page(viewport={"width": 800, "height": 700})
     page.set_content(WRONG)
     assert sorted(fault.split(" and ")[0] for fault in faults(page)) == [
-        'cut: "a label too long for its box"', 'cut: "leaves its picture"',
+        'a button over "a legend"', 'cut: "a label too long for its box"', 'cut: "leaves its picture"',
         'cut: "longer than its box" in the box "Box"', 'overlap: "one sentence lies here"',
         "scrolls sideways: HTML 3008 in 800",
     ]  # fmt: skip
