@@ -25,17 +25,19 @@ STATE_LOOKS = {
 }  # fmt: skip
 
 
-def picture(rgb: "np.ndarray", **options: Any) -> None:
-    """``st.image`` of uint8 (height, width, 3) that is encoded once; for pictures of the data, never a visitor's."""
-    st.image(_png(rgb.tobytes(), rgb.shape), **options)
+def picture(pixels: "np.ndarray", **options: Any) -> None:
+    """``st.image`` of uint8 (height, width, 3 or, see-through, 4), encoded once; of the data, never a visitor's."""
+    st.image(png(pixels.tobytes(), pixels.shape), **options)
 
 
 @functools.lru_cache(maxsize=256)
-def _png(data: bytes, shape: tuple[int, ...]) -> bytes:
+def png(data: bytes, shape: tuple[int, ...]) -> bytes:
+    """A picture's bytes, height, width and channels as a PNG file."""
+    import numpy as np
     from PIL import Image
 
     out = io.BytesIO()
-    Image.frombytes("RGB", (shape[1], shape[0]), data).save(out, "PNG")
+    Image.fromarray(np.frombuffer(data, np.uint8).reshape(shape)).save(out, "PNG")
     return out.getvalue()
 
 

@@ -140,7 +140,8 @@ def _gallery(page: str, found: predictions.Predictions, pictures: cifar10.Pictur
         return
     st.caption("The mistakes it is surest of:")
     for start_of_row in range(0, len(worst), 6):
-        for column, i in zip(st.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
+        row = st.container(key=f"{page}-gallery-{start_of_row}")
+        for column, i in zip(row.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
             with column:
                 said_class, true_class = found.chosen[i], found.labels[i]
                 parts.picture(figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4), width="stretch",

@@ -88,7 +88,8 @@ _CSS = """<style>
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelectTagsContainer"] [data-tag] {
   color: light-dark(#FFF, #111722); }
 [data-testid="stFileUploaderDropzoneInstructions"] span { white-space: normal; }  /* or a phone cuts it */
-@media (max-width: 640px) {  /* numbers side by side on a phone, too */
+@media (max-width: 640px) {  /* numbers and small pictures side by side on a phone, too */
+  [class*="-gallery-"] [data-testid="stColumn"] { min-width: calc(33% - 1rem); flex-basis: calc(33% - 1rem); }
   [data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] > [data-testid="stElementContainer"] > .stMetric) {
     min-width: calc(50% - 1rem); flex-basis: calc(50% - 1rem); }
   [data-testid="stMetricDelta"] * { white-space: normal !important; } }

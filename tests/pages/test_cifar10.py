@@ -1,8 +1,14 @@
 """The CIFAR-10 page, on the real pictures."""
 
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from explorer import jobs
+from explorer.figures import vision
+from explorer.ui import parts
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -19,6 +25,17 @@ def test_the_page_trains_a_rung_on_real_pictures() -> None:
     assert job.history.snapshot().epochs[-1].accuracy > 0.16
     at.run()
     assert "this run's best weights" in texts(at), "its mistakes are shown"
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (5, 7, 4)])
+def test_a_picture_reaches_the_browser_as_it_is(shape) -> None:
+    pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    assert (np.asarray(Image.open(io.BytesIO(parts.png(pixels.tobytes(), pixels.shape)))) == pixels).all()
+
+
+def test_a_mosaic_reaches_the_browser_as_it_is() -> None:
+    mosaic = vision.mosaic(np.random.default_rng(0).integers(0, 256, (4, 3, 8, 8), np.uint8), 2)
+    assert (np.asarray(Image.open(io.BytesIO(parts.png(mosaic.tobytes(), mosaic.shape)))) == mosaic).all()
 
 
 def test_every_rung_and_preset_opens() -> None:
