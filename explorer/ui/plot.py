@@ -32,7 +32,7 @@ function plotly(src) {
 }
 export default function ({ parentElement, data }) {
   if (!data.figure) {  // a page without charts: the next one will have some
-    requestIdleCallback(() => plotly(data.src), { timeout: 3000 });
+    setTimeout(() => requestIdleCallback(() => plotly(data.src), { timeout: 2000 }), 800);
     return;
   }
   const root = parentElement.querySelector(".explorer-plot");
