@@ -103,7 +103,7 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return
-    if len(found.labels) != len(pictures.valid_y):
+    if found.classes != pictures.classes or len(found.labels) != len(pictures.valid_y):
         st.caption("These weights were trained on other pictures than the ones here.")
         return
     st.caption(f"From {words}: {found.accuracy:.2%} of {len(found.labels):,} validation pictures right.")

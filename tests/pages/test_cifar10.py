@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from explorer import jobs
+from explorer.data import cifar10
 from explorer.figures import vision
-from explorer.ui import parts
+from explorer.training import predictions
+from explorer.ui import parts, pictures
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -36,6 +38,17 @@ def test_a_picture_reaches_the_browser_as_it_is(shape) -> None:
 def test_a_mosaic_reaches_the_browser_as_it_is() -> None:
     mosaic = vision.mosaic(np.random.default_rng(0).integers(0, 256, (4, 3, 8, 8), np.uint8), 2)
     assert (np.asarray(Image.open(io.BytesIO(parts.png(mosaic.tobytes(), mosaic.shape)))) == mosaic).all()
+
+
+def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monkeypatch) -> None:
+    shapes = cifar10.load("standin")
+    monkeypatch.setattr(pictures, "load", lambda: shapes)
+    labels = np.arange(len(shapes.valid_y)) % 10
+    found = predictions.Predictions(np.eye(10)[labels], labels, cifar10.CLASSES)
+    monkeypatch.setattr(pictures, "_predictions", lambda path, stamp: found)
+    said = texts(open_page("cifar10", model="convnet"))
+    assert "trained on other pictures than the ones here" in said
+    assert "validation pictures right" not in said
 
 
 def test_every_rung_and_preset_opens() -> None:
