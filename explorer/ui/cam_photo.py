@@ -29,7 +29,7 @@ _CSS = """<style>
 [class*="st-key-cam-thumb"] :is([data-testid="stElementContainer"], .stButton) { position: static; }
 [class*="st-key-cam-thumb-on"] img { outline: 3px solid #C9690F; outline-offset: 2px; }
 [class*="st-key-cam-thumb"]:focus-within img { outline: 3px solid #3D7DC8; outline-offset: 2px; }
-.cam-answer { font-family: "Source Serif 4", Georgia, serif; line-height: 1.1; overflow-wrap: anywhere; }
+.cam-answer { font-family: "Source Serif", Georgia, serif; line-height: 1.1; overflow-wrap: anywhere; }
 .cam-answer b { font-size: 2.5rem; font-weight: 650; }
 .cam-answer span { font-size: 1.5rem; opacity: .8; margin-left: .6rem; white-space: nowrap; }
 .cam-scale { display: flex; align-items: center; gap: .6rem; font-size: .82rem; }

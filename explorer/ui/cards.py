@@ -43,7 +43,7 @@ STYLE = """<style>
 .x-idea { margin: 0; line-height: 1.45; min-height: 4.3em; }
 .x-mini { min-height: 62px; display: flex; align-items: center; }
 .x-mini svg { display: block; }
-.x-mini q { font-family: "Source Serif 4", Georgia, serif; font-style: italic; font-size: .95rem; line-height: 1.45;
+.x-mini q { font-family: "Source Serif", Georgia, serif; font-style: italic; font-size: .95rem; line-height: 1.45;
   overflow-wrap: anywhere; }
 .x-nums { display: flex; gap: 1.6rem; margin: 0; padding: 0; }
 .x-nums div { display: flex; flex-direction: column; }
@@ -55,7 +55,7 @@ STYLE = """<style>
 .x-path h2 { padding: 0; margin: 0; }
 .x-path p { margin: 0; opacity: .85; }
 .x-quote { margin: 0; padding-left: .8rem; border-left: 3px solid currentColor; border-color: rgba(128,128,128,.45);
-  font-family: "Source Serif 4", Georgia, serif; font-style: italic; line-height: 1.5; }
+  font-family: "Source Serif", Georgia, serif; font-style: italic; line-height: 1.5; }
 .x-quote cite { font-family: inherit; font-style: normal; font-size: .82rem; opacity: .8; white-space: nowrap; }
 .st-key-home-start button { font-size: 1.3rem; padding: .75rem 2.6rem; }
 .st-key-home-start button p { font-size: 1.3rem; font-weight: 600; }

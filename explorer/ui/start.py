@@ -93,7 +93,7 @@ _CSS = """<style>
   [data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] > [data-testid="stElementContainer"] > .stMetric) {
     min-width: calc(50% - 1rem); flex-basis: calc(50% - 1rem); }
   [data-testid="stMetricDelta"] * { white-space: normal !important; } }
-.written { font-family: "Source Serif 4", "Source Serif Pro", "Source Serif", Georgia, serif;
+.written { font-family: "Source Serif", Georgia, serif;
   font-size: 1.05rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-wrap; }
 .written .prompt { opacity: .62; }
 .idea { font-size: 1.02rem; opacity: .86; max-width: 62rem; margin-top: -.4rem; }
