@@ -32,7 +32,7 @@ function plotly(src) {
 }
 export default function ({ parentElement, data }) {
   if (!data.figure) {  // a page without charts: the next one will have some
-    setTimeout(() => requestIdleCallback(() => plotly(data.src), { timeout: 2000 }), 800);
+    setTimeout(() => requestIdleCallback(() => plotly(data.src), { timeout: 2000 }), 250);
     return;
   }
   const root = parentElement.querySelector(".explorer-plot");
