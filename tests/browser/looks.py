@@ -12,7 +12,9 @@ SETTLED = """() => {
         || app.dataset.testConnectionState !== 'CONNECTED') return window.settledLooks = 0;
     const plots = [...document.querySelectorAll('.explorer-plot[aria-label]')].filter(plot => plot.checkVisibility());
     const drawn = document.fonts.status === 'loaded'
-        && !document.querySelector('[data-testid="stSkeleton"], [data-testid="stSpinner"]')
+        && !document.querySelector('[data-testid="stSkeleton"], [data-testid="stSpinner"], [data-stale="true"]')
+        && !document.getAnimations().some(  // a fade; what turns for ever is waited for by nobody
+            one => one.playState === 'running' && isFinite(one.effect.getComputedTiming().endTime))
         && plots.every(plot => plot.calcdata && plot.querySelector('.main-svg')?.getBoundingClientRect().width
             && Math.abs(plot.clientWidth - plot._fullLayout.width) < 2);
     const now = [main.scrollHeight, main.innerText.length, plots.length].join();
@@ -127,7 +129,7 @@ FAULTS = r"""(inside) => {
 
 
 def settle(page: Page) -> None:
-    """Wait until the script has ended, every chart is drawn and nothing has grown in the last half second."""
+    """Wait until the script has ended, every chart is drawn and nothing has grown or faded for half a second."""
     page.wait_for_function(SETTLED, polling=250, timeout=180_000)
 
 

@@ -155,6 +155,20 @@ def test_the_checks_find_what_is_wrong_and_only_that(browser) -> None:
     page.close()
 
 
+FADING = """<div data-testid="stApp" data-test-script-state="notRunning" data-test-connection-state="CONNECTED">
+<style>@keyframes fade { from { opacity: 0 } } @keyframes turn { to { rotate: 360deg } }
+p { animation: fade 3s } i { display: block; animation: turn 1s infinite }</style>
+<main data-testid="stMain"><p>comes slowly</p><i>turns for ever</i></main></div>"""
+
+
+def test_a_page_has_settled_when_nothing_fades_any_more(browser) -> None:
+    page = browser.new_page()
+    page.set_content(FADING)
+    settle(page)
+    assert page.locator("p").evaluate("p => getComputedStyle(p).opacity") == "1"
+    page.close()
+
+
 def tab_to(page: Page, name: str, most: int = 60) -> None:
     """Press Tab until the button called ``name`` has the focus, and shows it."""
     for _ in range(most):
