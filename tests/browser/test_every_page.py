@@ -157,8 +157,8 @@ def test_the_checks_find_what_is_wrong_and_only_that(browser) -> None:
 
 FADING = """<div data-testid="stApp" data-test-script-state="notRunning" data-test-connection-state="CONNECTED">
 <style>@keyframes fade { from { opacity: 0 } } @keyframes turn { to { rotate: 360deg } }
-p { animation: fade 3s } i { display: block; animation: turn 1s infinite }</style>
-<main data-testid="stMain"><p>comes slowly</p><i>turns for ever</i></main></div>"""
+p { animation: fade 3s } i { display: inline-block; width: 9px; height: 9px; animation: turn 1s infinite }</style>
+<main data-testid="stMain"><p>comes slowly</p><i></i></main></div>"""
 
 
 def test_a_page_has_settled_when_nothing_fades_any_more(browser) -> None:
