@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import secrets
+import sys
 import threading
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ class Engine:
     device: str = ""
     problem: str = ""
     _loading: threading.Lock = field(default_factory=threading.Lock)
+    _frozen: int = 0  #: modules there were when the garbage collector was last told to leave everything alone
 
     def wait(self) -> None:
         """Return when torch is here; who needs it now does not wait for the first page to settle."""
@@ -30,7 +32,7 @@ class Engine:
                 self._load()
 
     def _load(self) -> None:
-        """Import what training needs, then freeze the garbage collector."""
+        """Import what training needs."""
         try:
             import explorer.figures.curves
             import explorer.training.run  # noqa: F401
@@ -39,10 +41,19 @@ class Engine:
             self.device = device.describe()
         except Exception as error:  # shown in the sidebar: without torch nothing trains
             self.problem = str(error)
-        # Streamlit collects garbage after every script run; with torch's objects in the way that costs 175 ms.
-        gc.collect()
-        gc.freeze()
+        self.freeze()
         self.ready.set()
+
+    def freeze(self) -> None:
+        """Take what has been imported since the last time out of the garbage collector's way.
+
+        Streamlit collects garbage after every run of a script: with torch's objects among it that takes 175 ms, with
+        those that torchvision, imported later by one page, brings along another 110, on every page, for everybody.
+        """
+        if len(sys.modules) > self._frozen:
+            self._frozen = len(sys.modules)
+            gc.collect()
+            gc.freeze()
 
 
 @st.cache_resource(show_spinner=False)
@@ -134,8 +145,10 @@ def begin() -> None:
 
 
 def end() -> None:
-    """After the page: the logo, for which Streamlit imports NumPy and Pillow."""
+    """After the page: the logo, for which Streamlit imports NumPy and Pillow; and what the page itself imported."""
     st.logo(_LOGO, size="large")
+    if engine().ready.is_set():
+        engine().freeze()
 
 
 def teacher() -> bool:

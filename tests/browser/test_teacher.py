@@ -14,9 +14,9 @@ def test_the_teacher_view_makes_room_for_the_charts(visitor) -> None:
     page.get_by_text("Teacher view").click()
     visitor.until(lambda: plot.bounding_box()["width"] > narrow + 100)
     page.get_by_test_id("stExpandSidebarButton").wait_for()
-    assert not code.is_visible()
+    code.wait_for(state="hidden")
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_text("Teacher view").click()
     visitor.until(lambda: plot.bounding_box()["width"] < narrow + 20)
-    assert code.is_visible()
+    code.wait_for(state="visible")
     assert visitor.errors == []
