@@ -55,6 +55,7 @@ def experiments() -> dict[str, Experiment]:
 
 
 job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
+phase = live.phase(job)
 with st.container(horizontal=True):
     if st.button("Sweep", type="primary", icon=":material/play_arrow:", disabled=not models, shortcut="t"):
         start.engine().wait()
@@ -68,7 +69,7 @@ with st.container(horizontal=True):
         st.session_state[f"{PAGE}.job"] = job.id
         st.session_state[f"{PAGE}.swept"] = wanted
         st.rerun()
-    if st.button("Stop", icon=":material/stop:", disabled=job is None or job.ended, shortcut="s"):
+    if st.button("Stop", icon=":material/stop:", disabled=phase in ("none", "ended"), shortcut="s"):
         job.stop()
         st.rerun()
 
@@ -128,7 +129,7 @@ if job is None:
             "convolutions 1e-1: the curve was still falling there, and rose soon after."
         )
 else:
-    live.panel(PAGE, job, draw)
+    live.panel(PAGE, job, draw, phase)
 
 with st.expander("How it works", icon=":material/code:"):
     from explorer.training import lr_finder

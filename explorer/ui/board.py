@@ -22,6 +22,7 @@ def lecture_figure(rung: Rung) -> Figure | None:
 def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None] | None = None) -> Job | None:
     """Transport, state, numbers and curves of the page's run; ``below(history)`` is redrawn with them."""
     job = live.find(page)
+    phase = live.phase(job)
     live.transport(page, experiment, job, checkpoint.shipped(experiment.model))
     if live.apply_live_changes(page, job, experiment):
         st.caption(":material/restart_alt: Some settings changed since this run began. Press **Restart** to use them.")
@@ -34,7 +35,7 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
             parts.source_note(job.results.get("source"))
             _draw(page, job.history.snapshot(), job.experiment, (job.id, *job.stamp), below)
 
-        live.panel(page, job, draw)
+        live.panel(page, job, draw, phase)
         return job
     history, state, trained = live.shown(page, job, experiment)
     if history is None:

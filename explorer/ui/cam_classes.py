@@ -219,22 +219,23 @@ def _train(classes: list[dict]) -> None:
     except ExplorerError as error:
         problem = str(error)
     job = jobs.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
+    phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Train", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.classes.train",
                      disabled=bool(problem)):  # fmt: skip
             _learn(wanted)
             st.rerun()
-        if job is not None and not job.ended and st.button("Stop", icon=":material/stop:", key=f"{PAGE}.classes.stop"):
+        if phase in ("going", "paused") and st.button("Stop", icon=":material/stop:", key=f"{PAGE}.classes.stop"):
             job.stop()
             st.rerun()
         if problem:
             st.caption(parts.escape(problem))
     if job is not None:
-        live.panel(f"{PAGE}.classes", job, _draw)
+        live.panel(f"{PAGE}.classes", job, _draw, phase)
         _adopt(job)
     trained: Trained | None = st.session_state.get(f"{PAGE}.trained")
     if trained is not None and not problem and trained.network.classes == tuple(map(own_classes.clean_name, wanted)):
-        _unfreeze(trained, wanted, going=job is not None and not job.ended)
+        _unfreeze(trained, wanted, going=phase in ("going", "paused"))
 
 
 def _unfreeze(trained: Trained, wanted: dict[str, list[Photo]], going: bool) -> None:

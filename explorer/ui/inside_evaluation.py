@@ -34,12 +34,12 @@ def show() -> None:
             st.caption(words)
     shipped = checkpoint.shipped(KEY).exists()
     job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
-    going = job is not None and not job.ended
+    phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Measure all three", type="primary", icon=":material/straighten:", key=f"{PAGE}.start"):
             st.session_state[f"{PAGE}.job"] = submit().id
             st.rerun()
-        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=not going):
+        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase in ("none", "ended")):
             job.stop()
             st.rerun()
         st.caption(
@@ -47,7 +47,7 @@ def show() -> None:
             else "No trained ConvBnNet ships here yet, so a small one is trained first: about half a minute."
         )  # fmt: skip
     if job is not None:
-        live.panel(PAGE, job, _draw)
+        live.panel(PAGE, job, _draw, phase)
     with st.expander("How it works", icon=":material/code:"):
         from explorer.models.batchnorm import BnLayer
 

@@ -23,12 +23,12 @@ def show() -> None:
         "networks and higher rates: is the green region larger on the right?"
     )
     job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
-    going = job is not None and not job.ended
+    phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button("Fill the map", type="primary", icon=":material/grid_on:", key=f"{PAGE}.start"):
             st.session_state[f"{PAGE}.job"] = submit(int(st.session_state.get(f"{PAGE}.steps", grid.STEPS))).id
             st.rerun()
-        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=not going):
+        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase in ("none", "ended")):
             job.stop()
             st.rerun()
         st.select_slider(
@@ -36,7 +36,7 @@ def show() -> None:
             help="More steps tell more and take longer; 80 take about a minute on two CPU cores.",
         )  # fmt: skip
     if job is not None:
-        live.panel(PAGE, job, _draw)
+        live.panel(PAGE, job, _draw, phase)
     else:
         empty = np.full((len(grid.NORMS), len(grid.DEPTHS), len(grid.RATES)), np.nan)
         _chart("empty", (), GridView(grid.RATES, grid.DEPTHS, grid.NORMS, 3, grid.STEPS, empty, Source("", "real", "")))

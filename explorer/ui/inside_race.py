@@ -38,9 +38,10 @@ def show() -> None:
     job = job if job is not None and job.kind == "race" else None
     if _asked_to_start(job) and experiments:
         job = _start(chosen, experiments, options)
+    phase = live.phase(job)
     _transport(job, chosen, experiments, options)
     if job is not None:
-        live.panel(PAGE, job, _draw)
+        live.panel(PAGE, job, _draw, phase)
     elif experiments:
         _before(experiments, options["where"])
     _behind()

@@ -168,9 +168,9 @@ def _while_training() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = st.selectbox("Model", list(MODELS), index=1, format_func=MODELS.get, key=f"{PAGE}.grow.model", width=110)
         vary = st.selectbox("Vary", list(VARY), format_func=VARY.get, key=f"{PAGE}.grow.vary", width=160)
-        job = _buttons("grow", lambda: submit_reach(key, vary))
+        job, phase = _buttons("grow", lambda: submit_reach(key, vary))
     if job is not None:
-        live.panel(f"{PAGE}.grow", job, _draw_growth)
+        live.panel(f"{PAGE}.grow", job, _draw_growth, phase)
 
 
 def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> jobs.Job:
@@ -228,9 +228,9 @@ def _exploding() -> None:
         setting = st.selectbox("With", list(EXPLODE), format_func=lambda s: EXPLODE[s][0], key=f"{PAGE}.explode.what",
                                width=160)  # fmt: skip
         clip = st.select_slider("Clip at", [0.1, 0.25, 0.5, 1.0, 5.0], 1.0, key=f"{PAGE}.explode.clip", width=180)
-        job = _buttons("explode", lambda: submit_explosion(setting, clip))
+        job, phase = _buttons("explode", lambda: submit_explosion(setting, clip))
     if job is not None:
-        live.panel(f"{PAGE}.explode", job, _draw_explosion)
+        live.panel(f"{PAGE}.explode", job, _draw_explosion, phase)
 
 
 def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
@@ -268,15 +268,16 @@ def _worst(run: gradients.Explosion) -> str:
     return f"{run.setting} {run.value:g}{clipped}: {largest}, last loss {run.loss[-1]:.2f} nats"
 
 
-def _buttons(name: str, submit: Callable[[], jobs.Job]) -> jobs.Job | None:
-    """Start, or stop, one of the section's jobs; the job, if any."""
+def _buttons(name: str, submit: Callable[[], jobs.Job]) -> tuple[jobs.Job | None, str]:
+    """Start, or stop, one of the section's jobs; the job, if any, and the phase the buttons were drawn for."""
     key = f"{PAGE}.{name}.job"
     job = jobs.registry().find(st.session_state.get(key, ""))
-    if job is not None and not job.ended:
+    phase = live.phase(job)
+    if phase in ("going", "paused"):
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.{name}.stop"):
             job.stop()
             st.rerun()
     elif st.button("Run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.{name}.start"):
         st.session_state[key] = submit().id
         st.rerun()
-    return job
+    return job, phase

@@ -117,17 +117,29 @@ def _advance(page: str, experiment: Experiment, job: Job | None, **how: object) 
     st.rerun()
 
 
-def panel(page: str, job: Job, draw: Callable[[Job], None]) -> None:
-    """``draw(job)`` again and again while the job is at work; the timer stops with the job."""
+def phase(job: Job | None) -> str:
+    """What the buttons of a run depend on: "none", "going", "paused" or "ended"."""
+    if job is None:
+        return "none"
+    return "ended" if job.ended else "paused" if job.state == jobs.PAUSED else "going"
+
+
+def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: str) -> None:
+    """``draw(job)`` again and again while the job is at work; the timer stops with the job.
+
+    Args:
+        drawn_for: the job's :func:`phase` before its buttons were drawn. They lie outside what is redrawn here, so
+            that the whole page runs again when the phase is another one by now, be it a moment later.
+    """
     crowded = sum(1 for _ in jobs.running()) > 20
-    every = None if job.ended else POLL_CROWDED if crowded else POLL
+    every = None if drawn_for == "ended" else POLL_CROWDED if crowded else POLL
 
     @st.fragment(run_every=every, key=f"{page}.live")
     def live() -> None:
         job.touch()
         draw(job)
-        if job.ended and every is not None:
-            st.rerun()  # re-declares the fragment without its timer
+        if phase(job) != drawn_for:
+            st.rerun()
 
     live()
 

@@ -67,7 +67,7 @@ class Visitor:
         """Wait while the page lives on."""
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, "it did not happen in time"
+            assert time.monotonic() < end, f"it did not happen in time on {self.page.url}"
             self.page.wait_for_timeout(200)
 
 

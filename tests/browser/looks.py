@@ -129,7 +129,12 @@ FAULTS = r"""(inside) => {
 
 
 def settle(page: Page) -> None:
-    """Wait until the script has ended, every chart is drawn and nothing has grown or faded for half a second."""
+    """Wait until the script has ended, every chart is drawn and nothing has grown or faded for half a second.
+
+    Right after a click the page is still as it was and quiet; the server's answer is given a moment to begin.
+    """
+    page.wait_for_timeout(300)
+    page.evaluate("() => { window.settledLooks = 0; }")
     page.wait_for_function(SETTLED, polling=250, timeout=180_000)
 
 

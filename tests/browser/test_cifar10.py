@@ -19,6 +19,7 @@ def test_sweep_take_the_suggestion_train_and_see_accuracy_rise(visitor) -> None:
     visitor.press("Sweep")
     page.get_by_role("button", name=re.compile("^Use ")).first.wait_for()
     page.get_by_text(re.compile(r"\bdone\b")).first.wait_for()
+    visitor.idle()  # the last suggestions are drawn a moment after the word
     suggestion = page.get_by_role("button", name=re.compile("^Use ")).first
     rate = float(re.search(r"Use ([\d.e+-]+)", suggestion.inner_text()).group(1))
     suggestion.click()
