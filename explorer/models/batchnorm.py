@@ -71,8 +71,10 @@ class BnLayer(nn.Module):
     def statistics(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of each column of this batch; remembers them for evaluation."""
         n = len(rows)
-        mean = rows.mean(0)
-        variance = (rows - mean).square().mean(0)
+        # Written so that going back takes fewest passes over the pixels: a mean's gradient would be one more array of
+        # their size, a sum's is not; and the variance does not change with the mean, for the deviations sum to 0.
+        mean = rows.sum(0) / n
+        variance = (rows - mean.detach()).square().sum(0) / n
         unbiased = variance * (n / max(n - 1, 1))
         with torch.no_grad():  # remembered without their history, or every batch's graph would stay alive
             self.means.lerp_(mean, MOMENTUM[self.norm])
