@@ -1,12 +1,18 @@
-"""The runs that ship: what a page shows before any click. No torch."""
+"""The runs that ship: what a page shows before any click. No torch, but for the sweeps."""
 
 import functools
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from explorer import paths
 from explorer.experiment import Experiment
 from explorer.history import Snapshot
+
+if TYPE_CHECKING:
+    from explorer.training.lr_finder import Sweep
 
 
 @dataclass(frozen=True)
@@ -28,3 +34,15 @@ def recording(key: str) -> Recording | None:
     return Recording(
         Experiment.from_json(json.dumps(record["experiment"])), record.get("device", ""), Snapshot.from_json(record)
     )
+
+
+@functools.cache
+def sweeps() -> dict[str, "Sweep"]:
+    """Each rung's LR sweep with the lecture's settings, by its key; made by ``weights/record_sweeps.py``."""
+    from explorer.training.lr_finder import Sweep
+
+    record = json.loads((paths.WEIGHTS / "sweeps.json").read_text())["sweeps"]
+    return {
+        key: Sweep(*(np.array(found[name]) for name in ("lr", "loss", "smooth")), found["diverged"])
+        for key, found in record.items()
+    }

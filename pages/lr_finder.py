@@ -1,16 +1,21 @@
 """The LR finder: raise the rate every step and see where the loss falls, and where it breaks."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from explorer.ui import start
 
 start.enter()
 
-from explorer import jobs
+from explorer import jobs, recorded
 from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
 from explorer.models import catalog
 from explorer.ui import cards, controls, live, parts, steps
+
+if TYPE_CHECKING:
+    from explorer.training.lr_finder import Sweep
 
 PAGE = "lr_finder"
 if page := st.session_state.pop(f"{PAGE}.go", None):  # a suggestion was taken
@@ -83,51 +88,72 @@ def use(rate: float, experiment: Experiment) -> None:
     st.session_state[f"{PAGE}.go"] = page
 
 
-def draw(job: jobs.Job) -> None:
+def curves_and_rates(
+    found: dict[str, "Sweep"], swept: dict[str, Experiment], key: str, stamp: tuple, ended: bool
+) -> None:
+    """The curves over each other, and a button for every rate they suggest."""
     from explorer.training import lr_finder
 
-    live.progress(job)
-    parts.problem(job)
-    parts.source_note(job.results.get("source"))
-    sweeps = job.results.get("sweeps")
-    if not sweeps:
-        return
-    steps.did(PAGE, "swept")
-    if len(sweeps) > 1:
-        steps.did(PAGE, "compared")
-    first = next(iter(sweeps))
-    suggestions = lr_finder.suggest(sweeps[first])
+    first = next(iter(found))
+    suggestions = lr_finder.suggest(found[first])
     with st.container(border=True):
         live.chart(
-            PAGE, "sweep", (job.id, *job.stamp), lambda: curves.sweep_curves(sweeps, suggestions, key=job.id),
+            PAGE, "sweep", (key, *stamp), lambda: curves.sweep_curves(found, suggestions, key=key),
             "Loss against learning rate.",
             f"Pale: each step. Bold: smoothed. The marks are suggestions for {first}: no single rule is always right, "
             "so look where they agree. It stops when the loss is four times its best.",
         )  # fmt: skip
-    swept = st.session_state.get(f"{PAGE}.swept", {})
-    for name, found in sweeps.items():
-        usable = {what: rate for what, rate in lr_finder.suggest(found).items() if rate == rate}
+    for name, sweep in found.items():
+        usable = {what: rate for what, rate in lr_finder.suggest(sweep).items() if rate == rate}
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{name}**")
             for what, rate in usable.items():
                 st.button(
-                    f"Use {rate:.2g}", icon=":material/check:", key=f"{job.id}.{name}.{what}",
-                    help=f"The {what} suggestion.", on_click=use, args=(rate, swept[name]), disabled=name not in swept,
+                    f"Use {rate:.2g}", icon=":material/check:", key=f"{key}.{name}.{what}",
+                    help=f"The {what} suggestion.", on_click=use, args=(rate, swept.get(name)),
+                    disabled=name not in swept,
                 )  # fmt: skip
-            if job.ended and not usable:
+            if ended and not usable:
                 st.caption("This curve never falls far enough to suggest a rate. Take more steps or a wider range.")
-            if found.diverged:
-                st.badge(f"diverged at {found.lr[-1]:.2g}", icon=":material/trending_up:", color="red")
+            if sweep.diverged:
+                st.badge(f"diverged at {sweep.lr[-1]:.2g}", icon=":material/trending_up:", color="red")
+
+
+def draw(job: jobs.Job) -> None:
+    """The visitor's own sweep, as far as it is."""
+    live.progress(job)
+    parts.problem(job)
+    parts.source_note(job.results.get("source"))
+    found = job.results.get("sweeps")
+    if not found:
+        return
+    steps.did(PAGE, "swept")
+    if len(found) > 1:
+        steps.did(PAGE, "compared")
+    curves_and_rates(found, st.session_state.get(f"{PAGE}.swept", {}), job.id, job.stamp, job.ended)
     if f"{PAGE}.go" in st.session_state:
         st.rerun()  # the buttons above run only this fragment; leaving the page takes the whole script
 
 
-if job is None:
-    with st.container(border=True):
-        st.markdown(
-            "Press **Sweep**. In the lecture the sweep of the fully connected net suggested 1e-2, that of the "
-            "convolutions 1e-1: the curve was still falling there, and rose soon after."
+def recorded_sweeps() -> None:
+    """What ships, until the visitor sweeps: the same models with the lecture's settings."""
+    shipped = {rungs[key].title: recorded.sweeps()[key] for key in models if key in recorded.sweeps()}
+    if not shipped:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        parts.state_badge("recorded")
+        st.caption(
+            "1e-5 to 10 in 100 steps, with the lecture's settings, on the real data. Press **Sweep** for your own."
         )
+    curves_and_rates(shipped, experiments(), "recorded", tuple(shipped), ended=True)
+
+
+if job is None:
+    recorded_sweeps()
+    st.caption(
+        "In the lecture the sweep of the fully connected net suggested 1e-2, that of the convolutions 1e-1: the curve "
+        "was still falling there, and rose soon after."
+    )
 else:
     live.panel(PAGE, job, draw, phase)
 

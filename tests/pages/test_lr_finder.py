@@ -3,7 +3,7 @@
 import pytest
 
 from explorer import jobs
-from tests.pages.conftest import open_page, ticked, wait
+from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
 
@@ -33,3 +33,19 @@ def test_two_models_are_laid_over_each_other() -> None:
     wait(at, lambda: job.ended)
     assert list(job.results["sweeps"]) == ["Stateful RNN", "GRU"]
     assert ticked(at, "lr_finder") == {"sweep", "two"}
+
+
+def test_before_any_sweep_the_recorded_ones_are_shown_and_can_be_used() -> None:
+    at = open_page("lr_finder", models="bn,deep-bn")
+    assert "recorded" in texts(at)
+    uses = [button for button in at.button if button.label.startswith("Use ")]
+    assert len(uses) == 6
+    assert ticked(at, "lr_finder") == set()
+    uses[0].click().run()
+    taken = at.session_state["cifar10.experiment"]
+    assert (taken.model, taken.lr) == ("bn", pytest.approx(float(uses[0].label.removeprefix("Use ")), rel=0.01))
+
+
+def test_networks_of_ones_own_have_no_recorded_sweep() -> None:
+    at = open_page("lr_finder", models="builder")
+    assert not [button for button in at.button if button.label.startswith("Use ")]
