@@ -157,7 +157,7 @@ def sweep_curves(
 ) -> go.Figure:  # fmt: skip
     """Loss against learning rate for one or more sweeps, with the suggestions drawn on the curve."""
     fig = style.figure("learning rate", "loss (nats)", log_x=True, key=key, height=height)
-    fig.update_xaxes(exponentformat="power")
+    fig.update_xaxes(exponentformat="e")
     for (name, found), colour in zip(sweeps.items(), style.SERIES * 3, strict=False):
         lr, loss, smoothed = (a.astype(np.float32) for a in (found.lr, found.loss, found.smooth))
         keep = extremes(loss, style.POINTS)

@@ -147,7 +147,9 @@ def train(
         ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
     """
     learner = learner or prepare.learner_for(experiment, start)
-    job.publish(source=learner.data.source, model=learner.model, vocabulary=getattr(learner.data, "vocabulary", None))
+    job.publish(source=learner.data.source)
+    if learner.recurrent:  # what its page writes with; a vision model would only stay in memory
+        job.publish(model=learner.model, vocabulary=learner.data.vocabulary)
     run = Run(
         job.id, job.owner, job.kind, job.title, experiment, "running", "", device.describe(),
         learner.data.source.name, job.created, time.time(),

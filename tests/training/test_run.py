@@ -19,6 +19,7 @@ from explorer.store import Store
 from explorer.training import checkpoint, run
 from explorer.training.schedules import plan
 from tests.test_jobs import until
+from tests.training.test_lr_finder import vision
 
 
 @pytest.fixture
@@ -63,6 +64,12 @@ def test_a_run_is_recorded_from_its_first_step_to_its_last(tiny, store):
     assert lines[-1].step == learner.step and len(lines[0].sample) == 168 and lines[0].sample.startswith("for thos")
     assert lines[-1].val_loss == pytest.approx(learner.evaluate()[0])
     assert store.run(job.id).state == "done" and store.run(job.id).source == "Test text"
+
+
+def test_an_ended_run_keeps_a_model_in_memory_only_where_its_page_writes_with_it(tiny):
+    assert {"model", "vocabulary"} <= finished(tiny("gru")).results.keys()
+    job = finished(vision("convnet"))
+    assert job.state == DONE and "model" not in job.results
 
 
 def test_the_final_and_the_best_weights_are_kept(tiny, store):
