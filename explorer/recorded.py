@@ -38,7 +38,7 @@ def recording(key: str) -> Recording | None:
 
 @functools.cache
 def sweeps() -> dict[str, "Sweep"]:
-    """Each rung's LR sweep with the lecture's settings, by its key; made by ``weights/record_sweeps.py``."""
+    """Each rung's LR sweep with the lecture's settings, by its key; made by ``python -m weights.record_sweeps``."""
     from explorer.training.lr_finder import Sweep
 
     record = json.loads((paths.WEIGHTS / "sweeps.json").read_text())["sweeps"]

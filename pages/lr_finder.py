@@ -74,7 +74,7 @@ with st.container(horizontal=True):
         st.session_state[f"{PAGE}.job"] = job.id
         st.session_state[f"{PAGE}.swept"] = wanted
         st.rerun()
-    if st.button("Stop", icon=":material/stop:", disabled=phase in ("none", "ended"), shortcut="s"):
+    if st.button("Stop", icon=":material/stop:", disabled=phase not in live.AT_WORK, shortcut="s"):
         job.stop()
         st.rerun()
 

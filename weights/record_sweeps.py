@@ -1,12 +1,13 @@
 """Sweep the learning rate of every rung and keep the curves: what the LR finder shows before any click.
 
-EXPLORER_DATA=../shared/data python weights/record_sweeps.py
+EXPLORER_DATA=../shared/data python -m weights.record_sweeps
 """
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from explorer import device
 from explorer.experiment import Experiment
@@ -16,6 +17,11 @@ from explorer.training import lr_finder, prepare
 TARGET = Path(__file__).with_name("sweeps.json")
 
 
+def short(values: np.ndarray) -> list[float]:
+    """Five digits are more than a chart shows."""
+    return [float(f"{value:.5g}") for value in values]
+
+
 def main() -> None:
     """Each rung with the lecture's settings and the lecture's range, 1e-5 to 10 in 100 steps."""
     sweeps = {}
@@ -23,12 +29,11 @@ def main() -> None:
         learner = prepare.learner_for(Experiment.of(rung.key))
         if learner.data.source.kind != "real":
             sys.exit(f"{rung.key} would be swept on {learner.data.source.name}, not on the lecture's data")
-        found = asdict(lr_finder.find(learner))
+        found = lr_finder.find(learner)
         sweeps[rung.key] = {
-            name: [float(f"{number:.5g}") for number in values] if name != "diverged" else values
-            for name, values in found.items()
-        }
-        print(rung.key, lr_finder.suggest(lr_finder.Sweep(**found)))
+            "lr": short(found.lr), "loss": short(found.loss), "smooth": short(found.smooth), "diverged": found.diverged
+        }  # fmt: skip
+        print(rung.key, lr_finder.suggest(found))
     TARGET.write_text(json.dumps({"device": device.describe(), "sweeps": sweeps}) + "\n")
 
 

@@ -147,9 +147,9 @@ def train(
         ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
     """
     learner = learner or prepare.learner_for(experiment, start)
-    job.publish(source=learner.data.source)
-    if learner.recurrent:  # what its page writes with; a vision model would only stay in memory
-        job.publish(model=learner.model, vocabulary=learner.data.vocabulary)
+    # What its page writes with; a vision model would only stay in memory.
+    writer = {"model": learner.model, "vocabulary": learner.data.vocabulary} if learner.recurrent else {}
+    job.publish(source=learner.data.source, **writer)
     run = Run(
         job.id, job.owner, job.kind, job.title, experiment, "running", "", device.describe(),
         learner.data.source.name, job.created, time.time(),

@@ -23,7 +23,7 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     """Transport, state, numbers and curves of the page's run; ``below(history)`` is redrawn with them."""
     job = live.find(page)
     phase = live.phase(job)
-    live.transport(page, experiment, job, checkpoint.shipped(experiment.model))
+    live.transport(page, experiment, job, phase, checkpoint.shipped(experiment.model))
     if live.apply_live_changes(page, job, experiment):
         st.caption(":material/restart_alt: Some settings changed since this run began. Press **Restart** to use them.")
     controls.write_link(experiment, job.id if job else st.query_params.get("run"))

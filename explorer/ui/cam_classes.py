@@ -225,7 +225,7 @@ def _train(classes: list[dict]) -> None:
                      disabled=bool(problem)):  # fmt: skip
             _learn(wanted)
             st.rerun()
-        if phase in ("going", "paused") and st.button("Stop", icon=":material/stop:", key=f"{PAGE}.classes.stop"):
+        if phase in live.AT_WORK and st.button("Stop", icon=":material/stop:", key=f"{PAGE}.classes.stop"):
             job.stop()
             st.rerun()
         if problem:
@@ -235,7 +235,7 @@ def _train(classes: list[dict]) -> None:
         _adopt(job)
     trained: Trained | None = st.session_state.get(f"{PAGE}.trained")
     if trained is not None and not problem and trained.network.classes == tuple(map(own_classes.clean_name, wanted)):
-        _unfreeze(trained, wanted, going=phase in ("going", "paused"))
+        _unfreeze(trained, wanted, going=phase in live.AT_WORK)
 
 
 def _unfreeze(trained: Trained, wanted: dict[str, list[Photo]], going: bool) -> None:

@@ -39,7 +39,7 @@ def show() -> None:
         if st.button("Measure all three", type="primary", icon=":material/straighten:", key=f"{PAGE}.start"):
             st.session_state[f"{PAGE}.job"] = submit().id
             st.rerun()
-        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase in ("none", "ended")):
+        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
             job.stop()
             st.rerun()
         st.caption(

@@ -39,7 +39,7 @@ def show() -> None:
     if _asked_to_start(job) and experiments:
         job = _start(chosen, experiments, options)
     phase = live.phase(job)
-    _transport(job, chosen, experiments, options)
+    _transport(job, phase, chosen, experiments, options)
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
     elif experiments:
@@ -187,8 +187,10 @@ def _start(chosen: str, experiments: dict[str, Experiment], options: Mapping) ->
     return job
 
 
-def _transport(job: jobs.Job | None, chosen: str, experiments: dict[str, Experiment], options: Mapping) -> None:
-    going = job is not None and not job.ended and job.owner == start.owner()
+def _transport(
+    job: jobs.Job | None, phase: str, chosen: str, experiments: dict[str, Experiment], options: Mapping
+) -> None:
+    going = phase in live.AT_WORK and job.owner == start.owner()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if st.button(
             "Start again" if going else "Start the race", type="primary", icon=":material/play_arrow:",
@@ -196,7 +198,7 @@ def _transport(job: jobs.Job | None, chosen: str, experiments: dict[str, Experim
         ):  # fmt: skip
             _start(chosen, experiments, options)
             st.rerun()
-        held = going and job.state == jobs.PAUSED
+        held = going and phase == "paused"
         if st.button("Resume" if held else "Pause", icon=":material/pause:", key=f"{PAGE}.pause",
                      disabled=not going, shortcut="p"):  # fmt: skip
             (job.resume if held else job.pause)()

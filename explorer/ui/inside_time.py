@@ -273,7 +273,7 @@ def _buttons(name: str, submit: Callable[[], jobs.Job]) -> tuple[jobs.Job | None
     key = f"{PAGE}.{name}.job"
     job = jobs.registry().find(st.session_state.get(key, ""))
     phase = live.phase(job)
-    if phase in ("going", "paused"):
+    if phase in live.AT_WORK:
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.{name}.stop"):
             job.stop()
             st.rerun()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
+AT_WORK = ("going", "paused")  # the phases in which there is something to stop
 
 
 def find(page: str) -> Job | None:
@@ -67,10 +68,9 @@ def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> bo
     return restart
 
 
-def transport(page: str, experiment: Experiment, job: Job | None, weights: Path | None = None) -> None:
-    """Train, pause, one step, one epoch, stop, rewind, new seed."""
-    mine = job is not None and job.owner == start.owner()
-    going = mine and not job.ended
+def transport(page: str, experiment: Experiment, job: Job | None, phase: str, weights: Path | None = None) -> None:
+    """Train, pause, one step, one epoch, stop, rewind, new seed; for the job's :func:`phase`."""
+    going = phase in AT_WORK and job.owner == start.owner()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
             "Restart" if going else "Train", type="primary", icon=":material/play_arrow:", key=f"{page}.train",
@@ -78,7 +78,7 @@ def transport(page: str, experiment: Experiment, job: Job | None, weights: Path 
         ):  # fmt: skip
             submit(page, experiment)
             st.rerun()
-        if going and job.state == jobs.PAUSED:
+        if going and phase == "paused":
             if st.button("Resume", icon=":material/play_pause:", key=f"{page}.resume", shortcut="p"):
                 job.resume()
                 st.rerun()
