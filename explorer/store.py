@@ -18,6 +18,7 @@ from explorer.experiment import Experiment
 from explorer.history import COLUMNS, EpochRow, Mark, Snapshot
 
 _IMPORTED = time.time()  # this process has written nothing before
+WAIT = 10.0  # seconds for another process to finish writing
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS runs (
@@ -63,8 +64,8 @@ class Store:
     def _connection(self) -> sqlite3.Connection:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.folder / "runs.sqlite3", timeout=10)
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection = sqlite3.connect(self.folder / "runs.sqlite3", timeout=WAIT)
+            _use_wal(connection)
             connection.execute("PRAGMA synchronous=NORMAL")
             self._local.connection = connection
         return connection
@@ -180,6 +181,19 @@ class _Writing:
             raise StorageError(
                 "The run could not be recorded on disk. Free some space; training itself goes on.", str(error)
             ) from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Write beside readers. Where two processes switch a new file at once SQLite does not wait by itself."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def _alive(process: int | None) -> bool:
