@@ -37,8 +37,8 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
 
         live.panel(page, job, draw, phase)
         return job
-    history, state, trained = live.shown(page, job, experiment)
-    if history is None:
+    kept = live.kept(page, experiment)
+    if kept is None:
         with st.container(border=True):
             st.markdown(":material/play_arrow: Nothing is recorded for this rung. Press **Train** and watch it learn.")
             live.chart(
@@ -47,13 +47,13 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
             )  # fmt: skip
         return None
     with st.container(horizontal=True, vertical_alignment="center"):
-        parts.state_badge(state)
+        parts.state_badge(kept.state)
         st.caption(
             "Recorded with the settings of this rung, on the real data. Press **Train** for a run of your own."
-            if state == "recorded"
+            if kept.state == "recorded"
             else "Read back from this server's disk."
         )
-    _draw(page, history, trained, (f"{state}-{trained.model}", len(history)), below)
+    _draw(page, kept.history, kept.experiment, (kept.id, len(kept.history)), below)
     return None
 
 

@@ -1,6 +1,7 @@
 """A run on a page: its transport, its numbers and its curves, redrawn only when there is something new."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,16 @@ POLL_CROWDED = 1.0  # when many runs are on this server
 AT_WORK = ("going", "paused")  # the phases in which there is something to stop
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A run as it was written down: by this server, or recorded with the program."""
+
+    id: str
+    experiment: Experiment
+    history: Snapshot
+    state: str  #: how it ended; "recorded" for one that ships
+
+
 def find(page: str) -> Job | None:
     """The page's run: this session's, or the one the link names."""
     job_id = st.session_state.get(f"{page}.job") or st.query_params.get("run")
@@ -30,13 +41,13 @@ def find(page: str) -> Job | None:
     return job
 
 
-def stored(page: str) -> tuple[Experiment, Snapshot, str] | None:
+def stored(page: str) -> Kept | None:
     """The run the link names, from disk: what is left of it after the server was restarted."""
     run_id = st.query_params.get("run")
     if not run_id or jobs.registry().find(run_id):
         return None
     run = start.store().run(run_id)
-    return (run.experiment, start.store().history(run_id), run.state) if run else None
+    return Kept(run_id, run.experiment, start.store().history(run_id), run.state) if run else None
 
 
 def submit(page: str, experiment: Experiment, *, from_weights: Path | None = None, paused: bool = False) -> Job:
@@ -179,13 +190,9 @@ def chart(page: str, name: str, stamp: tuple, make: Callable[[], "go.Figure"], a
         st.caption(caption)
 
 
-def shown(page: str, job: Job | None, experiment: Experiment) -> tuple[Snapshot | None, str, Experiment]:
-    """What the page draws: the live run, else the run the link names, else the recorded one; and which it is."""
-    if job is not None:
-        return job.history.snapshot(), job.state, job.experiment or experiment
-    if (kept := stored(page)) is not None:
-        return kept[1], kept[2], kept[0]
+def kept(page: str, experiment: Experiment) -> Kept | None:
+    """What a page without a job draws: the run the link names, else the one recorded for its rung, if any."""
+    if (found := stored(page)) is not None:
+        return found
     recorded = recording(experiment.model)
-    if recorded is None:
-        return None, "", experiment
-    return recorded.history, "recorded", recorded.experiment
+    return Kept(f"recorded-{experiment.model}", recorded.experiment, recorded.history, "recorded") if recorded else None

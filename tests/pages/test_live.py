@@ -1,9 +1,16 @@
 """What follows a running job on a page."""
 
+import time
+
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import jobs
+from explorer.experiment import Experiment
+from explorer.history import COLUMNS
+from explorer.store import Run, Store
+from tests.pages.conftest import open_page
 
 
 def between_buttons_and_panel(before: str, after: str) -> None:
@@ -36,3 +43,26 @@ def test_buttons_follow_a_job_that_changes_while_the_page_is_drawn(before, after
     assert not at.exception
     assert at.caption[0].value == f"drawn for {phase}"
     assert at.button[0].disabled == (phase == "ended")
+
+
+def _store_a_run(run: str, loss: float) -> None:
+    """A run of five steps with one loss throughout, as an earlier server left it."""
+    store, now = Store(), time.time()
+    experiment = Experiment.of("gru", epochs=1)
+    store.begin(Run(run, "somebody", "train", "GRU", experiment, "done", "", "cpu", "a text", now, now))
+    rows = np.full((5, len(COLUMNS)), loss)
+    rows[:, COLUMNS.index("step")] = np.arange(1, 6)
+    store.append(run, rows)
+
+
+def test_two_runs_read_back_from_disk_are_two_charts() -> None:
+    _store_a_run("aaaa1111", 3.0)
+    _store_a_run("bbbb2222", 2.0)
+    at = open_page("char_rnn", run="aaaa1111")
+    drawn = []
+    for run in ("aaaa1111", "bbbb2222"):
+        at.query_params["run"] = run
+        at.run()
+        assert not at.exception, at.exception
+        drawn.append(at.session_state["char_rnn.chart.loss"][1].data[0].y[0])
+    assert drawn == [3.0, 2.0]
