@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ ENDED = frozenset({DONE, STOPPED, FAILED, DIVERGED})
 
 LEASE = 900.0  # seconds without a page looking on before a session's run is stopped
 NOBODY_LOOKING = "Stopped because nobody was looking any more."
+GONE = "This has ended; what it left is on disk."
 KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
 
 
@@ -39,6 +41,10 @@ class Stopped(Exception):
 
 class Diverged(ExplorerError):
     """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
+
+
+class Unanswered(ExplorerError):
+    """What was asked of a job cannot be answered any more, or this job's work does not know it."""
 
 
 @dataclass(eq=False)
@@ -68,10 +74,12 @@ class Job:
     slots: "Slots | None" = None  #: where its place to run comes from; None in the terminal
     has_place: bool = False  #: whether it holds one of the slots now
     before_hold: Callable[[], None] | None = None  #: called by the work's thread before it pauses
+    answers: dict[str, Callable[[], Any]] = field(default_factory=dict)  #: set by the work: what one may ask of it
 
     def __post_init__(self) -> None:
         self._wake = threading.Condition()
         self._changes: list[tuple[str, float]] = []
+        self._questions: list[tuple[str, Future[Any]]] = []
         self._stop = self._pause = self._until_epoch = self._began = False
         self._seen = self._tick = time.monotonic()
         self._rate_mark = (time.monotonic(), 0)
@@ -106,6 +114,8 @@ class Job:
             # A job that has not begun has nothing to wind up.
             self._set_state(STOPPED if self.state == QUEUED and not self._began else STOPPING)
             self._wake.notify_all()
+        if self.ended:
+            self._answer()
         if self.slots:
             self.slots.wake()
 
@@ -125,6 +135,22 @@ class Job:
         with self._wake:
             self._changes.append((name, value))
 
+    def ask(self, name: str) -> "Future[Any]":
+        """Ask the work for something only its own thread may touch, such as the weights it is changing.
+
+        It is answered between two steps, or while the job holds: wait with ``result(timeout)``. The future fails
+        with :class:`Unanswered` when the job ends first, or its work has no such answer. A job that has not begun
+        answers once it has.
+        """
+        question: Future[Any] = Future()
+        with self._wake:
+            if not self.ended:
+                self._questions.append((name, question))
+                self._wake.notify_all()
+                return question
+        question.set_exception(Unanswered(GONE))
+        return question
+
     # -- called by the work, in its own thread -------------------------------------------------------
     def between_steps(self, progress: float, epoch_ended: bool = False) -> list[tuple[str, float]]:
         """Follow what was asked; the live changes to make. Call it after every step.
@@ -141,6 +167,8 @@ class Job:
                 self._count_step(now)
             if self.budget == 0 or (epoch_ended and self._until_epoch):
                 self._pause, self.budget, self._until_epoch = True, None, False
+        if self._questions:
+            self._answer()
         if self._pause and not self._stop and progress < 1:  # at the end there is nothing to hold back
             self._hold()
         if self.owner and now - self._seen > LEASE:
@@ -183,11 +211,14 @@ class Job:
         if self.slots and self.has_place:
             self.has_place = False
             self.slots.release()
-        with self._wake:
-            while self._pause and not self._stop:
-                self._wake.wait(timeout=1.0)
+        while self._pause and not self._stop:
+            self._answer()
+            with self._wake:
+                if self._pause and not (self._stop or self._questions):
+                    self._wake.wait(timeout=1.0)
                 if self.owner and time.monotonic() - self._seen > LEASE:
                     self._stop, self.message = True, NOBODY_LOOKING
+        with self._wake:
             self._set_state(STOPPING if self._stop else QUEUED if self.slots else RUNNING)
         if self.slots and not self._stop:
             self.has_place = self.slots.acquire(lambda: self._stop)
@@ -195,6 +226,22 @@ class Job:
         self._rate_mark = (self._tick, self._steps)
         with self._wake:
             self._set_state(STOPPING if self._stop else RUNNING)
+
+    def _answer(self) -> None:
+        """Answer what was asked: here nobody else touches what the work holds."""
+        with self._wake:
+            questions, self._questions = self._questions, []
+        for name, question in questions:
+            if not question.set_running_or_notify_cancel():
+                continue  # whoever asked has given up
+            try:
+                if self.ended:
+                    raise Unanswered(GONE)
+                if name not in self.answers:
+                    raise Unanswered(f"This {self.kind} has no {name} to hand out.")
+                question.set_result(self.answers[name]())
+            except Exception as error:
+                question.set_exception(error)
 
     def publish(self, **results: Any) -> None:
         """Leave results for the page."""
@@ -211,6 +258,13 @@ class Job:
 
     def run(self) -> None:
         """Do the work in this thread and settle how it ended; never raises."""
+        try:
+            self._run()
+        finally:
+            self.answers = {}  # lets go of what they answered from
+            self._answer()
+
+    def _run(self) -> None:
         with self._wake:
             if self._stop:
                 self._set_state(STOPPED)

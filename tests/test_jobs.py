@@ -10,7 +10,20 @@ import pytest
 
 from explorer import jobs
 from explorer.errors import DataError, ExplorerError
-from explorer.jobs import DIVERGED, DONE, FAILED, PAUSED, QUEUED, RUNNING, STOPPED, STOPPING, Diverged, Job, Registry
+from explorer.jobs import (
+    DIVERGED,
+    DONE,
+    FAILED,
+    PAUSED,
+    QUEUED,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    Diverged,
+    Job,
+    Registry,
+    Unanswered,
+)
 
 
 def until(true, seconds=10.0):
@@ -161,6 +174,34 @@ def test_what_is_pending_is_shown_before_a_pause(registry):
     job.pause()
     until(lambda: job.state == PAUSED)
     assert shown == [work.done]
+
+
+def test_what_is_asked_is_answered_between_two_steps_and_while_it_holds(registry):
+    work = Work()
+    job = start(registry, work)
+    until(work.began.is_set)
+    job.answers["steps"] = lambda: (work.done, threading.current_thread().name)
+    assert job.ask("steps").result(10)[1] == f"job-{job.id}"
+    with pytest.raises(Unanswered, match="no colour"):
+        job.ask("colour").result(10)
+    job.pause()
+    until(lambda: job.state == PAUSED)
+    assert job.ask("steps").result(10)[0] == work.done and job.state == PAUSED
+    job.resume()
+    until(lambda: job.state == RUNNING)
+
+
+def test_an_ended_job_leaves_no_question_open(registry):
+    work = Work(free=False)
+    job, queued = start(registry, work), start(registry)
+    until(work.began.is_set)
+    asked = [queued.ask("steps")]
+    queued.stop()
+    job.stop()
+    asked.append(job.ask("steps"))
+    work.gate.release(1)
+    for question in (*asked, job.ask("steps")):
+        assert isinstance(question.exception(10), Unanswered)
 
 
 def test_one_step_and_some_steps_and_one_epoch(registry):

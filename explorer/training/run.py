@@ -4,10 +4,12 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
 from explorer import device, generate
 from explorer.errors import ExplorerError, StorageError
@@ -26,6 +28,19 @@ log = logging.getLogger(__name__)
 DRAIN_SECONDS = 0.1
 WRITE_SECONDS = 0.5
 EXPLODED = 4.0  # times the first loss
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's weights between two steps: copies, which stay as they are while training goes on."""
+
+    step: int  #: optimiser steps done
+    tensors: dict[str, Tensor]  #: the model's state dict, on the training device
+
+    @classmethod
+    def of(cls, learner: Learner) -> "Weights":
+        """Copy them; only between two steps, in the thread that trains."""
+        return cls(learner.step, {name: t.detach().clone() for name, t in learner.model.state_dict().items()})
 
 
 class Recorder:
@@ -157,6 +172,7 @@ def train(
     recorder = Recorder(job, store, run)
     recorder.write()
     job.before_hold = recorder.flush
+    job.answers["weights"] = lambda: Weights.of(learner)
     outcome, message = STOPPED, ""  # unless it ends otherwise
     try:
         _drive(job, experiment, learner, recorder, store, on_epoch)

@@ -187,6 +187,26 @@ def test_a_stopped_run_keeps_its_curve_and_its_weights(tiny, store, registry):
     assert math.isnan(story.val_loss) and story.epochs == 0
 
 
+def test_the_weights_one_asks_for_are_those_between_two_steps_and_stay_as_they_are(tiny, registry):
+    """What a page writes with: a copy taken while the optimiser is at work would mix two steps."""
+    learner = slow(tiny("gru", epochs=50))
+    job = registry.submit(job_for(learner))
+    until(lambda: learner.step > 3)
+    first = job.ask("weights").result(10)
+    kept = {name: tensor.clone() for name, tensor in first.tensors.items()}
+    until(lambda: learner.step > first.step + 5)
+    assert all(torch.equal(tensor, first.tensors[name]) for name, tensor in kept.items())
+    job.pause()
+    until(lambda: job.state == PAUSED)
+    held = job.ask("weights").result(10)
+    assert held.step == learner.step > first.step
+    assert held.tensors.keys() == learner.model.state_dict().keys()
+    assert all(torch.equal(tensor, held.tensors[name]) for name, tensor in learner.model.state_dict().items())
+    job.stop()
+    until(lambda: job.ended)
+    assert isinstance(job.ask("weights").exception(10), jobs.Unanswered) and not job.answers
+
+
 def test_two_sessions_and_ones_new_run_lose_nothing(tiny, store):
     registry = Registry(workers=2)
     learners = [slow(tiny("gru", epochs=50, seed=n), 0.001) for n in range(3)]
