@@ -48,10 +48,10 @@ PATHS = (
 st.html(cards.STYLE)
 with starting:
     if pressed:
-        with st.spinner("Starting …"):
-            controls.put("char_rnn", FIRST)
+        with parts.refusals(), st.spinner("Starting …"):
             job = live.submit("char_rnn", FIRST)
-        st.switch_page("pages/char_rnn.py", query_params={**FIRST.to_query(), "run": job.id})
+            controls.put("char_rnn", FIRST)
+            st.switch_page("pages/char_rnn.py", query_params={**FIRST.to_query(), "run": job.id})
     cards.now()
 if view == "The map":
     cards.the_map(PATHS)

@@ -68,12 +68,13 @@ with st.container(horizontal=True):
 
         wanted = experiments()
         span = (float(low), float(high), batches, beta)
-        job = jobs.registry().submit(
-            jobs.Job("lr-find", ", ".join(wanted), lambda job: sweeps.work(job, wanted, *span), start.owner())
-        )
-        st.session_state[f"{PAGE}.job"] = job.id
-        st.session_state[f"{PAGE}.swept"] = wanted
-        st.rerun()
+        with parts.refusals():
+            job = jobs.registry().submit(
+                jobs.Job("lr-find", ", ".join(wanted), lambda job: sweeps.work(job, wanted, *span), start.owner())
+            )
+            st.session_state[f"{PAGE}.job"] = job.id
+            st.session_state[f"{PAGE}.swept"] = wanted
+            st.rerun()
     if st.button("Stop", icon=":material/stop:", disabled=phase not in live.AT_WORK, shortcut="s"):
         job.stop()
         st.rerun()

@@ -224,7 +224,6 @@ def _train(classes: list[dict]) -> None:
         if st.button("Train", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.classes.train",
                      disabled=bool(problem)):  # fmt: skip
             _learn(wanted)
-            st.rerun()
         if phase in live.AT_WORK and st.button("Stop", icon=":material/stop:", key=f"{PAGE}.classes.stop"):
             job.stop()
             st.rerun()
@@ -253,22 +252,21 @@ def _unfreeze(trained: Trained, wanted: dict[str, list[Photo]], going: bool) -> 
             if st.button("Unfreeze and train", icon=":material/lock_open:", key=f"{PAGE}.classes.tune", disabled=going):
                 kept = {name: tuple(photos) for name, photos in wanted.items()}
                 _submit("Your own classes, unfrozen", lambda job: tune(job, trained, kept, int(epochs), rate))
-                st.rerun()
 
 
 def _learn(wanted: dict[str, list[Photo]]) -> None:
-    try:
-        network = load("dogscats").network
-    except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
-        st.stop()
     kept = {name: tuple(photos) for name, photos in wanted.items()}
-    _submit("Your own classes", lambda job: work(job, network, kept))
+    with parts.refusals():
+        network = load("dogscats").network
+        _submit("Your own classes", lambda job: work(job, network, kept))
 
 
 def _submit(title: str, what: Callable[[jobs.Job], None]) -> None:
-    job = jobs.registry().submit(jobs.Job("own-classes", title, what, start.owner()))
-    st.session_state[f"{PAGE}.classes.job"] = job.id
+    """Train in the background and draw the page anew, or say why not."""
+    with parts.refusals():
+        job = jobs.registry().submit(jobs.Job("own-classes", title, what, start.owner()))
+        st.session_state[f"{PAGE}.classes.job"] = job.id
+        st.rerun()
 
 
 def _draw(job: jobs.Job) -> None:

@@ -200,8 +200,8 @@ def _settled(losses: np.ndarray) -> list[float]:
 def make_it_happen(claim: "Claim") -> None:
     """Open the claim's page with the settings set and the run started."""
     if claim.experiment is not None:
-        controls.put(claim.page, claim.experiment)
         job = live.submit(claim.page, claim.experiment)
+        controls.put(claim.page, claim.experiment)
         query = {**claim.experiment.to_query(), "run": job.id}
     elif claim.race:
         st.session_state["batchnorm.start"] = True
@@ -224,13 +224,14 @@ def claim_card(claim: "Claim") -> None:
         with st.container(horizontal=True):
             if st.button("Make it happen", type="primary", icon=":material/play_arrow:", key=f"happen.{claim.id}",
                          help=f"Opens {PAGES[claim.page]} with the settings set and the run started."):  # fmt: skip
-                with st.spinner("Starting …"):
+                with parts.refusals(), st.spinner("Starting …"):
                     make_it_happen(claim)
             if st.button(f"Measure now, about {claim.seconds} s", icon=":material/straighten:",
                          key=f"measure.{claim.id}",
                          help="A small version, on this server and its data, without leaving the page."):  # fmt: skip
-                _submit_measure(claim)
-                st.rerun()
+                with parts.refusals():
+                    _submit_measure(claim)
+                    st.rerun()
 
 
 def _submit_measure(claim: "Claim") -> None:

@@ -37,8 +37,9 @@ def show() -> None:
     phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Measure all three", type="primary", icon=":material/straighten:", key=f"{PAGE}.start"):
-            st.session_state[f"{PAGE}.job"] = submit().id
-            st.rerun()
+            with parts.refusals():
+                st.session_state[f"{PAGE}.job"] = submit().id
+                st.rerun()
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
             job.stop()
             st.rerun()

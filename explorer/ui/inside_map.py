@@ -26,8 +26,9 @@ def show() -> None:
     phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button("Fill the map", type="primary", icon=":material/grid_on:", key=f"{PAGE}.start"):
-            st.session_state[f"{PAGE}.job"] = submit(int(st.session_state.get(f"{PAGE}.steps", grid.STEPS))).id
-            st.rerun()
+            with parts.refusals():
+                st.session_state[f"{PAGE}.job"] = submit(int(st.session_state.get(f"{PAGE}.steps", grid.STEPS))).id
+                st.rerun()
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
             job.stop()
             st.rerun()

@@ -37,7 +37,8 @@ def show() -> None:
     job = live.find(PAGE)
     job = job if job is not None and job.kind == "race" else None
     if _asked_to_start(job) and experiments:
-        job = _start(chosen, experiments, options)
+        with parts.refusals():
+            job = _start(chosen, experiments, options)
     phase = live.phase(job)
     _transport(job, phase, chosen, experiments, options)
     if job is not None:
@@ -196,8 +197,9 @@ def _transport(
             "Start again" if going else "Start the race", type="primary", icon=":material/play_arrow:",
             key=f"{PAGE}.start", disabled=not experiments, shortcut="t",
         ):  # fmt: skip
-            _start(chosen, experiments, options)
-            st.rerun()
+            with parts.refusals():
+                _start(chosen, experiments, options)
+                st.rerun()
         held = going and phase == "paused"
         if st.button("Resume" if held else "Pause", icon=":material/pause:", key=f"{PAGE}.pause",
                      disabled=not going, shortcut="p"):  # fmt: skip

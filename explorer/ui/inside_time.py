@@ -278,6 +278,7 @@ def _buttons(name: str, submit: Callable[[], jobs.Job]) -> tuple[jobs.Job | None
             job.stop()
             st.rerun()
     elif st.button("Run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.{name}.start"):
-        st.session_state[key] = submit().id
-        st.rerun()
+        with parts.refusals():
+            st.session_state[key] = submit().id
+            st.rerun()
     return job, phase

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -87,8 +87,7 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             "Restart" if going else "Train", type="primary", icon=":material/play_arrow:", key=f"{page}.train",
             shortcut="t", help="Train from fresh weights with the settings on the left.",
         ):  # fmt: skip
-            submit(page, experiment)
-            st.rerun()
+            _begin(page, experiment)
         if going and phase == "paused":
             if st.button("Resume", icon=":material/play_pause:", key=f"{page}.resume", shortcut="p"):
                 job.resume()
@@ -107,8 +106,7 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             "Rewind", icon=":material/replay:", key=f"{page}.rewind", shortcut="w",
             help="Back to the very same initial weights, holding before the first step.",
         ):  # fmt: skip
-            submit(page, experiment, paused=True)
-            st.rerun()
+            _begin(page, experiment, paused=True)
         if st.button(
             "New seed", icon=":material/casino:", key=f"{page}.seed", help="Other initial weights, other batches."
         ):
@@ -118,14 +116,21 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             "Go on from the shipped weights", icon=":material/model_training:", key=f"{page}.continue",
             help="Load the weights that ship and train them further.",
         ):  # fmt: skip
-            submit(page, experiment, from_weights=weights)
-            st.rerun()
+            _begin(page, experiment, from_weights=weights)
 
 
-def _advance(page: str, experiment: Experiment, job: Job | None, **how: object) -> None:
-    job = job or submit(page, experiment, paused=True)
-    job.resume(**how)
-    st.rerun()
+def _begin(page: str, experiment: Experiment, **how: Any) -> None:
+    """Start a run and draw the page anew, or say why not."""
+    with parts.refusals():
+        submit(page, experiment, **how)
+        st.rerun()
+
+
+def _advance(page: str, experiment: Experiment, job: Job | None, **how: Any) -> None:
+    with parts.refusals():
+        job = job or submit(page, experiment, paused=True)
+        job.resume(**how)
+        st.rerun()
 
 
 def phase(job: Job | None) -> str:

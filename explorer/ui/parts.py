@@ -1,14 +1,16 @@
 """Small pieces pages share: headings, source notices, text a model wrote, code, links."""
 
+import contextlib
 import functools
 import html
 import inspect
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from explorer.errors import ExplorerError
 from explorer.models.catalog import Figure, Rung
 
 if TYPE_CHECKING:
@@ -73,6 +75,15 @@ def source_note(source: "Source | None") -> None:
 def escape(text: str) -> str:
     """User text that Markdown would take for markup, as it is."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|$~:" else c for c in text)
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What a click asks for may be refused: the sentence is drawn here, and the rest of the block left out."""
+    try:
+        yield
+    except ExplorerError as error:
+        st.error(escape(str(error)), icon=":material/error:")
 
 
 def problem(job: "Job") -> None:

@@ -1,0 +1,88 @@
+"""A server that takes no more work says so beside whatever button asked, on every page."""
+
+import pytest
+
+from explorer import claims, jobs
+from explorer.errors import ExplorerError
+from tests.pages.conftest import open_page
+
+FULL = "Too much is waiting on this server."
+SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1"}
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise ExplorerError(FULL)
+
+
+@pytest.fixture
+def full(monkeypatch) -> None:
+    monkeypatch.setattr(jobs.Registry, "submit", refuse)
+
+
+def said(at) -> bool:
+    assert not at.exception, at.exception
+    return FULL in [error.value.replace("\\", "") for error in at.error]
+
+
+@pytest.mark.data
+def test_a_training_page_says_so_and_goes_on_as_before(full) -> None:
+    at = open_page("char_rnn", **SMALL)
+    before = at.session_state["char_rnn.experiment"]
+    for button in ("train", "step", "epoch", "rewind", "continue"):
+        at.button(key=f"char_rnn.{button}").click().run()
+        assert said(at), button
+    assert at.session_state["char_rnn.experiment"] == before and "char_rnn.job" not in at.session_state
+    at.run()
+    assert not said(at) and at.metric
+
+
+def test_the_home_page_says_so_and_leaves_other_pages_alone(full) -> None:
+    at = open_page("home")
+    at.button(key="home.start").click().run()
+    assert said(at) and at.title[0].value == "Lesson 7, in motion"
+    at.button_group(key="home.view").set_value("The claims").run()
+    at.button(key="happen.reset").click().run()
+    assert said(at) and at.title[0].value == "Lesson 7, in motion"
+    assert "char_rnn.experiment" not in at.session_state
+
+
+def test_measuring_and_racing_a_claim_say_so(full) -> None:
+    at = open_page("home")
+    at.button_group(key="home.view").set_value("The claims").run()
+    at.button(key="measure.reset").click().run()
+    assert said(at)
+    at.button_group(key="home.group").set_value(claims.DEPTH).run()
+    at.button(key="happen.rate").click().run()
+    assert said(at) and "batchnorm.race.job" not in at.session_state
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("tab", "keys"),
+    [
+        ("race", ["batchnorm.race.start"]),
+        ("evaluating", ["batchnorm.evaluation.start"]),
+        ("map", ["batchnorm.map.start"]),
+        ("time", ["batchnorm.time.grow.start", "batchnorm.time.explode.start"]),
+    ],
+)
+def test_every_section_of_inside_says_so(full, tab, keys) -> None:
+    at = open_page("batchnorm", show=tab)
+    for key in keys:
+        at.button(key=key).click().run()
+        assert said(at)
+
+
+@pytest.mark.data
+def test_the_finder_says_so(full) -> None:
+    at = open_page("lr_finder")
+    next(button for button in at.button if button.label == "Sweep").click().run()
+    assert said(at)
+
+
+@pytest.mark.data
+def test_own_classes_say_so(full) -> None:
+    at = open_page("cam")
+    at.button(key="cam.classes.borrow").click().run()
+    at.button(key="cam.classes.train").click().run()
+    assert said(at)
