@@ -8,12 +8,9 @@ word       value
 model      the rung's key
 changes    the settings that differ from the rung's lecture preset, by name
 state      what the page's run is doing ("queued", "running", …), "" without one
-steps      optimiser steps done by the run
 epochs     epochs validated by the run
-history    the run's :class:`~explorer.history.Snapshot`
-done       words for things done on this page since it was opened, a set: "wrote", "temperatures",
-           "surprise", "step", "swept", "used rate", "raced", "grid", "photo", "deletion",
-           "own classes", "compared", …
+done       words for things done on this page in this session, a set; the page says them with
+           ``steps.did``
 ========== ====================================================================================
 """
 

@@ -1,8 +1,13 @@
 """The steps: each can be reached, none is done on an untouched page, and state decides."""
 
+import ast
+import importlib
+
 import pytest
 
 from explorer import lessons
+from explorer.experiment import Experiment
+from explorer.paths import REPOSITORY
 from explorer.ui.cards import PAGES
 
 REACHED = {
@@ -37,7 +42,7 @@ STEPS = [(page, step) for page, steps in lessons.PAGES.items() for step in steps
 
 @pytest.mark.parametrize(("page", "step"), STEPS, ids=lambda v: getattr(v, "id", v))
 def test_a_step_is_open_on_an_untouched_page_and_done_when_its_state_is_reached(page, step) -> None:
-    untouched = {"model": "gru", "changes": {}, "state": "", "steps": 0, "epochs": 0, "history": None, "done": set()}
+    untouched = {"model": "gru", "changes": {}, "state": "", "epochs": 0, "done": set()}
     assert not step.done(untouched) and not step.done({})
     assert step.id in lessons.finished(page, untouched | REACHED[page, step.id])
 
@@ -56,3 +61,36 @@ def test_a_wrong_setting_does_not_tick() -> None:
 
 def test_a_page_without_steps_has_none() -> None:
     assert lessons.finished("nowhere", {"epochs": 9}) == set()
+
+
+def _page_said(path, argument: ast.expr) -> str:
+    """The page a call of ``steps.did`` names: in so many words, as the file's ``PAGE``, or as its caller says."""
+    if isinstance(argument, ast.Constant):
+        return argument.value
+    if argument.id == "PAGE" and path.parent.name == "ui":
+        return importlib.import_module(f"explorer.ui.{path.stem}").PAGE
+    return path.stem if argument.id == "PAGE" else {"writing": "char_rnn"}[path.stem]
+
+
+def _words_said() -> dict[str, set[str]]:
+    """What each page's code says was done on it."""
+    said: dict[str, set[str]] = {page: set() for page in lessons.PAGES}
+    for folder in (REPOSITORY / "pages", REPOSITORY / "explorer" / "ui"):
+        for path in folder.glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "steps.did":
+                    said[_page_said(path, node.args[0])].add(node.args[1].value)
+    return said
+
+
+def test_every_word_a_step_waits_for_is_said_by_its_page_and_no_other() -> None:
+    waited: dict[str, set[str]] = {page: set() for page in lessons.PAGES}
+    for (page, _), state in REACHED.items():
+        waited[page] |= state.get("done", set())
+    assert _words_said() == waited
+
+
+@pytest.mark.parametrize("reached", [s for s in REACHED.values() if "model" in s], ids=lambda s: s["model"])
+def test_every_setting_a_step_waits_for_can_be_set(reached) -> None:
+    changes = reached.get("changes", {})
+    assert Experiment.of(reached["model"], **changes).changes() == changes

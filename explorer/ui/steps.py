@@ -14,14 +14,11 @@ if TYPE_CHECKING:
 def state_of(experiment: Experiment, job: "Job | None") -> lessons.State:
     """What a training page tells its steps: its settings and its run."""
     ran = job.experiment if job is not None and job.experiment is not None else experiment
-    history = job.history.snapshot() if job is not None else None
     return {
         "model": ran.model,
         "changes": ran.changes(),
         "state": job.state if job is not None else "",
-        "steps": len(history) if history else 0,
-        "epochs": len(history.epochs) if history else 0,
-        "history": history,
+        "epochs": len(job.history.snapshot().epochs) if job is not None else 0,
     }
 
 
