@@ -90,3 +90,16 @@ def test_the_terminals_help_does_not_wait_for_torch():
     program = "import sys, explorer.__main__ as m; m._parser().format_help(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert done.stdout.strip() == "False"
+
+
+def test_whatever_a_job_leaves_for_its_page_is_looked_at():
+    left, asked = set(), set()
+    for node in (node for path in [*OURS, *PAGES] for node in ast.walk(ast.parse(path.read_text()))):
+        if isinstance(node, ast.Call):
+            what = ast.unparse(node.func)
+            left |= {word.arg for word in node.keywords if word.arg and what == "job.publish"}
+            left |= {key.value for word in node.keywords if word.arg == "results" for key in word.value.keys}
+            asked |= {node.args[0].value} if what == "job.results.get" else set()
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "job.results":
+            asked.add(node.slice.value)
+    assert left and left <= asked

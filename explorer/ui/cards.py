@@ -238,8 +238,8 @@ def _submit_measure(claim: "Claim") -> None:
     start.engine().wait()
 
     def work(job: "Job") -> None:
-        values, verdict = claims.measure(claim, job.between_steps)
-        job.publish(values=values, verdict=verdict)
+        _, verdict = claims.measure(claim, job.between_steps)
+        job.publish(verdict=verdict)
 
     job = jobs.registry().submit(jobs.Job("claim", claim.title, work, start.owner()))
     st.session_state[f"claim.{claim.id}"] = job.id

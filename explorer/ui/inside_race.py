@@ -179,9 +179,11 @@ def _start(chosen: str, experiments: dict[str, Experiment], options: Mapping) ->
     where = options["where"]
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
     job = jobs.registry().submit(
-        jobs.Job("race", title, lambda job: race.work(job, experiments, where=where, valid_share=share), start.owner())
-    )
-    job.publish(experiments=experiments, claim=chosen, share=share)
+        jobs.Job(
+            "race", title, lambda job: race.work(job, experiments, where=where, valid_share=share), start.owner(),
+            results={"experiments": experiments, "claim": chosen},
+        )
+    )  # fmt: skip
     st.session_state[f"{PAGE}.job"] = job.id
     st.query_params["run"] = job.id
     steps.did("batchnorm", "raced")
