@@ -34,10 +34,13 @@ def depth_colours(layers: int) -> list[str]:
 
 
 def over_training(
-    record: "ActivationRecord", what: str = "std", *, at: int | None = None, y_range: Sequence[float] | None = None,
-    key: str = "", height: int = 320,
+    record: "ActivationRecord", what: str = "std", *, at: int | None = None, until: int | None = None,
+    y_range: Sequence[float] | None = None, key: str = "", height: int = 320,
 ) -> go.Figure:  # fmt: skip
-    """One statistic (see ``WHAT``) of every layer over steps; ``at`` marks a step, ``y_range`` aligns two figures."""
+    """One statistic (see ``WHAT``) of every layer over steps.
+
+    ``at`` marks a step; the axis ends at ``until``, by default with the record; ``y_range`` aligns two figures.
+    """
     title, log_y = WHAT[what]
     fig = style.figure("step", title, log_y=log_y, key=key, height=height)
     values = getattr(record, what)
@@ -51,7 +54,12 @@ def over_training(
         fig.update_layout(legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"})
     if y_range is not None:
         fig.update_yaxes(range=np.log10(y_range) if log_y else y_range)
-    return _marked(fig, at)
+    return _marked(_spanning(fig, until), at)
+
+
+def _spanning(fig: go.Figure, until: int | None) -> go.Figure:
+    """Steps from the first to ``until``, so that a curve grows into its figure and figures stand side by side."""
+    return fig.update_xaxes(range=[0, until]) if until else fig
 
 
 def positive(values: np.ndarray) -> np.ndarray:
@@ -73,12 +81,13 @@ def _marked(fig: go.Figure, at: int | None) -> go.Figure:
 
 
 def histograms(
-    record: "ActivationRecord", *, at: int | None = None, key: str = "", height: int | None = None
-) -> go.Figure:
+    record: "ActivationRecord", *, at: int | None = None, until: int | None = None, key: str = "",
+    height: int | None = None,
+) -> go.Figure:  # fmt: skip
     """The *colourful dimension*: a row a layer, time to the right, values upwards, colour for how many.
 
     Every row spans the same values, those that occur at all, on the record's scale: linear near zero and
-    logarithmic beyond.
+    logarithmic beyond. The axis ends at step ``until``, by default with the record.
     """
     shown = spread(len(record.layers), LAYERS)
     fig = style.figure("step", "", key=key, height=height or 70 + 44 * max(len(shown), 3))
@@ -100,7 +109,7 @@ def histograms(
         ticktext=[record.layers[i] for i in shown], showgrid=False,
     )  # fmt: skip
     fig.update_layout(margin={"l": 84})
-    return _marked(fig, at)
+    return _marked(_spanning(fig, until), at)
 
 
 def _used_bins(record: "ActivationRecord") -> tuple[int, int]:
@@ -204,8 +213,11 @@ def _cell(channel: np.ndarray) -> np.ndarray:
     return (1 + 254 * (cell - low) / (high - low)) if high > low else np.ones_like(cell)
 
 
-def race_losses(race: "RaceView", *, key: str = "", height: int = 360) -> go.Figure:
-    """Training loss of every network over steps (smoothed over 20), validation losses, and where one broke."""
+def race_losses(race: "RaceView", *, until: int | None = None, key: str = "", height: int = 360) -> go.Figure:
+    """Training loss of every network over steps (smoothed over 20), validation losses, and where one broke.
+
+    The axis ends at step ``until``, by default where the race has come to.
+    """
     fig = style.figure("step", "loss (nats)", key=key, height=height)
     highest, lowest = GUESSING, GUESSING
     for lane, colour, dash in zip(race.lanes, style.SERIES * 3, ("solid", "dash", "dot", "dashdot") * 5, strict=False):
@@ -234,7 +246,7 @@ def race_losses(race: "RaceView", *, key: str = "", height: int = 360) -> go.Fig
     if any(lane.experiment.rung.ladder == "vision" for lane in race.lanes):
         fig.add_hline(y=GUESSING, line={"color": style.MUTED, "width": 1, "dash": "dot"}, annotation_text="guessing")
     fig.update_yaxes(range=[lowest - 0.15, highest + 0.25])
-    return fig
+    return _spanning(fig, until)
 
 
 def across_depth(

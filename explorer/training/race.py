@@ -55,6 +55,7 @@ class LaneView:
     name: str
     experiment: "Experiment"
     parameters: int
+    steps: int  #: it takes when nothing stops it
     history: Snapshot
     record: ActivationRecord
     broke: Break | None
@@ -76,6 +77,16 @@ class RaceView:
     source: Source
     finished: bool
     picture: np.ndarray | None
+
+    @property
+    def planned(self) -> int:
+        """Steps to the end of the race."""
+        return max(lane.steps for lane in self.lanes)
+
+    @property
+    def reached(self) -> int:
+        """The last step any network has taken; 0 before the first."""
+        return max((int(lane.history["step"][-1]) for lane in self.lanes if len(lane.history)), default=0)
 
     def __getitem__(self, name: str) -> LaneView:
         return next(lane for lane in self.lanes if lane.name == name)
@@ -133,9 +144,11 @@ class Lane:
     def view(self) -> LaneView:
         """This moment."""
         count = sum(p.numel() for p in self.learner.model.parameters())
+        steps = self.plan.epochs * self.learner.data.steps_per_epoch
         return LaneView(
-            self.name, self.experiment, count, self.history.snapshot(), self.probe.snapshot(), self.broke, self.maps
-        )
+            self.name, self.experiment, count, steps, self.history.snapshot(), self.probe.snapshot(), self.broke,
+            self.maps,
+        )  # fmt: skip
 
 
 def find_break(history: Snapshot, record: ActivationRecord) -> Break | None:

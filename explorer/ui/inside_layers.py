@@ -1,6 +1,5 @@
 """A race's layers: over time and at one step, a layer's channels, a picture all the way through."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -43,10 +42,12 @@ def show(page: str, job: Job, view: RaceView) -> None:
         statistic = "std" if what == HISTOGRAMS else what
         left, right = st.columns(2, gap="medium")
         step = _scrub(page, job, view)
+        until = _last_step(job, view)
         stamp = (job.id, *job.stamp)
         with left:
             live.chart(
-                page, "losses", stamp, lambda: inside.dressed(figures.race_losses(view, key=job.id, height=320), look),
+                page, "losses", stamp,
+                lambda: inside.dressed(figures.race_losses(view, until=until, key=job.id, height=320), look),
                 "Training loss of each network over steps; a vertical line where one broke.",
                 "Training loss, smoothed, on the same batches; dots: validation. A network stops where it breaks.",
             )  # fmt: skip
@@ -70,7 +71,7 @@ def show(page: str, job: Job, view: RaceView) -> None:
 
 def _scrub(page: str, job: Job, view: RaceView) -> int | None:
     """The step to look at; None is the latest."""
-    last = max(_steps(lane) for lane in view.lanes)
+    last = view.planned
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # From the first step to the planned last one, so that the slider stays the same while the race goes on.
         at = st.slider(
@@ -84,9 +85,9 @@ def _scrub(page: str, job: Job, view: RaceView) -> int | None:
     return None if at >= last else at
 
 
-def _steps(lane: LaneView) -> int:
-    experiment = lane.experiment
-    return math.ceil(experiment.images / experiment.batch_size) * experiment.total_epochs
+def _last_step(job: Job, view: RaceView) -> int:
+    """Where the axes of steps end: with the plan while it races, then where it came to."""
+    return view.reached if job.ended else view.planned
 
 
 def _row(lane: LaneView, step: int | None) -> int:
@@ -103,22 +104,24 @@ def _over_time(page: str, job: Job, view: RaceView, what: str, step: int | None)
             st.markdown(f"**{lane.name}**")
             live.chart(
                 page, f"layers.{number}", (job.id, version, what, step),
-                _layers(lane, what, step, span, job.id),
+                _layers(lane, what, step, span, _last_step(job, view), job.id),
                 f"{VIEWS[what]} of every layer of {lane.name} over steps.",
             )  # fmt: skip
 
 
 def _layers(
-    lane: LaneView, what: str, step: int | None, span: tuple[float, float] | None, key: str
+    lane: LaneView, what: str, step: int | None, span: tuple[float, float] | None, until: int, key: str
 ) -> Callable[[], go.Figure]:
     def make() -> go.Figure:
         if what == HISTOGRAMS:
-            figure = _short_ticks(figures.histograms(lane.record, at=step, key=key))
+            figure = _short_ticks(figures.histograms(lane.record, at=step, until=until, key=key))
             figure.update_xaxes(title_text=f"step · {figure.layout.yaxis.title.text.replace('1e+02', '100')}")
             figure.update_yaxes(title_text="")
             figure.update_layout(margin={"l": 40, "t": 8})
             return figure
-        figure = figures.over_training(lane.record, what, at=step, y_range=span, key=f"{key}.{what}", height=290)
+        figure = figures.over_training(
+            lane.record, what, at=step, until=until, y_range=span, key=f"{key}.{what}", height=290
+        )
         for trace in figure.data:
             trace.name = inside.short(trace.name)
         figure.update_yaxes(exponentformat="power")

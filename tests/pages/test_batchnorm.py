@@ -124,3 +124,18 @@ def test_a_race_carries_what_its_page_needs_from_the_start(monkeypatch) -> None:
     open_page("batchnorm", race="deeper", start="1", images="500")
     assert [*begun[0]["experiments"]] == ["4 layers", "8 layers", "8 layers, BatchNorm"]
     assert begun[0]["claim"] == "deeper"
+
+
+def test_the_axes_of_steps_end_with_the_plan_and_then_where_the_race_came_to() -> None:
+    def ends(at) -> set[int]:
+        charts = [f"batchnorm.race.chart.{name}" for name in ("losses", "layers.0", "layers.2")]
+        return {at.session_state[key][1].layout.xaxis.range[1] for key in charts if key in at.session_state}
+
+    at = open_page("batchnorm", race="deeper", start="1", images="5000")
+    job = race_job()
+    wait(at, lambda: "race" in job.results and job.results["race"].reached > 4)
+    assert ends(at) == {158} == {2 * -(-5000 // 64)}
+    next(slider for slider in at.slider if slider.label == "Look at step").set_value(3).run()
+    button(at, "Stop").click().run()
+    wait(at, lambda: job.ended)
+    assert ends(at) == {job.results["race"].reached} != {158}

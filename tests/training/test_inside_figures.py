@@ -88,6 +88,10 @@ def test_race_figures(view):
     assert {trace.name for trace in losses.data} >= {"plain", "BatchNorm", "broken"}
     low, high = losses.layout.yaxis.range
     assert low < inside.GUESSING < high < 3.2 * inside.GUESSING  # the broken one does not squeeze the others
+    assert losses.layout.xaxis.range is None
+    for figure in (inside.race_losses, lambda race, until: inside.histograms(race["plain"].record, until=until),
+                   lambda race, until: inside.over_training(race["plain"].record, until=until)):  # fmt: skip
+        assert figure(view, until=40).layout.xaxis.range == (0, 40)
     assert any("broken broke" in (note.text or "") for note in losses.layout.annotations) == bool(view["broken"].broke)
     depth = small_enough(inside.across_depth(view, "std", step=1))
     np.testing.assert_allclose(depth.data[0].y, view["plain"].record.std[0])

@@ -50,6 +50,18 @@ def test_all_are_trained_on_the_same_batches_in_turn():
     assert not any(module._forward_hooks for lane in raced.lanes for module in lane.learner.model.modules())
 
 
+def test_a_race_knows_how_many_steps_it_plans_and_has_taken():
+    raced = Race({"a": small(), "b": small(epochs=1)}, every=2, valid_share=20)
+    assert (raced.view().planned, raced.view().reached) == (16, 0)
+    list(raced.run())
+    raced.drain()
+    view = raced.view(finished=True)
+    assert [lane.steps for lane in view.lanes] == [len(lane.history) for lane in view.lanes] == [16, 8]
+    assert view.planned == view.reached == 16
+    # The stand-in has fewer pictures than the settings ask for.
+    assert Race({"a": small(images=40_000)}).view().planned == 2 * -(-12_000 // 64)
+
+
 def test_a_race_alone_is_the_run_alone():
     """Racing changes nothing: the same losses as the learner's own loop on the same seed."""
     from explorer.training import prepare
