@@ -100,7 +100,7 @@ class Job:
 
     @property
     def stamp(self) -> tuple[int, int]:
-        """Changes whenever there is something new to draw."""
+        """Changes whenever there is something new to draw. Read it before what is drawn, which may change meanwhile."""
         return self.version, self.history.version
 
     def touch(self) -> None:

@@ -122,6 +122,7 @@ def curves_and_rates(
 
 def draw(job: jobs.Job) -> None:
     """The visitor's own sweep, as far as it is."""
+    stamp = job.stamp
     live.progress(job)
     parts.problem(job)
     parts.source_note(job.results.get("source"))
@@ -131,7 +132,7 @@ def draw(job: jobs.Job) -> None:
     steps.did(PAGE, "swept")
     if len(found) > 1:
         steps.did(PAGE, "compared")
-    curves_and_rates(found, st.session_state.get(f"{PAGE}.swept", {}), job.id, job.stamp, job.ended)
+    curves_and_rates(found, st.session_state.get(f"{PAGE}.swept", {}), job.id, stamp, job.ended)
     if f"{PAGE}.go" in st.session_state:
         st.rerun()  # the buttons above run only this fragment; leaving the page takes the whole script
 

@@ -30,10 +30,11 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     if job is not None:
 
         def draw(job: Job) -> None:
+            stamp = (job.id, *job.stamp)
             live.progress(job)
             parts.problem(job)
             parts.source_note(job.results.get("source"))
-            _draw(page, job.history.snapshot(), job.experiment, (job.id, *job.stamp), below)
+            _draw(page, job.history.snapshot(), job.experiment, stamp, below)
 
         live.panel(page, job, draw, phase)
         return job

@@ -86,6 +86,7 @@ def _work(job: jobs.Job, pictures: int) -> None:
 
 
 def _draw(job: jobs.Job) -> None:
+    stamp = job.stamp
     live.progress(job)
     parts.problem(job)
     found = job.results.get("found")
@@ -93,7 +94,7 @@ def _draw(job: jobs.Job) -> None:
         return
     with st.container(border=True):
         live.chart(
-            PAGE, "bars", (job.id, *job.stamp), lambda: figures.evaluation_bars(found, key=job.id),
+            PAGE, "bars", (job.id, *stamp), lambda: figures.evaluation_bars(found, key=job.id),
             "Validation loss with each kind of statistics, a bar each.",
             f"Measured here with {job.results['weights']} on {found[0].pictures:,} validation pictures, the same for "
             "every bar. Only the statistics differ, never a weight.",

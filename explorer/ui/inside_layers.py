@@ -31,8 +31,8 @@ CLOSER = {"channels": "One layer's channels", "norm": "BatchNorm's m and a", "ri
           "picture": "A picture through the layers"}  # fmt: skip
 
 
-def show(page: str, job: Job, view: RaceView) -> None:
-    """Everything about the layers, for a race at work or over."""
+def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
+    """Everything about the layers, for a race at work or over; ``version`` is the job's stamp that ``view`` had."""
     if not any(len(lane.record) for lane in view.lanes):
         return
     experiments = job.results["experiments"]
@@ -43,7 +43,7 @@ def show(page: str, job: Job, view: RaceView) -> None:
         left, right = st.columns(2, gap="medium")
         step = _scrub(page, job, view)
         until = _last_step(job, view)
-        stamp = (job.id, *job.stamp)
+        stamp = (job.id, *version)
         with left:
             live.chart(
                 page, "losses", stamp,
@@ -63,10 +63,10 @@ def show(page: str, job: Job, view: RaceView) -> None:
             "Every layer over time", list(VIEWS), default=HISTOGRAMS, required=True, format_func=VIEWS.get,
             key=f"{page}.what",
         )  # fmt: skip
-        _over_time(page, job, view, what, step)
+        _over_time(page, job, view, version, what, step)
         st.caption(f"{WORDS[what]} Layer 2.1 is the first of stage 2; *out* is the classifier.")
     with st.container(border=True):
-        _closer(page, job, view, step)
+        _closer(page, view, stamp, step)
 
 
 def _scrub(page: str, job: Job, view: RaceView) -> int | None:
@@ -95,15 +95,17 @@ def _row(lane: LaneView, step: int | None) -> int:
     return len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
 
 
-def _over_time(page: str, job: Job, view: RaceView, what: str, step: int | None) -> None:
+def _over_time(
+    page: str, job: Job, view: RaceView, version: tuple[int, int], what: str, step: int | None
+) -> None:  # fmt: skip
     span = None if what == HISTOGRAMS else figures.common_range(view, what)
     # Heat maps are larger than curves: while the race runs they follow at half the pace.
-    version = job.stamp if job.ended else sum(job.stamp) // 4
+    drawn = version if job.ended else sum(version) // 4
     for number, (lane, column) in enumerate(zip(view.lanes, st.columns(len(view.lanes)), strict=True)):
         with column:
             st.markdown(f"**{lane.name}**")
             live.chart(
-                page, f"layers.{number}", (job.id, version, what, step),
+                page, f"layers.{number}", (job.id, drawn, what, step),
                 _layers(lane, what, step, span, _last_step(job, view), job.id),
                 f"{VIEWS[what]} of every layer of {lane.name} over steps.",
             )  # fmt: skip
@@ -130,7 +132,8 @@ def _layers(
     return make
 
 
-def _closer(page: str, job: Job, view: RaceView, step: int | None) -> None:
+def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
+    race, *_ = stamp
     chosen = st.segmented_control(
         "Look closer", list(CLOSER), default=None, format_func=CLOSER.get, key=f"{page}.closer"
     )
@@ -144,20 +147,20 @@ def _closer(page: str, job: Job, view: RaceView, step: int | None) -> None:
             st.caption("None of these networks has BatchNorm.")
             return
     with st.container(horizontal=True):
-        name = st.selectbox("Network", names, index=len(names) - 1, key=f"{page}.closer.lane.{job.id}.{chosen}")
+        name = st.selectbox("Network", names, index=len(names) - 1, key=f"{page}.closer.lane.{race}.{chosen}")
         lane = view[name]
         layers = [i for i in range(len(lane.record.layers)) if chosen != "norm" or _has_norm(lane, i)]
         if chosen in ("channels", "norm"):
-            layer = st.selectbox("Layer", layers, key=f"{page}.closer.layer.{job.id}.{chosen}.{names.index(name)}",
+            layer = st.selectbox("Layer", layers, key=f"{page}.closer.layer.{race}.{chosen}.{names.index(name)}",
                                  format_func=lambda i: inside.short(lane.record.layers[i]))  # fmt: skip
         if chosen == "channels":
             what = st.selectbox("Statistic", ["std", "mean", "dead"], format_func=VIEWS.get,
                                 key=f"{page}.closer.what")  # fmt: skip
-    stamp = (job.id, *job.stamp, name, step)
+    stamp = (*stamp, name, step)
     if chosen == "channels":
         live.chart(
             page, "channels", (*stamp, layer, what),
-            lambda: figures.channels(lane.record, layer, what, at=step, key=f"{job.id}.{name}.{layer}"),
+            lambda: figures.channels(lane.record, layer, what, at=step, key=f"{race}.{name}.{layer}"),
             f"{VIEWS[what]} of each channel of layer {layer + 1} of {name} over steps.",
             f"A row a channel of layer {inside.short(lane.record.layers[layer])}. Channels that stay pale do nothing.",
         )  # fmt: skip
@@ -168,13 +171,13 @@ def _closer(page: str, job: Job, view: RaceView, step: int | None) -> None:
             with column:
                 live.chart(
                     page, f"norm.{which}", (*stamp, layer),
-                    lambda which=which: figures.batchnorm(lane.record, layer, which, at=step, key=f"{job.id}.{name}"),
+                    lambda which=which: figures.batchnorm(lane.record, layer, which, at=step, key=f"{race}.{name}"),
                     f"BatchNorm's {which} of layer {layer + 1} of {name} over steps.",
                     f"*{which}*: {meaning}. Thin: some channels.",
                 )  # fmt: skip
     elif chosen == "ridges":
         live.chart(
-            page, "ridges", stamp, lambda: _ridges(lane, step, job.id),
+            page, "ridges", stamp, lambda: _ridges(lane, step, race),
             f"The distribution of every layer's activations of {name} at one step.",
             f"How many activations of each size, at step {lane.record.steps[_row(lane, step)]:,}. The axis is linear "
             "near zero and logarithmic beyond.",

@@ -54,13 +54,14 @@ def submit(steps: int = grid.STEPS, **options: object) -> jobs.Job:
 
 
 def _draw(job: jobs.Job) -> None:
+    stamp = job.stamp
     live.progress(job)
     parts.problem(job)
     view: GridView | None = job.results.get("grid")
     if view is None:
         st.caption("The first cells take a moment: the pictures are being read.")
         return
-    _chart(job.id, job.stamp, view)
+    _chart(job.id, stamp, view)
     if view.done:
         steps.did("batchnorm", "grid")
         text = verdict(view)

@@ -224,6 +224,7 @@ def _push(job: jobs.Job) -> None:
 
 
 def _draw(job: jobs.Job) -> None:
+    stamp = job.stamp
     live.progress(job)
     parts.problem(job)
     view: RaceView | None = job.results.get("race")
@@ -233,7 +234,7 @@ def _draw(job: jobs.Job) -> None:
     st.markdown(f"**{parts.escape(job.title)}**")
     _lanes(view, experiments)
     _verdict(job, view)
-    inside_layers.show(PAGE, job, view)
+    inside_layers.show(PAGE, job, view, stamp)
     parts.source_note(view.source)
 
 

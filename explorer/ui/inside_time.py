@@ -192,6 +192,7 @@ def _named(vary: str, value: float) -> str:
 
 
 def _draw_growth(job: jobs.Job) -> None:
+    version = job.stamp
     live.progress(job)
     parts.problem(job)
     found = job.results.get("reach", ())
@@ -203,7 +204,7 @@ def _draw_growth(job: jobs.Job) -> None:
     }
     if curves:
         live.chart(
-            f"{PAGE}.grow", "growth", (job.id, *job.stamp),
+            f"{PAGE}.grow", "growth", (job.id, *version),
             lambda: _floored(figures.reach_curves(_largest(curves), key=job.id, height=340), curves),
             "Reach of each model in training.",
             f"{job.title}, 128 units where not said otherwise, on the validation text. Measured here.",
@@ -246,13 +247,14 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
 
 
 def _draw_explosion(job: jobs.Job) -> None:
+    version = job.stamp
     live.progress(job)
     parts.problem(job)
     runs = job.results.get("runs", ())
     if not runs:
         return
     live.chart(
-        f"{PAGE}.explode", "norms", (job.id, *job.stamp),
+        f"{PAGE}.explode", "norms", (job.id, *version),
         lambda: figures.exploding_norms(runs, key=job.id, height=340),
         "Gradient norm at each step, with and without clipping.",
         "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",

@@ -66,3 +66,40 @@ def test_two_runs_read_back_from_disk_are_two_charts() -> None:
         assert not at.exception, at.exception
         drawn.append(at.session_state["char_rnn.chart.loss"][1].data[0].y[0])
     assert drawn == [3.0, 2.0]
+
+
+def ending_while_it_is_drawn() -> None:
+    """A page whose map is finished by the time its first part is on screen."""
+    import numpy as np
+    import streamlit as st
+
+    from explorer import jobs
+    from explorer.data import Source
+    from explorer.training.grid import GridView
+    from explorer.ui import inside_map, live
+
+    def view(loss: float) -> GridView:
+        return GridView((0.1,), (1,), ("none",), 3, 20, np.array([[[loss]]]), Source("", "real", ""))
+
+    if "job" not in st.session_state:
+        st.session_state.job = jobs.Job("map", "", lambda job: None, state=jobs.RUNNING, results={"grid": view(2.0)})
+        chart = live.chart
+
+        def end_first(*args: object) -> None:
+            live.chart = chart
+            st.session_state.job.publish(grid=view(1.0))
+            st.session_state.job.state = jobs.DONE
+            chart(*args)
+
+        live.chart = end_first
+    inside_map._draw(st.session_state.job)
+
+
+def test_what_a_job_did_while_it_was_drawn_is_drawn_next_time() -> None:
+    at = AppTest.from_function(ending_while_it_is_drawn).run()
+    shown = []
+    for _ in range(2):
+        assert not at.exception, at.exception
+        shown.append(at.session_state["batchnorm.map.chart.map"][1].data[0].z.item())
+        at.run()
+    assert shown == [2.0, 1.0]
