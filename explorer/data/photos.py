@@ -1,8 +1,9 @@
 """Photos from strangers: bytes in, upright RGB out, or one sentence that says why not.
 
 Everything is decided in an order that costs an attacker more than it costs us: size of the file, format (only the
-allowed decoders are ever started), number of pixels from the header, and only then the pixels. Nothing is written to
-disk; EXIF, and with it a place or a name, is gone as soon as the photo is an array.
+allowed decoders are ever started), number of pixels from the header, what else decoding will cost as the structure
+tells (:mod:`explorer.data.structure`), and only then the pixels. Nothing is written to disk; EXIF, and with it a place
+or a name, is gone as soon as the photo is an array.
 """
 
 import io
@@ -18,10 +19,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
+from explorer.data import structure
+from explorer.data.structure import MAX_PIXELS, TOO_MANY_PIXELS
 from explorer.errors import PhotoError
 
 MAX_BYTES = 20_000_000
-MAX_PIXELS = 40_000_000
 MAX_FILES = 200
 MIN_SIDE = 16
 MAX_ASPECT = 20.0  #: a strip of 20 : 1 is still harmless here, because nothing scales its short side to 256 blindly
@@ -47,7 +49,6 @@ FORMATS = tuple(
 EXTENSIONS = tuple(["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"])
 
 _ALLOWED = "JPEG, PNG, WebP, GIF, BMP, TIFF" + (" and AVIF" if "AVIF" in FORMATS else "")
-_TOO_MANY = f"The photo has more than {MAX_PIXELS // 1_000_000} megapixels. Make it smaller and try again."
 _DAMAGED = "The file is damaged or cut short. Save the photo again, or choose another."
 
 # Full-size pixels of a few photos at a time, however many visitors upload at once.
@@ -98,7 +99,7 @@ def read_photo(data: bytes, name: str = "") -> Photo:
         except MemoryError as error:
             raise PhotoError("There is not enough memory for this photo. Make it smaller.", repr(error)) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise PhotoError(_TOO_MANY, repr(error)) from error
+            raise PhotoError(TOO_MANY_PIXELS, repr(error)) from error
         except UnidentifiedImageError as error:
             raise PhotoError(_what_it_is(data), repr(error)) from error
         except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, RuntimeError, …
@@ -109,18 +110,22 @@ def read_photo(data: bytes, name: str = "") -> Photo:
 
 def _decode(data: bytes, notes: list[str]) -> tuple[np.ndarray, tuple[int, int]]:
     """The upright pixels, and the upload's own (width, height)."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    structure.check(data)
+    with Image.open(structure.Pieces(data), formats=FORMATS) as image:
         size = image.size
         _check_size(*size)
-        if (frames := getattr(image, "n_frames", 1)) > 1:
+        if image.format in ("JPEG", "MPO"):
+            structure.check_passes(data, size[0] * size[1])
+        # Pillow would load every page of a TIFF to count them, and compare each with all before it.
+        frames = structure.pages(data) if image.format == "TIFF" else getattr(image, "n_frames", 1)
+        if frames > 1:
             notes.append(f"First frame of {frames}." if image.format != "MPO" else f"First picture of {frames}.")
-            image.seek(0)
         image.draft("RGB" if image.mode != "L" else None, (SHOWN, SHOWN))  # JPEG only: decodes at 1/2, 1/4 or 1/8
         # Once and only once: a second load() of a PNG with a wrong checksum "succeeds" with a black picture.
         image.load()
+        orientation = _orientation(image)
         picture = _as_rgb(image, notes)
         picture.thumbnail((SHOWN, SHOWN), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        orientation = _orientation(image)
         if orientation > 1:
             picture = picture.transpose(_UPRIGHT[orientation])
             size = size if orientation < 5 else size[::-1]
@@ -132,7 +137,7 @@ def _decode(data: bytes, notes: list[str]) -> tuple[np.ndarray, tuple[int, int]]
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise PhotoError(_TOO_MANY, f"{width}x{height}")
+        raise PhotoError(TOO_MANY_PIXELS, f"{width}x{height}")
     if min(width, height) < MIN_SIDE:
         raise PhotoError(f"The photo is only {width} × {height} pixels; it needs at least {MIN_SIDE} on each side.")
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -165,11 +170,11 @@ def _as_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
         return Image.fromarray(_scaled(np.asarray(image), image.mode, notes)).convert("RGB")
     if image.has_transparency_data:
         notes.append("Transparent parts are shown on white.")
-        layers = image.convert("RGBA")
+        layers = image if image.mode == "RGBA" else image.convert("RGBA")
         layers.thumbnail((2 * SHOWN, 2 * SHOWN), reducing_gap=2.0)
         white = Image.new("RGBA", layers.size, "white")
         return Image.alpha_composite(white, layers).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # a copy of 40 megapixels is 160 MB
 
 
 def _scaled(values: np.ndarray, mode: str, notes: list[str]) -> np.ndarray:

@@ -1,0 +1,108 @@
+"""What costs a decoder more than its sender is refused by its structure; what cameras and programs write is not."""
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from explorer.data import structure
+from explorer.data.photos import PhotoError, read_photo
+from tests.data import bombs
+from tests.data.bombs import encoded, noise
+
+
+def test_a_scan_bomb_is_refused_before_it_is_decoded(monkeypatch):
+    bomb = bombs.with_scans(5600, 100)
+    assert len(bomb) < 140_000
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("it was decoded"))
+    with pytest.raises(PhotoError, match="far more pieces"):
+        read_photo(bomb)
+
+
+def test_as_many_scans_of_a_small_picture_are_read():
+    assert np.array_equal(read_photo(bombs.with_scans(64, 100)).rgb, read_photo(bombs.with_scans(64, 0)).rgb)
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"quality": 100}, {"restart_marker_rows": 1}])
+def test_what_programs_write_is_read_at_the_largest_size(options):
+    data = encoded(noise(), "JPEG", progressive=True, **options)
+    structure.check_passes(data, structure.MAX_PIXELS)
+    assert sum(m == b"\xda" for m in structure._markers(data)) == 10
+
+
+def test_scans_are_counted_as_the_decoder_meets_them():
+    """Not in comments or thumbnails, not behind the end; but after padding."""
+    hidden = b"\xff\xfe" + struct.pack(">H", 60_002) + b"\xff\xda" * 30_000
+    honest = bombs.jpeg_with(hidden) + bombs.with_scans(64, 50)
+    assert [m for m in structure._markers(honest) if m == b"\xda"] == [b"\xda"]
+    padded = bombs.with_scans(64, 5).replace(b"\xff\xda", b"\xff\xff\xff\xda")
+    assert sum(m == b"\xda" for m in structure._markers(padded)) == 6 + 5
+    assert read_photo(padded).rgb.shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("name", bombs.PIECES)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_crumbs_are_refused(name):
+    with pytest.raises(PhotoError, match="far more pieces"):
+        read_photo(bombs.PIECES[name]())
+
+
+def test_a_tile_larger_than_a_photo_is_refused_whatever_the_picture():
+    with pytest.raises(PhotoError, match="megapixels"):
+        read_photo(bombs.tiff_of_one_huge_tile(7000))
+    assert read_photo(bombs.tiff_of_one_huge_tile(256)).rgb.shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_a_tiles_sides_are_read_in_either_order(big_endian):
+    order = ">" if big_endian else "<"
+    fields = [struct.pack(order + "HHLHH", tag, 3, 1, 9000, 0) for tag in (322, 323)]
+    data = (b"MM\0*" if big_endian else b"II*\0") + struct.pack(order + "LH", 8, 2) + b"".join(fields) + bytes(4)
+    with pytest.raises(PhotoError, match="megapixels"):
+        structure.check(data)
+
+
+def test_pages_are_counted_and_a_damaged_one_behind_the_first_does_no_harm():
+    assert structure.pages(bombs.tiff_of_pages(7)) == 7
+    assert "First frame of 7." in read_photo(bombs.tiff_of_pages(7)).notes
+    one = bombs.tiff_of_pages(1)
+    loop = one[:-260] + struct.pack("<I", 8) + one[-256:]
+    assert structure.pages(loop) == 1 and read_photo(loop).rgb.shape == (16, 16, 3)
+    broken = bytearray(bombs.tiff_of_pages(2))
+    second = 8 + (len(broken) - 8 - 256) // 2
+    broken[second + 2 : second + 14] = bytes(12)  # no width
+    assert read_photo(bytes(broken)).rgb.shape == (16, 16, 3)
+
+
+def test_a_large_animation_has_fewer_pieces_than_the_limit(monkeypatch):
+    """Three quarters of a megabyte in blocks of 255 bytes; the limit leaves room for 20 MB of them."""
+    moving = [noise(200, 200).rotate(i).quantize(256) for i in range(20)]
+    data = encoded(moving[0], "GIF", save_all=True, append_images=moving[1:])
+    assert len(data) > 500_000
+    monkeypatch.setattr(structure, "MAX_PIECES", structure.MAX_PIECES * len(data) // 20_000_000)
+    assert "First frame of 20." in read_photo(data).notes
+
+
+def test_a_file_is_read_as_often_as_is_allowed(monkeypatch):
+    monkeypatch.setattr(structure, "MAX_PIECES", 3)
+    file = structure.Pieces(b"abcdef")
+    assert (file.read(1), file.read(2), file.read()) == (b"a", b"bc", b"def")
+    with pytest.raises(PhotoError):
+        file.read(1)
+
+
+def test_a_large_photo_is_not_copied_whole(monkeypatch):
+    """The decoder's own pixels, four bytes each, and little else: a copy was 160 MB at 40 megapixels."""
+    seen = []
+    real = Image.Image.convert
+
+    def spied(self, *args, **kwargs):
+        seen.append(self.width * self.height)
+        return real(self, *args, **kwargs)
+
+    data = encoded(Image.new("RGB", (3000, 2000), "red"), "PNG")
+    monkeypatch.setattr(Image.Image, "convert", spied)
+    rgb = read_photo(data).rgb
+    assert rgb.shape == (683, 1024, 3) and (rgb == (255, 0, 0)).all()
+    assert all(pixels <= 1024 * 1024 for pixels in seen)
