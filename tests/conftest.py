@@ -84,7 +84,6 @@ def tiny(text):
         experiment = Experiment.of(key, **small)
         place = torch.device("cpu")
         data = corpus.TextData(corpus.prepare(text, Source("Test text", "standin", "")), experiment, place)
-        torch.manual_seed(experiment.seed)
         learner = Learner(prepare.model_for(experiment, data), data, experiment, place)
         learner.experiment = experiment
         return learner

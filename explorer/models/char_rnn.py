@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explorer.models import randomness
 from explorer.models.cells import GRUCell, RNNCell
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class CharSeqRnn(nn.Module):
     """PyTorch's RNN, a prediction after every character, and no memory from one call to the next."""
 
     stateful = False
-    recurrent: type[nn.RNNBase] = nn.RNN
+    recurrent: type[nn.RNNBase] = randomness.RNN
 
     def __init__(self, vocab_size: int, n_fac: int, n_hidden: int, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
@@ -108,13 +109,13 @@ class CharSeqStatefulRnn(CharSeqRnn):
 class CharSeqStatefulGRU(CharSeqStatefulRnn):
     """Gates that decide what to keep."""
 
-    recurrent = nn.GRU
+    recurrent = randomness.GRU
 
 
 class CharSeqStatefulLSTM(CharSeqStatefulRnn):
     """A cell state beside the hidden state; the state is the pair of them."""
 
-    recurrent = nn.LSTM
+    recurrent = randomness.LSTM
 
 
 class CharSeqStatefulRnn2(nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from explorer.errors import SettingsError
 from explorer.models.batchnorm import BnLayer
+from explorer.models.randomness import Dropout
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
@@ -192,7 +193,7 @@ class Resnet2(nn.Module):
             [ResnetLayer(layers[i + 1], layers[i + 1], 1, norm=norm) for i in range(len(layers) - 1)]
         )
         self.out = nn.Linear(layers[-1], c)
-        self.drop = nn.Dropout(p)
+        self.drop = Dropout(p)
 
     def features(self, x: Tensor) -> Tensor:
         """32 → 28 → 14 → 7 → 4 → 2 pixels a side: ``BnLayer`` always pads by 1, too little for a 7 × 7 kernel."""
@@ -243,7 +244,7 @@ class StageNet(nn.Module):
             layers = [BnLayer(ni, nf, norm=norm)] + [keep(nf, nf, 1, norm=norm) for _ in range(depth - 1)]
             self.stages.append(nn.Sequential(*layers))
             ni = nf
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.out = nn.Linear(ni, c)
 
     def features(self, x: Tensor) -> Tensor:

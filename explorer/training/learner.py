@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from explorer.data import Batch, Data
 from explorer.models.char_rnn import State, repackage
+from explorer.models.randomness import Masks, own_masks
 from explorer.training.schedules import MOMENTUM, Plan
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Learner:
     Args:
         model: any rung. A model with a ``stateful`` attribute is called ``model(x, state)``, others ``model(x)``.
         data: batches on ``device``.
-        experiment: optimiser, batch and regularisation settings, and the seed of the batches.
+        experiment: optimiser, batch and regularisation settings, and the seed of the batches and dropout masks.
         device: where the model goes.
     """
 
@@ -70,6 +71,8 @@ class Learner:
         self.watch_gradients = False
         self.lr_factor = 1.0  #: a live change of rate, on top of the plan's
         self.generator = torch.Generator().manual_seed(experiment.seed)
+        self.masks = Masks(device, experiment.seed)
+        own_masks(self.model, self.masks)
         self.optimiser = make_optimiser(self.model, experiment, device)
         self.state: State = None
         self.step = self.epoch = 0
@@ -174,8 +177,7 @@ class Learner:
             "model": copy.deepcopy(self.model.state_dict()),
             "optimiser": copy.deepcopy(self.optimiser.state_dict()),
             "generator": self.generator.get_state().clone(),
-            "random": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "masks": self.masks.get_state(),
             "state": copy.deepcopy(self.state),
             "dropout": [getattr(module, attribute) for module, attribute in self._dropouts()],
             "place": (self.step, self.epoch, self.lr_factor, self.clip, self.model.training),
@@ -187,9 +189,7 @@ class Learner:
         self.optimiser.load_state_dict(copy.deepcopy(captured["optimiser"]))
         self.optimiser.zero_grad(set_to_none=True)
         self.generator.set_state(captured["generator"])
-        torch.set_rng_state(captured["random"])
-        if captured["cuda"] is not None:
-            torch.cuda.set_rng_state(captured["cuda"], self.device)
+        self.masks.set_state(captured["masks"])
         self.state = copy.deepcopy(captured["state"])
         for (module, attribute), share in zip(self._dropouts(), captured["dropout"], strict=True):
             setattr(module, attribute, share)

@@ -1,6 +1,5 @@
 """From an experiment to a learner: data on the device, a model with the seed's weights."""
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,13 @@ from torch import nn
 from explorer import device as devices
 from explorer.data import corpus
 from explorer.errors import WeightsError
+from explorer.models import randomness
 from explorer.training import checkpoint
 from explorer.training.learner import Learner
 
 if TYPE_CHECKING:
     from explorer.data import Data
     from explorer.experiment import Experiment
-
-_seeding = threading.Lock()
 
 
 def data_for(experiment: "Experiment", device: torch.device) -> "Data":
@@ -34,10 +32,9 @@ def data_for(experiment: "Experiment", device: torch.device) -> "Data":
 
 
 def model_for(experiment: "Experiment", data: "Data") -> nn.Module:
-    """The model with the initial weights its seed decides, whatever else draws random numbers meanwhile."""
+    """The model with the initial weights its seed decides, whoever else draws random numbers meanwhile."""
     sizes = [len(data.vocabulary)] if experiment.rung.ladder == "language" else []
-    with _seeding, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(experiment.seed)
+    with randomness.drawing_from(torch.Generator().manual_seed(experiment.seed)):
         return experiment.rung.build(experiment, *sizes)
 
 
@@ -56,7 +53,6 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
         story = checkpoint.read_story(start)
         check_vocabulary(story, data, start.name)
         checkpoint.load_into(model, load_file(start), start.name)
-    torch.manual_seed(experiment.seed)  # dropout
     return Learner(model, data, experiment, device)
 
 

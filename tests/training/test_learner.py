@@ -14,6 +14,7 @@ from explorer.data import Batch
 from explorer.experiment import Experiment
 from explorer.history import History
 from explorer.models import catalog
+from explorer.training import prepare
 from explorer.training.learner import Epoch, Learner, Step, cross_entropy, make_optimiser
 from explorer.training.schedules import plan
 
@@ -109,6 +110,36 @@ def test_the_seed_decides_everything_and_another_one_something_else(tiny):
         run(learner, 12)
     assert torch.equal(weights(first), weights(second))
     assert not torch.equal(weights(first), weights(third))
+
+
+def test_a_run_with_dropout_does_not_depend_on_what_else_draws(tiny):
+    """A page makes a layer, another run is prepared, a sweep ends: this run's masks stay the seed's."""
+    alone, beside = tiny("lstm"), tiny("lstm")
+    run(alone, 12)
+    for number, _ in zip(range(12), beside.steps(plan(beside.experiment)), strict=False):
+        if number == 3:
+            torch.nn.Conv2d(3, 8, 3)
+        elif number == 6:
+            run(tiny("lstm", seed=0), 2)
+        elif number == 9:
+            other = tiny("lstm")
+            other.restore(other.capture())
+    assert torch.equal(weights(alone), weights(beside))
+
+
+@pytest.mark.parametrize("key", ["resnet2", "builder"])
+def test_masks_of_a_vision_run_are_its_seeds(key):
+    experiment = Experiment.of(key, dropout=0.5, widths="4,8")
+    batch = Batch(torch.randn(16, 3, 32, 32), torch.arange(16) % 10)
+    losses = []
+    for other in (False, True):
+        learner = Learner(prepare.model_for(experiment, None), None, experiment, torch.device("cpu"))
+        learner.model.train()
+        losses.append([])
+        for _ in range(4):
+            losses[-1].append(float(learner.train_batch(batch, 0.0).loss))
+            torch.rand(3 if other else 0)
+    assert losses[0] == losses[1] and len(set(losses[0])) == 4
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd", "nesterov"])
@@ -292,6 +323,8 @@ def test_every_rung_keeps_to_one_device(key, tiny, monkeypatch):
         with place:
             model = host.experiment.rung.build(host.experiment, len(host.data.vocabulary))
         model.to = lambda device: model  # it is there already, and a fake cannot be moved in place
+        real = torch.Generator  # there is no real device to draw on; a fake draw asks no generator
+        monkeypatch.setattr(torch, "Generator", lambda device="cpu": real("cpu"))
         learner = Learner(model, host.data, host.experiment, place)
         x = torch.zeros(3 if key == "char3" else 8, 4, dtype=torch.int64, device=place)
         with pytest.raises(RuntimeError, match="device"):
@@ -306,18 +339,9 @@ def test_every_rung_keeps_to_one_device(key, tiny, monkeypatch):
         with pytest.raises(DataDependentOutputException):  # its very last line needs values: two numbers for the host
             learner.evaluate()
 
-        monkeypatch.setattr(torch, "Generator", NoGenerator)  # there is no real device to draw on
         monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, generator: self)
         drawn = list(generate.tokens(model.eval(), x[:, :1], 2, [1.0, 0.0], top_k=3, window=len(x)))
         assert [part.device for pair in drawn for part in pair] == [place] * 4
-
-
-class NoGenerator:
-    def __init__(self, device=None):
-        assert torch.device(device).type == "meta"
-
-    def manual_seed(self, seed):
-        return self
 
 
 @pytest.mark.cuda

@@ -83,6 +83,16 @@ def test_a_sweep_that_is_abandoned_half_way_restores_too(tiny):
     assert equal(learner.capture(), captured)
 
 
+def test_a_sweep_leaves_everybody_elses_random_numbers_alone(tiny):
+    """Set back when it ends, they would give somebody the same masks twice."""
+    running = sweep(tiny("lstm"), 1e-5, 1e-3, steps=20)
+    next(running)
+    drawn = torch.rand(3)
+    state = torch.get_rng_state()
+    running.close()
+    assert torch.equal(torch.get_rng_state(), state) and not torch.equal(torch.rand(3), drawn)
+
+
 def test_a_sweep_that_fails_restores_too(tiny, monkeypatch):
     learner = tiny()
     captured = learner.capture()
