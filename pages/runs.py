@@ -1,5 +1,6 @@
 """Runs: what was trained on this server, beside each other and beside the lecture."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import streamlit as st
@@ -8,9 +9,11 @@ from explorer.ui import start
 
 start.enter()
 
+from explorer import jobs
 from explorer.figures import curves
 from explorer.models import catalog
 from explorer.recorded import recording
+from explorer.store import Run
 from explorer.ui import live, parts, steps
 
 PAGE = "runs"
@@ -19,9 +22,16 @@ parts.title(
     "Every run is written down as it goes. Lay some over each other, open one again, take its numbers away."
 )  # fmt: skip
 
+
+def as_it_is_now(run: Run) -> Run:
+    """With the state of its job while there is one: the disk does not hear of every pause."""
+    job = jobs.registry().find(run.id)
+    return replace(run, state=job.state, message=job.message) if job else run
+
+
 store = start.store()
 mine = st.segmented_control("Whose", ["mine", "everybody's"], default="mine", required=True, key=f"{PAGE}.whose")
-runs = [run for run in store.runs(start.owner() if mine == "mine" else None) if run.kind == "train"]
+runs = [as_it_is_now(run) for run in store.runs(start.owner() if mine == "mine" else None) if run.kind == "train"]
 histories = {run.id: store.history(run.id) for run in runs}
 
 if not runs:
@@ -46,7 +56,7 @@ else:
     ]
     chosen = st.dataframe(
         table, hide_index=True, on_select="rerun", selection_mode="multi-row", key=f"{PAGE}.table",
-        column_config={"best accuracy": st.column_config.NumberColumn(format="percent")},
+        column_config={"best accuracy": st.column_config.NumberColumn(format="percent")}, placeholder="–",
     ).selection.rows  # fmt: skip
     st.caption("Choose rows to lay their validation curves over each other.")
     picked = [runs[i] for i in chosen if i < len(runs)] or runs[:1]
