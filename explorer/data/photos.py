@@ -234,11 +234,13 @@ def _plain(text: str) -> str:
 
 
 # -- many at once ------------------------------------------------------------------------------------
-def read_many(files: Iterable[tuple[str, bytes]]) -> tuple[tuple[Photo, ...], tuple[Refusal, ...]]:
+def read_many(
+    files: Iterable[tuple[str, bytes]], short_side: int = SHOWN
+) -> tuple[tuple[Photo, ...], tuple[Refusal, ...]]:
     """Decode a batch of (name, bytes); what cannot be used is listed, the rest goes on.
 
-    At most 200 files are taken; the others are refused unread. A ZIP among them is refused (see
-    :func:`read_zip`).
+    Each photo is brought to ``short_side`` before the next is decoded (see :func:`smaller`). At most 200 files are
+    taken; the others are refused unread. A ZIP among them is refused (see :func:`read_zip`).
     """
     photos: list[Photo] = []
     refusals: list[Refusal] = []
@@ -247,14 +249,16 @@ def read_many(files: Iterable[tuple[str, bytes]]) -> tuple[tuple[Photo, ...], tu
             refusals.append(Refusal(split_name(name)[1], f"Only {MAX_FILES} files are taken at once."))
             continue
         try:
-            photos.append(read_photo(data, name))
+            photos.append(smaller(read_photo(data, name), short_side))
         except PhotoError as error:
             refusals.append(Refusal(split_name(name)[1], str(error)))
     return tuple(photos), tuple(refusals)
 
 
-def read_zip(data: bytes) -> tuple[tuple[Photo, ...], tuple[Refusal, ...]]:
+def read_zip(data: bytes, short_side: int = SHOWN) -> tuple[tuple[Photo, ...], tuple[Refusal, ...]]:
     """Decode the photos in a ZIP, in memory; ``oak/1.jpg`` gives a photo with the label ``oak``.
+
+    ``short_side``: as in :func:`read_many`.
 
     Refused one by one: paths that leave the archive, links, encrypted entries, ZIPs inside, entries over 20 MB
     or packed more than 100 : 1. Folders, hidden files and macOS's own entries are passed over.
@@ -268,7 +272,7 @@ def read_zip(data: bytes) -> tuple[tuple[Photo, ...], tuple[Refusal, ...]]:
     refusals: list[Refusal] = []
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            photos, refused = read_many(_entries(archive, refusals))
+            photos, refused = read_many(_entries(archive, refusals), short_side)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         raise PhotoError("The ZIP is damaged. Pack it again and try once more.", repr(error)) from error
     return photos, (*refusals, *refused)
@@ -356,6 +360,16 @@ def to_bytes(rgb: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
 def thumbnail(photo: Photo, side: int = 112) -> np.ndarray:
     """The central square of a photo, ``side`` × ``side`` × 3, for a gallery."""
     return np.asarray(ImageOps.fit(Image.fromarray(photo.rgb), (side, side)))
+
+
+def smaller(photo: Photo, short_side: int) -> Photo:
+    """The photo with a short side of at most so many pixels: hundreds of them fit in memory."""
+    height, width = photo.rgb.shape[:2]
+    factor = short_side / min(height, width)
+    if factor >= 1:
+        return photo
+    size = (round(width * factor), round(height * factor))
+    return replace(photo, rgb=np.asarray(Image.fromarray(photo.rgb).resize(size, Image.Resampling.BILINEAR)))
 
 
 def labelled(photo: Photo, label: str) -> Photo:

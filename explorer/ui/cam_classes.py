@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from explorer import device, jobs, own_classes
 from explorer.data import dogscats
-from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_many, read_zip, thumbnail
+from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_many, read_zip, smaller, thumbnail
 from explorer.errors import ExplorerError
 from explorer.figures import cam as figures
 from explorer.training.own_head import Trained, tune, work
@@ -55,17 +54,7 @@ def show() -> None:
 def _new(name: str, photos: Iterable[Photo] = ()) -> dict:
     number = st.session_state.get(f"{PAGE}.classes.count", 0)
     st.session_state[f"{PAGE}.classes.count"] = number + 1
-    return {"id": number, "name": name, "photos": [_smaller(p) for p in list(photos)[:MOST_PHOTOS]]}
-
-
-def _smaller(photo: Photo) -> Photo:
-    """The photo with a short side of 256 pixels, so that hundreds of them fit in memory."""
-    height, width = photo.rgb.shape[:2]
-    factor = SHORT_SIDE / min(height, width)
-    if factor >= 1:
-        return photo
-    size = (round(width * factor), round(height * factor))
-    return replace(photo, rgb=np.asarray(Image.fromarray(photo.rgb).resize(size, Image.Resampling.BILINEAR)))
+    return {"id": number, "name": name, "photos": list(photos)[:MOST_PHOTOS]}
 
 
 def _class(entry: dict, classes: list[dict]) -> None:
@@ -94,7 +83,7 @@ def _class(entry: dict, classes: list[dict]) -> None:
                 widget = f"{name}.upload"
                 st.file_uploader(
                     "Photos of this class", type=TYPES, accept_multiple_files=True, key=fresh(widget),
-                    on_change=_take, args=(entry, widget), max_upload_size=MAX_BYTES // 1_000_000,
+                    on_change=_take, args=(entry, widget), max_upload_size=parts.upload_limit(MAX_BYTES),
                 )  # fmt: skip
         if photos := entry["photos"]:
             images = [thumbnail(photo) for photo in photos[:SHOWN]]
@@ -106,10 +95,10 @@ def _class(entry: dict, classes: list[dict]) -> None:
 def _take(entry: dict, widget: str) -> None:
     """Callback: decode what came into one class; what cannot be read is named."""
     files = uploaded(fresh(widget))
-    photos, refused = read_many((file.name, file.getvalue()) for file in files)
+    photos, refused = read_many(((file.name, file.getvalue()) for file in files), SHORT_SIDE)
     taken(widget, files)
     room = MOST_PHOTOS - len(entry["photos"])
-    entry["photos"] += map(_smaller, photos[: max(0, room)])
+    entry["photos"] += photos[: max(0, room)]
     over = [Refusal(p.name, f"A class takes {MOST_PHOTOS} photos.") for p in photos[max(0, room) :]]
     st.session_state[_REFUSED] = (*refused, *over)
 
@@ -120,11 +109,11 @@ def _many_at_once() -> None:
         zipped, folder = f"{PAGE}.classes.zip", f"{PAGE}.classes.folder"
         st.file_uploader(
             "A ZIP", type=["zip"], key=fresh(zipped), on_change=_unpack, args=(zipped,),
-            max_upload_size=MAX_ZIP_BYTES // 1_000_000,
+            max_upload_size=parts.upload_limit(MAX_ZIP_BYTES),
         )  # fmt: skip
         st.file_uploader(
             "A folder", type=TYPES, accept_multiple_files="directory", key=fresh(folder), on_change=_unpack,
-            args=(folder,), max_upload_size=MAX_BYTES // 1_000_000,
+            args=(folder,), max_upload_size=parts.upload_limit(MAX_BYTES),
         )  # fmt: skip
         _borrow()
 
@@ -164,7 +153,7 @@ def _start_with(**classes: list[Photo]) -> None:
 def _course(path: Path, stamp: float) -> dict[str, list[Photo]]:
     """What the trap needs of each class, none of them among the samples at the top."""
     photos = list(dogscats.DogsCats(path).photos("valid", SAMPLES + 2 * TRAPPED + 1))
-    return {name: [_smaller(p) for p in photos if p.label == name][SAMPLES:] for name in dogscats.CLASSES}
+    return {name: [smaller(p, SHORT_SIDE) for p in photos if p.label == name][SAMPLES:] for name in dogscats.CLASSES}
 
 
 def _marked(photo: Photo) -> Photo:
@@ -187,9 +176,9 @@ def _unpack(widget: str) -> None:
     files = uploaded(fresh(widget))
     try:
         if widget.endswith("zip"):
-            photos, refused = read_zip(files[0].getvalue()) if files else ((), ())
+            photos, refused = read_zip(files[0].getvalue(), SHORT_SIDE) if files else ((), ())
         else:
-            photos, refused = read_many((file.name, file.getvalue()) for file in files)
+            photos, refused = read_many(((file.name, file.getvalue()) for file in files), SHORT_SIDE)
     except ExplorerError as error:
         st.session_state[_REFUSED] = (Refusal(files[0].name, str(error)),)
         return
@@ -322,7 +311,7 @@ def _file() -> None:
     with st.expander("Load a classifier saved here", icon=":material/upload_file:"):
         widget = f"{PAGE}.classes.load"
         st.file_uploader("A .safetensors file", type=["safetensors"], key=fresh(widget), on_change=_load,
-                         args=(widget,))  # fmt: skip
+                         args=(widget,), max_upload_size=parts.upload_limit(own_classes.MAX_FILE))  # fmt: skip
     if problem := st.session_state.pop(f"{PAGE}.classes.load.problem", ""):
         st.error(parts.escape(problem), icon=":material/error:")
 

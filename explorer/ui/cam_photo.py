@@ -154,7 +154,7 @@ def bring() -> None:
         else:
             st.file_uploader(
                 "Drop photos here", type=TYPES, accept_multiple_files=True, key=fresh(name), on_change=_take,
-                args=(name,), max_upload_size=MAX_BYTES // 1_000_000,
+                args=(name,), max_upload_size=parts.upload_limit(MAX_BYTES),
             )  # fmt: skip
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.toggle("Use the camera", key=f"{PAGE}.use_camera")

@@ -57,7 +57,10 @@ def _own_text(page: str, experiment: Experiment) -> None:
             "It is kept on this server so that your runs can be continued."
         )
         pasted = st.text_area("Paste it", height=140, max_chars=corpus.LARGEST, key=f"{page}.pasted")
-        file = st.file_uploader("or upload it", type=["txt", "md", "csv", "tex", "html"], key=f"{page}.file")
+        file = st.file_uploader(
+            "or upload it", type=["txt", "md", "csv", "tex", "html"], key=f"{page}.file",
+            max_upload_size=parts.upload_limit(corpus.LARGEST),
+        )  # fmt: skip
         if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
             try:
                 kept = corpus.keep_own(file.getvalue() if file else pasted.encode())

@@ -77,6 +77,11 @@ def escape(text: str) -> str:
     return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|$~:" else c for c in text)
 
 
+def upload_limit(most: int) -> int:
+    """Megabytes for a ``file_uploader`` that may take ``most`` bytes: what the server cuts off is not promised."""
+    return min(most // 1_000_000, st.get_option("server.maxUploadSize"))
+
+
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
     """What a click asks for may be refused: the sentence is drawn here, and the rest of the block left out."""

@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 import warnings
+import weakref
 import zipfile
 import zlib
 
@@ -337,6 +338,26 @@ def test_a_batch_ends_at_200_files():
     small = encoded(Image.new("RGB", (16, 16)), "PNG")
     read, refused = read_many((f"{i}.png", small) for i in range(203))
     assert len(read) == 200 and len(refused) == 3 and "200" in refused[0].reason
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_a_batch_is_brought_to_size_photo_by_photo(monkeypatch, pack):
+    """200 photos at full size are 600 MB; at no moment is more than one of them held."""
+    large = encoded(Image.new("RGB", (1200, 800), "red"), "JPEG")
+    held = []
+    real = photos.read_photo
+
+    def spied(data, name=""):
+        assert not [photo for photo in held if photo() is not None], "one decoded before is still held"
+        photo = real(data, name)
+        held.append(weakref.ref(photo.rgb))
+        return photo
+
+    monkeypatch.setattr(photos, "read_photo", spied)
+    files = [(f"oak/{i}.jpg", large) for i in range(5)]
+    read, _ = read_zip(packed(files), 256) if pack else read_many(files, 256)
+    assert [p.rgb.shape for p in read] == [(256, 384, 3)] * 5
+    assert (read[0].width, read[0].height) == (1200, 800) and len(held) == 5
 
 
 def test_a_zip_in_folders_gives_classes():

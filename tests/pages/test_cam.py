@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import pytest
+import streamlit as st
 
 from explorer import jobs
 from explorer.data import dogscats
@@ -142,6 +143,14 @@ def test_two_classes_alike_are_refused_before_anything_starts(photos) -> None:
     next(f for f in at.text_input if f.value == "B").set_value("A").run()
     assert _train_button(at).disabled
     assert "same name" in texts(at)
+
+
+@pytest.mark.parametrize("page", ["cam", "char_rnn"])
+def test_no_upload_promises_more_than_the_server_takes(page) -> None:
+    at = open_page(page)
+    promised = {field.label: field.proto.max_upload_size_mb for field in at.file_uploader}
+    assert promised and all(0 < size <= st.get_option("server.maxUploadSize") for size in promised.values()), promised
+    assert promised.get("or upload it", 20) == promised.get("Drop photos here", 20) == 20, "as the words beside it say"
 
 
 def test_photos_to_learn_from_are_kept_small() -> None:
