@@ -184,15 +184,19 @@ def geometry(width: int, height: int, size: int, view: str = "crop") -> Geometry
 
 
 def prepare(photo: Rgb, network: Network, view: str = "crop") -> tuple[torch.Tensor, Geometry]:
-    """The network's picture, normalised, (1, 3, H, W) on its device, and where it lies on the photo.
+    """The network's picture, normalised, (1, 3, H, W) on its device, and where it lies on the photo."""
+    seen = geometry(photo.shape[1], photo.shape[0], network.size, view)
+    return normalised(as_seen(photo, seen, network.mean)[None], network), seen
+
+
+def normalised(pictures: np.ndarray, network: Network) -> torch.Tensor:
+    """Pictures as a network takes them: uint8 (N, H, W, 3) to float32 (N, 3, H, W) on its device.
 
     The same for training, predicting and explaining, so that a class learnt is a class recognised.
     """
-    seen = geometry(photo.shape[1], photo.shape[0], network.size, view)
-    picture = torch.from_numpy(as_seen(photo, seen, network.mean)).to(network.device)
-    x = picture.permute(2, 0, 1).unsqueeze(0).float().div_(255)
+    x = torch.from_numpy(pictures).to(network.device).permute(0, 3, 1, 2).float().div_(255)
     mean, std = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (network.mean, network.std))
-    return x.sub_(mean).div_(std), seen
+    return x.sub_(mean).div_(std)
 
 
 def as_seen(photo: Rgb, seen: Geometry, mean: Sequence[float] = (0.5, 0.5, 0.5)) -> Rgb:

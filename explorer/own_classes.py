@@ -132,13 +132,11 @@ def extract(
 
 def taps_of(network: models.CamNet, pictures: Iterable[np.ndarray], batch: int = 8) -> torch.Tensor:
     """Taps of uint8 pictures of the network's size, (N, 9·C) float32 on the host."""
-    mean, std = (torch.tensor(v, device=network.device).view(1, 3, 1, 1) for v in (network.mean, network.std))
     found: list[torch.Tensor] = []
 
     def run(part: list[np.ndarray]) -> None:
-        x = torch.from_numpy(np.stack(part)).to(network.device).permute(0, 3, 1, 2).float().div_(255)
         with torch.no_grad():  # not inference_mode, whose tensors may never be trained on
-            found.append(taps(network.features(x.sub_(mean).div_(std))).float().cpu())
+            found.append(taps(network.features(cam.normalised(np.stack(part), network))).float().cpu())
 
     waiting: list[np.ndarray] = []
     for picture in pictures:
@@ -282,16 +280,14 @@ def fine_tune(
     total = epochs * math.ceil(len(photos) / batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, total)
     generator = torch.Generator().manual_seed(seed)
-    mean, std = (torch.tensor(v, device=network.device).view(1, 3, 1, 1) for v in (network.mean, network.std))
     network.train()
     step = 0
     try:
         for _ in range(epochs):
             for chosen in torch.randperm(len(photos), generator=generator).split(batch_size):
                 pictures = [dogscats.augmented(photos[int(i)].rgb, network.size, generator) for i in chosen]
-                x = torch.from_numpy(np.stack(pictures)).to(network.device).permute(0, 3, 1, 2).float() / 255
                 y = torch.tensor([labels[int(i)] for i in chosen], device=network.device)
-                logits = network((x - mean) / std)
+                logits = network(cam.normalised(np.stack(pictures), network))
                 loss = F.cross_entropy(logits, y)
                 optimiser.zero_grad()
                 loss.backward()

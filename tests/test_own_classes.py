@@ -133,6 +133,28 @@ def test_kept_features_give_the_networks_own_logits(trained):
     np.testing.assert_allclose(cam.explain(own, classes["red"][0]).logits, kept.numpy(), atol=2e-3)
 
 
+def test_training_predicting_and_explaining_see_a_picture_alike(trained, monkeypatch):
+    """One function normalises for all three; were it another, all three would see another picture."""
+    own, _, classes = trained
+    red, blue = (photos[0] for photos in classes.values())
+    pictures = np.stack([cam.as_seen(p.rgb, cam.geometry(80, 64, own.size)) for p in (red, blue)])
+    expected = (pictures.transpose(0, 3, 1, 2) / 255 - np.reshape(own.mean, (3, 1, 1))) / np.reshape(own.std, (3, 1, 1))
+    np.testing.assert_allclose(cam.normalised(pictures, own), expected, atol=1e-6)
+
+    asked = []
+
+    def grey(pictures, network):
+        asked.append(pictures.shape)
+        return torch.zeros(len(pictures), 3, 224, 224)
+
+    monkeypatch.setattr(cam, "normalised", grey)
+    np.testing.assert_array_equal(cam.explain(own, red).logits, cam.explain(own, blue).logits)
+    taps = own_classes.extract(own, classes, mirrored=False).taps
+    torch.testing.assert_close(taps, taps[:1].expand_as(taps))
+    list(own_classes.fine_tune(copy.deepcopy(own), [red, blue], [0, 1], batch_size=1))
+    assert asked == [(1, 224, 224, 3)] * 2 + [(8, 224, 224, 3)] + [(1, 224, 224, 3)] * 2
+
+
 def test_stopping_comes_through_the_progress(network):
     class Stop(Exception):
         pass
