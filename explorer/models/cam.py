@@ -61,11 +61,13 @@ class CamNet(nn.Module):
     size, mean, std = SIZE, IMAGENET_MEAN, IMAGENET_STD
     exact = True  #: the class score is exactly the mean of the class map
 
-    def __init__(self, body: nn.Sequential, backbone: str, classes: Sequence[str]) -> None:
+    def __init__(
+        self, body: nn.Sequential, backbone: str, classes: Sequence[str], head: nn.Conv2d | None = None
+    ) -> None:
         super().__init__()
         known = BACKBONES[backbone]
         self.body, self.backbone, self.classes = body, backbone, tuple(classes)
-        self.head = nn.Conv2d(known.channels, len(classes), 3, padding=1)
+        self.head = head or nn.Conv2d(known.channels, len(classes), 3, padding=1)
         self.frozen = 0
         starts = [0, *(end for _, end in known.stages[:-1])]
         self._stages = tuple((name, body[start:end]) for start, (name, end) in zip(starts, known.stages, strict=True))
@@ -92,10 +94,12 @@ class CamNet(nn.Module):
         return maps.mean((2, 3))
 
     def with_head(self, head: nn.Conv2d, classes: Sequence[str]) -> "CamNet":
-        """The same body (shared, not copied) under another head; in evaluation mode, on this one's device."""
-        other = CamNet(self.body, self.backbone, classes)
-        other.head = head.to(self.device)
-        other.freeze_to(-4)
+        """The same body (shared, not copied) under another head; in evaluation mode, on this one's device.
+
+        Others may be looking through the body at this moment: it is not touched, and counts as frozen.
+        """
+        other = CamNet(self.body, self.backbone, classes, head.to(self.device))
+        other.frozen = len(self.body)
         return other.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -115,6 +119,8 @@ class CamNet(nn.Module):
         if not 0 <= start <= len(self.body):
             raise SettingsError(f"There is nothing to train from child {n} on; -4 is the head, 0 is everything.")
         self.frozen = start
+        if start:
+            self.body.eval()
         for i, child in enumerate([*self.body, self.head]):
             child.requires_grad_(i >= start)
         self.train(self.training)
@@ -124,10 +130,13 @@ class CamNet(nn.Module):
         self.freeze_to(0)
 
     def train(self, mode: bool = True) -> "CamNet":
-        """As in torch, but what is frozen stays in evaluation mode, and with it its running statistics."""
-        super().train(mode)
-        for child in self.body[: self.frozen]:
-            child.eval()
+        """As in torch, but what is frozen stays in evaluation mode, and with it its running statistics.
+
+        It is not even put into it again: a frozen body may be shared.
+        """
+        self.training = mode
+        for part in (*self.body[self.frozen :], self.head) if self.frozen else (self.body, self.head):
+            part.train(mode)
         return self
 
     def parameter_groups(self, lr: float, divide: tuple[float, float] = (100.0, 10.0)) -> list[dict[str, Any]]:

@@ -103,6 +103,51 @@ def test_a_new_head_shares_the_body(mobilenet):
     assert mobilenet.classes == ("cats", "dogs") and mobilenet.head.out_channels == 2
 
 
+class Watched(nn.BatchNorm2d):
+    """Notes whatever is set on it."""
+
+    def __setattr__(self, name, value):
+        written.append((name, value))
+        super().__setattr__(name, value)
+
+
+written = []
+
+
+def test_a_new_head_touches_nothing_of_the_body_that_others_look_through(mobilenet, monkeypatch):
+    layer, frozen = mobilenet.body[3].conv[0][1], []
+    real = nn.Module.requires_grad_
+    monkeypatch.setattr(nn.Module, "requires_grad_", lambda self, on=True: frozen.append(self) or real(self, on))
+    monkeypatch.setattr(layer, "__class__", Watched)
+    written.clear()
+    other = mobilenet.with_head(nn.Conv2d(1280, 2, 3, padding=1), ("a", "b"))
+    other.train()
+    assert other.head.training and not other.eval().head.training
+    assert written == [] and not layer.training
+    assert not any(module in set(mobilenet.body.modules()) for module in frozen)
+
+
+def test_photos_are_answered_alike_while_heads_are_changed(mobilenet):
+    """A body in training mode for a moment would use, and keep, the statistics of whoever's photo passes."""
+    x, stop = torch.randn(1, 3, 64, 64), threading.Event()
+    kept = {name: value.clone() for name, value in mobilenet.state_dict().items()}
+    head = nn.Conv2d(1280, 2, 3, padding=1)
+
+    def change():
+        while not stop.is_set():
+            mobilenet.with_head(head, ("a", "b"))
+
+    with torch.no_grad():
+        alone = mobilenet(x)
+        thread = threading.Thread(target=change)
+        thread.start()
+        beside = [mobilenet(x) for _ in range(20)]
+        stop.set()
+        thread.join()
+    assert all(torch.equal(found, alone) for found in beside)
+    assert all(torch.equal(value, kept[name]) for name, value in mobilenet.state_dict().items())
+
+
 # -- the lesson's hook -------------------------------------------------------------------------------
 def hooks(module):
     return sum(len(m._forward_hooks) for m in module.modules())
