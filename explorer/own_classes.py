@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import struct
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ STEPS = 120
 DECAY = 1e-4
 MOMENTUM = 0.9
 KEYS = {"dogscats": "mobilenet_v2", "dogscats-resnet34": "resnet34"}
+_loading = {key: threading.Lock() for key in KEYS}
 
 Progress = Callable[[int, int], None]
 
@@ -370,9 +372,9 @@ def save(network: models.CamNet, with_body: bool = False, **words: str | int | f
 
 
 def load(data: bytes, name: str = "The file", network: models.CamNet | None = None) -> tuple[models.CamNet, Saved]:
-    """The classifier in a file's bytes, in evaluation mode.
+    """The classifier in a file's bytes, in evaluation mode and on the device.
 
-    ``network`` lends its body when it has the right backbone, so that it is not loaded twice.
+    ``network``, on the device, lends its body when it has the right backbone, so that it is not loaded twice.
 
     Raises:
         WeightsError: not such a file, damaged, or names, shapes or values that cannot be.
@@ -394,8 +396,10 @@ def load(data: bytes, name: str = "The file", network: models.CamNet | None = No
             network.body.load_state_dict(body)
         except RuntimeError as error:
             raise WeightsError(f"{name} holds another network than it says.", str(error)) from error
+        network.freeze_to(-4)
+        network.to(device.choose())
     elif network is None or network.backbone != saved.backbone:
-        network = models.build(saved.backbone, saved.classes)
+        network = models.build(saved.backbone, saved.classes).to(device.choose())
     return network.with_head(head, saved.classes), saved
 
 
@@ -550,9 +554,10 @@ def backbone_of(key: str) -> str:
     return KEYS[key]
 
 
-@lru_cache(maxsize=2)
 def shipped(key: str = "dogscats") -> models.CamNet:
-    """The trained cats-and-dogs network, on the device, loaded once and shared: do not change it.
+    """The trained cats-and-dogs network, on the device, loaded once for everybody: do not change it.
+
+    New weights in its place are noticed.
 
     Raises:
         WeightsError: the weights are missing or damaged. DataError: ResNet-34 has not been fetched.
@@ -561,8 +566,13 @@ def shipped(key: str = "dogscats") -> models.CamNet:
     path = paths.WEIGHTS / f"{key}.safetensors"
     if not path.exists():
         raise WeightsError(f"There are no weights {path.name} here. Run `python -m explorer train {key}`.")
-    network, _ = load(path.read_bytes(), path.name)
-    return network.to(device.choose())
+    with _loading[key]:  # who comes second gets the first one's, not a second copy
+        return _kept(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _kept(path: Path, stamp: int) -> models.CamNet:
+    return load(path.read_bytes(), path.name)[0]
 
 
 def evaluate_dogscats(key: str = "dogscats") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from explorer import device, jobs, own_classes
+from explorer import jobs, own_classes
 from explorer.data import dogscats
 from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_many, read_zip, smaller, thumbnail
 from explorer.errors import ExplorerError
@@ -326,5 +326,5 @@ def _load(widget: str) -> None:
             st.session_state[f"{PAGE}.classes.load.problem"] = str(error)
         else:
             tuned = network.body is not load("dogscats").network.body
-            _use(Trained(f"file-{secrets.token_hex(4)}", network.to(device.choose()), tuned=tuned))
+            _use(Trained(f"file-{secrets.token_hex(4)}", network, tuned=tuned))
     taken(widget, files)

@@ -4,8 +4,11 @@ import functools
 import http.server
 import io
 import json
+import os
+import shutil
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -179,9 +182,19 @@ def test_unknown_keys_and_absent_weights(monkeypatch, tmp_path):
     with pytest.raises(SettingsError, match="dogscats-resnet34"):
         own_classes.backbone_of("dogs")
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
-    own_classes.shipped.cache_clear()
     with pytest.raises(WeightsError, match="train dogscats"):
         own_classes.shipped()
+
+
+def test_visitors_who_come_together_get_one_network_and_new_weights_are_noticed(monkeypatch, tmp_path):
+    for name in ("dogscats.safetensors", "mobilenet_v2-features.safetensors"):
+        shutil.copy(paths.WEIGHTS / name, tmp_path)
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
+    with ThreadPoolExecutor(4) as visitors:
+        networks = list(visitors.map(lambda _: own_classes.shipped(), range(4)))
+    assert all(network is networks[0] for network in networks)
+    os.utime(tmp_path / "dogscats.safetensors", (1, 1))
+    assert own_classes.shipped() is not networks[0]
 
 
 def test_shipped_files_tell_their_story():

@@ -6,9 +6,10 @@ import zipfile
 import pytest
 import streamlit as st
 
-from explorer import jobs
+from explorer import jobs, own_classes
 from explorer.data import dogscats
 from explorer.data.photos import to_bytes
+from explorer.ui import cam_answer
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -38,6 +39,10 @@ def _upload(at, label: str, files: list[tuple[str, bytes]], position: int = 0):
 
 def _train_button(at):
     return at.button(key="cam.classes.train")
+
+
+def test_the_page_and_the_measured_claims_look_through_one_network() -> None:
+    assert cam_answer.load("dogscats").network is own_classes.shipped()
 
 
 def test_a_sample_is_answered_before_any_click() -> None:
