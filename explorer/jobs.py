@@ -11,7 +11,6 @@ import os
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ExplorerError
 from explorer.history import History
+from explorer.lane import Lane
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
@@ -32,7 +32,12 @@ ENDED = frozenset({DONE, STOPPED, FAILED, DIVERGED})
 LEASE = 900.0  # seconds without a page looking on before a session's run is stopped
 NOBODY_LOOKING = "Stopped because nobody was looking any more."
 GONE = "This has ended; what it left is on disk."
+REPLACED = "Stopped because you started it again."
 KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
+MOST = 200  # jobs that may run, pause or wait at once: each may hold a model and a thread
+EACH = 6  # and of one owner
+LONG = frozenset({"train", "race", "map", "unfreeze"})  # kinds that train for minutes; all others run beside
+BESIDE = 1  # how many short jobs run beside
 
 
 class Stopped(Exception):
@@ -41,6 +46,10 @@ class Stopped(Exception):
 
 class Diverged(ExplorerError):
     """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
+
+
+class QueueFull(ExplorerError):
+    """No more jobs are taken just now."""
 
 
 class Unanswered(ExplorerError):
@@ -71,8 +80,10 @@ class Job:
     version: int = 0  #: grows when state, message or results change
     run_seconds: float = 0.0  #: time spent running, pauses left out
     budget: int | None = None  #: steps left before it pauses by itself
-    slots: "Slots | None" = None  #: where its place to run comes from; None in the terminal
-    has_place: bool = False  #: whether it holds one of the slots now
+    lane: "Lane[Job] | None" = None  #: where its place to run comes from; None in the terminal
+    has_place: bool = False  #: whether it holds a place of the lane now
+    on_queued: Callable[[], None] | None = None  #: called once it has been taken into the queue
+    on_unbegun: Callable[[], None] | None = None  #: called when it ends without having begun
     before_hold: Callable[[], None] | None = None  #: called by the work's thread before it pauses
     answers: dict[str, Callable[[], Any]] = field(default_factory=dict)  #: set by the work: what one may ask of it
 
@@ -80,7 +91,8 @@ class Job:
         self._wake = threading.Condition()
         self._changes: list[tuple[str, float]] = []
         self._questions: list[tuple[str, Future[Any]]] = []
-        self._stop = self._pause = self._until_epoch = self._began = False
+        self.began = False  # whether its work has, in a thread of its own
+        self._stop = self._pause = self._until_epoch = False
         self._seen = self._tick = time.monotonic()
         self._rate_mark = (time.monotonic(), 0)
         self._steps = 0
@@ -107,17 +119,48 @@ class Job:
         """Say that somebody is looking; a session's job whose page is gone for long stops by itself."""
         self._seen = time.monotonic()
 
-    def stop(self) -> None:
-        """Ask it to end after the current step."""
+    @property
+    def forgotten(self) -> bool:
+        """Whether the page of a session's job has been gone for long."""
+        return bool(self.owner) and time.monotonic() - self._seen > LEASE
+
+    def before(self) -> "list[Job]":
+        """The jobs that run, or will, before this one; none if it does not wait for a place."""
+        return self.lane.before(self) if self.lane else []
+
+    def waits_for(self) -> str:
+        """What a queued job waits for, in a sentence for its owner."""
+        ahead = self.before()
+        if ahead and self.owner and all(other.owner == self.owner for other in ahead):
+            titles = " and ".join(dict.fromkeys(other.title for other in ahead))
+            return f"Waits for a run of your own: {titles}. Pause or stop that one to let this go first."
+        return f"{len(ahead)} ahead of you in the queue"
+
+    def stop(self, why: str = "") -> None:
+        """Ask it to end after the current step; one that has not begun ends at once, having nothing to wind up."""
         with self._wake:
+            if self.ended:
+                return
             self._stop = True
-            # A job that has not begun has nothing to wind up.
-            self._set_state(STOPPED if self.state == QUEUED and not self._began else STOPPING)
-            self._wake.notify_all()
-        if self.ended:
-            self._answer()
-        if self.slots:
-            self.slots.wake()
+            if self.began:
+                self._set_state(STOPPING, why)
+                self._wake.notify_all()
+                return
+        self.end_unbegun(STOPPED, why)
+
+    def end_unbegun(self, state: str, why: str = "") -> None:
+        """End a job whose work has not begun and will not."""
+        with self._wake:
+            if self.ended or self.began:
+                return
+            self._stop = True
+            self._set_state(state, why)
+        if self.lane:
+            self.lane.leave(self)
+        self.work = _nothing
+        self._answer()
+        if self.on_unbegun:
+            self.on_unbegun()
 
     def pause(self) -> None:
         """Ask it to hold after the current step."""
@@ -171,7 +214,7 @@ class Job:
             self._answer()
         if self._pause and not self._stop and progress < 1:  # at the end there is nothing to hold back
             self._hold()
-        if self.owner and now - self._seen > LEASE:
+        if self.forgotten:
             self.message = NOBODY_LOOKING
             raise Stopped
         if self._stop:
@@ -193,8 +236,10 @@ class Job:
 
     def ready(self) -> None:
         """Call before the first step: holds here a job that was submitted paused."""
-        if self.budget == 0:
-            self._pause, self.budget = True, None
+        with self._wake:  # a page may be resuming it just now
+            if self.budget == 0:
+                self._pause, self.budget = True, None
+        if self._pause:
             self._hold()
         if self._stop:
             raise Stopped
@@ -208,24 +253,49 @@ class Job:
             self.before_hold()
         with self._wake:
             self._set_state(STOPPING if self._stop else PAUSED)
-        if self.slots and self.has_place:
-            self.has_place = False
-            self.slots.release()
-        while self._pause and not self._stop:
-            self._answer()
-            with self._wake:
-                if self._pause and not (self._stop or self._questions):
-                    self._wake.wait(timeout=1.0)
-                if self.owner and time.monotonic() - self._seen > LEASE:
-                    self._stop, self.message = True, NOBODY_LOOKING
+        self.leave_place()
+        self._wait(lambda: self._stop or not self._pause)
         with self._wake:
-            self._set_state(STOPPING if self._stop else QUEUED if self.slots else RUNNING)
-        if self.slots and not self._stop:
-            self.has_place = self.slots.acquire(lambda: self._stop)
+            self._set_state(STOPPING if self._stop else QUEUED if self.lane else RUNNING)
+        if not self._stop:
+            self._wait_for_place()
         self._tick = time.monotonic()
         self._rate_mark = (self._tick, self._steps)
         with self._wake:
             self._set_state(STOPPING if self._stop else RUNNING)
+
+    def leave_place(self) -> None:
+        """Give the place to run in back, if it has one."""
+        if self.lane and self.has_place:
+            self.has_place = False
+            self.lane.release(self)
+
+    def _wait_for_place(self) -> None:
+        """Until there is one, or it is stopped."""
+        if self.lane is None:
+            return
+        self.lane.ask(self, self._take_place)
+        self._wait(lambda: self._stop or self.has_place)
+        if not self.has_place and not self.lane.leave(self):  # stopped, but a place is on its way
+            self._wait(lambda: self.has_place)
+
+    def _take_place(self) -> bool:
+        with self._wake:
+            self.has_place = True
+            self._wake.notify_all()
+        return True
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        """Sleep until something is so, answering meanwhile; one nobody looks at is stopped."""
+        while True:
+            self._answer()
+            with self._wake:
+                if until():
+                    return
+                if not self._questions:
+                    self._wake.wait(timeout=1.0)
+                if self.forgotten and not self._stop:
+                    self._stop, self.message = True, NOBODY_LOOKING
 
     def _answer(self) -> None:
         """Answer what was asked: here nobody else touches what the work holds."""
@@ -266,10 +336,9 @@ class Job:
 
     def _run(self) -> None:
         with self._wake:
-            if self._stop:
-                self._set_state(STOPPED)
+            if self.ended:  # stopped just as its thread began
                 return
-            self._began = True
+            self.began = True
             self._set_state(RUNNING)
         self._tick = time.monotonic()
         self._rate_mark = (self._tick, 0)
@@ -296,52 +365,19 @@ def explain(error: Exception) -> str:
     return f"Something went wrong ({type(error).__name__}: {error}). The server's log has the details."
 
 
-class Slots:
-    """A fixed number of places to run in, given out strictly in the order they were asked for."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._waiting: deque[object] = deque()
-        self._changed = threading.Condition()
-
-    def acquire(self, gives_up: Callable[[], bool]) -> bool:
-        """Wait for a place; False, without one, when ``gives_up()`` turns true first."""
-        ticket = object()
-        with self._changed:
-            self._waiting.append(ticket)
-            while not (self._free and self._waiting[0] is ticket):
-                if gives_up():
-                    self._waiting.remove(ticket)
-                    self._changed.notify_all()
-                    return False
-                self._changed.wait(timeout=0.5)
-            self._waiting.popleft()
-            self._free -= 1
-            self._changed.notify_all()
-            return True
-
-    def release(self) -> None:
-        """Give the place back."""
-        with self._changed:
-            self._free += 1
-            self._changed.notify_all()
-
-    def wake(self) -> None:
-        """Let everyone waiting ask again whether to give up."""
-        with self._changed:
-            self._changed.notify_all()
-
-
 class Registry:
-    """The queue and the jobs of this process: a thread a job, of which ``workers`` run at a time.
+    """The queue and the jobs of this process.
 
-    A paused job gives its place to the next in the queue and waits for one again when it is resumed, so that
-    nobody's pause holds up a class.
+    Jobs that train run in one lane, ``workers`` at a time; short ones run beside them in a lane of their own, so
+    that a measurement of twenty seconds waits for no training, and ends none. A thread begins when its job's place
+    is there. A paused job gives its place to the next in the queue and waits for one again when it is resumed, so
+    that nobody's pause holds up a class.
     """
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
-        self._slots = Slots(workers)
+        self._training: Lane[Job] = Lane(workers)
+        self._beside: Lane[Job] = Lane(BESIDE)
         self._jobs: dict[str, Job] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
@@ -349,18 +385,27 @@ class Registry:
         # A daemon thread inside torch at exit aborts the process; stop it and wait.
         atexit.register(self.close)
 
-    def submit(self, job: Job) -> Job:
-        """Queue a job; the same owner's earlier jobs are stopped first."""
-        job.slots = self._slots
-        thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
+    def submit(self, job: Job, instead_of: Job | None = None) -> Job:
+        """Queue a job. Nothing else is stopped for it but ``instead_of``, an earlier job of the same owner.
+
+        Raises:
+            QueueFull: the server, or its owner, has as many jobs as it may; nothing has changed.
+        """
+        if instead_of is not None and instead_of.owner != job.owner:
+            instead_of = None
+        self._stop_the_forgotten()
         with self._lock:
-            for other in self._jobs.values():
-                if job.owner and other.owner == job.owner and not other.ended:
-                    other.stop()
+            self._check_room(job, instead_of)
             self._forget_oldest()
             self._jobs[job.id] = job
-            self._threads[job.id] = thread
-            thread.start()
+        if instead_of is not None:
+            instead_of.stop(REPLACED)
+        job.lane = self._training if job.kind in LONG else self._beside
+        if job.on_queued:
+            job.on_queued()
+            if job.ended and job.on_unbegun:  # it was stopped meanwhile, before there was anything to settle
+                job.on_unbegun()
+        job.lane.ask(job, lambda: self._begin(job))
         return job
 
     def find(self, job_id: str) -> Job | None:
@@ -378,12 +423,8 @@ class Registry:
             return list(self._jobs.values())
 
     def ahead_of(self, job: Job) -> int:
-        """How many jobs will run before this queued one."""
-        if job.state != QUEUED:
-            return 0
-        jobs = self.all()
-        waiting = sum(other.state == QUEUED for other in jobs[: jobs.index(job)])
-        return waiting + sum(other.state in (RUNNING, STOPPING) for other in jobs)
+        """How many jobs hold a place or wait for one before this queued one."""
+        return len(job.before())
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop everything and wait for it to end."""
@@ -394,31 +435,65 @@ class Registry:
         for thread in list(self._threads.values()):
             thread.join(timeout)
 
+    def _check_room(self, job: Job, instead_of: Job | None) -> None:
+        alive = [j for j in self._jobs.values() if not (j.ended or j.state == STOPPING or j is instead_of)]
+        if job.owner and sum(other.owner == job.owner for other in alive) >= EACH:
+            raise QueueFull(
+                f"{EACH} jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
+            )
+        if len(alive) >= MOST:
+            raise QueueFull(f"This server has as many jobs as it takes ({MOST}). Start this again in a few minutes.")
+
+    def _stop_the_forgotten(self) -> None:
+        """Stop what waits to begin and whose page is gone: it has no thread to see that by itself."""
+        for job in self.all():
+            if job.state == QUEUED and job.forgotten:
+                job.stop(NOBODY_LOOKING)
+
     def _forget_oldest(self) -> None:
-        ended = [job.id for job in self._jobs.values() if job.ended]
-        for job_id in ended[: max(0, len(ended) - KEPT)]:
-            del self._jobs[job_id]
+        """Of the ended jobs keep the last few; one that never began has nothing to show and goes first."""
+        ended = sorted((job for job in self._jobs.values() if job.ended), key=lambda job: job.began)
+        for job in ended[: max(0, len(ended) - KEPT)]:
+            del self._jobs[job.id]
+
+    def _begin(self, job: Job) -> bool:
+        """Start the thread of a job that has just been given a place; False if it does not need it after all."""
+        if self.closed:
+            job.end_unbegun(STOPPED)
+        if job.ended:
+            return False
+        thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
+        self._threads[job.id] = thread
+        job.has_place = True
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread left
+            log.warning("%s %s: %s", job.kind, job.id, error)
+            del self._threads[job.id]
+            job.has_place = False
+            job.end_unbegun(FAILED, "This server has no room to begin this just now. Start it again in a minute.")
+            return False
+        return True
 
     def _run(self, job: Job) -> None:
-        job.has_place = self._slots.acquire(lambda: job.ended)
-        if job.has_place:
-            try:
-                _share_cores(self.workers)
-                job.run()
-            finally:
-                if job.has_place:  # a job that was stopped while it paused gave its place back already
-                    job.has_place = False
-                    self._slots.release()
-        job.work = _nothing  # lets go of what the work held: its model, its data
-        self._threads.pop(job.id, None)
+        try:
+            _share_cores(self.workers if job.lane is self._training else self.workers + BESIDE)
+            job.run()
+        except Exception as error:  # torch cannot be loaded
+            log.exception("%s %s could not begin", job.kind, job.id)
+            job.end_unbegun(FAILED, explain(error))
+        finally:
+            job.work = _nothing  # lets go of what the work held: its model, its data
+            self._threads.pop(job.id, None)
+            job.leave_place()
 
 
 def _nothing(job: Job) -> None:
     """What an ended job has left to do."""
 
 
-def _share_cores(workers: int) -> None:
-    """Give this job its share of the cores: torch's thread count belongs to the calling thread.
+def _share_cores(parts: int) -> None:
+    """Give this job its part of the cores: torch's thread count belongs to the calling thread.
 
     More threads than cores makes small models many times slower, so ``OMP_NUM_THREADS`` is respected.
     """
@@ -427,7 +502,7 @@ def _share_cores(workers: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(ValueError):
         cores = min(cores, int(os.environ.get("OMP_NUM_THREADS", cores)))
-    torch.set_num_threads(max(1, cores // workers))
+    torch.set_num_threads(max(1, cores // parts))
 
 
 _registry: Registry | None = None

@@ -70,7 +70,8 @@ with st.container(horizontal=True):
         span = (float(low), float(high), batches, beta)
         with parts.refusals():
             job = jobs.registry().submit(
-                jobs.Job("lr-find", ", ".join(wanted), lambda job: sweeps.work(job, wanted, *span), start.owner())
+                jobs.Job("lr-find", ", ".join(wanted), lambda job: sweeps.work(job, wanted, *span), start.owner()),
+                instead_of=job,
             )
             st.session_state[f"{PAGE}.job"] = job.id
             st.session_state[f"{PAGE}.swept"] = wanted

@@ -21,6 +21,7 @@ from explorer.jobs import (
     STOPPING,
     Diverged,
     Job,
+    QueueFull,
     Registry,
     Unanswered,
 )
@@ -272,17 +273,154 @@ def test_the_terminal_can_show_divergence_as_a_sentence():
     assert issubclass(Diverged, ExplorerError)
 
 
-def test_an_owners_new_job_stops_the_old_and_leaves_others_alone():
-    registry = Registry(workers=4)
-    first, other = start(registry, owner="ann"), start(registry, owner="bob")
-    nobodys = start(registry)
-    until(lambda: {first.state, other.state, nobodys.state} == {RUNNING})
-    second = start(registry, owner="ann")
+def test_a_new_job_stops_nothing_but_what_it_is_to_replace():
+    registry = Registry(workers=5)
+    first, kept = start(registry, owner="ann"), start(registry, owner="ann")
+    other, nobodys = start(registry, owner="bob"), start(registry)
+    until(lambda: {first.state, kept.state, other.state, nobodys.state} == {RUNNING})
+    second = registry.submit(Job("train", "test", Work(), "ann"), instead_of=first)
     until(lambda: first.state == STOPPED and second.state == RUNNING)
-    assert other.state == RUNNING and nobodys.state == RUNNING
-    assert registry.latest("ann", "train") is second and registry.latest("bob", "train") is other
-    assert registry.latest("ann", "race") is None
+    assert "started it again" in first.message
+    registry.submit(Job("train", "test", Work(), "ann"), instead_of=other)  # somebody else's
+    assert {kept.state, other.state, nobodys.state} == {RUNNING}
+    assert registry.latest("bob", "train") is other and registry.latest("ann", "race") is None
     registry.close()
+
+
+def test_a_measurement_neither_ends_a_training_nor_waits_for_it(registry):
+    training = start(registry, owner="ann")
+    until(lambda: training.state == RUNNING)
+    measured = registry.submit(Job("claim", "a claim", Work(steps=5), "ann"))
+    until(lambda: measured.ended)
+    assert measured.state == DONE and training.state == RUNNING
+
+
+def test_a_second_run_of_ones_own_says_what_it_waits_for(registry):
+    first, second = start(registry, owner="ann"), start(registry, owner="ann")
+    third = start(registry, owner="bob")
+    until(lambda: first.state == RUNNING)
+    assert second.waits_for() == "Waits for a run of your own: test. Pause or stop that one to let this go first."
+    assert third.waits_for() == "2 ahead of you in the queue"
+
+
+def test_a_full_server_refuses_with_a_sentence_and_takes_more_when_something_ended(registry, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST", 3)
+    taken = [start(registry, owner=str(n)) for n in range(3)]
+    refused, heard = Work(), []
+    with pytest.raises(QueueFull, match=r"as many jobs as it takes \(3\)"):
+        start(registry, refused, owner="late", on_queued=lambda: heard.append("queued"))
+    with pytest.raises(QueueFull):
+        registry.submit(Job("train", "test", refused, "late"), instead_of=taken[0])  # somebody else's
+    assert registry.all() == taken and not any(job.ended for job in taken)
+    again = registry.submit(Job("train", "test", Work(), "2"), instead_of=taken[2])
+    assert again.state == QUEUED, "its owner's earlier one made room for it"
+    taken[0].stop()
+    until(lambda: taken[0].ended)
+    assert start(registry, owner="late").state == QUEUED
+    assert not refused.began.is_set() and not heard
+
+
+def test_nobody_takes_every_place_in_the_queue(registry, monkeypatch):
+    monkeypatch.setattr(jobs, "EACH", 2)
+    for _ in range(2):
+        start(registry, owner="ann")
+    with pytest.raises(QueueFull, match="2 jobs of yours"):
+        start(registry, owner="ann")
+    assert start(registry, owner="bob").state == QUEUED
+
+
+def test_a_queue_has_no_threads_and_ends_as_fast_as_it_is_long(registry, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST", 10_000)
+    before = threading.active_count()
+    began = time.monotonic()
+    many = [start(registry, owner=str(n)) for n in range(2000)]
+    until(lambda: many[0].state == RUNNING)
+    assert threading.active_count() <= before + 1
+    registry.close()
+    assert {job.state for job in many} == {STOPPED}
+    assert time.monotonic() - began < 30, "with a thread each it took minutes"
+
+
+def test_places_are_told_in_the_order_they_are_given(registry):
+    """One that goes on after a pause stands behind those that came meanwhile."""
+    first = start(registry)
+    until(lambda: first.state == RUNNING)
+    first.pause()
+    until(lambda: first.state == PAUSED)
+    second, third = start(registry), start(registry)
+    until(lambda: second.state == RUNNING)
+    first.resume()
+    until(lambda: first.state == QUEUED and registry.ahead_of(first))
+    assert [registry.ahead_of(job) for job in (second, third, first)] == [0, 1, 2]
+    second.stop()
+    until(lambda: third.state == RUNNING)
+    assert registry.ahead_of(first) == 1
+
+
+def test_a_job_that_waits_to_go_on_answers_too(registry):
+    first = start(registry)
+    until(lambda: first.state == RUNNING)
+    first.answers["name"] = lambda: "first"
+    first.pause()
+    until(lambda: first.state == PAUSED)
+    second = start(registry)
+    until(lambda: second.state == RUNNING)
+    first.resume()
+    until(lambda: first.state == QUEUED)
+    assert first.ask("name").result(10) == "first" and first.state == QUEUED
+
+
+def test_a_server_without_threads_to_spare_says_so_and_serves_the_next(registry, monkeypatch):
+    real = threading.Thread.start
+
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    left = []
+    job = start(registry, on_unbegun=lambda: left.append(True))
+    assert job.state == FAILED and "no room" in job.message and left
+    monkeypatch.setattr(threading.Thread, "start", real)
+    following = start(registry, Work(steps=1))
+    until(lambda: following.ended)
+    assert following.state == DONE
+
+
+def test_what_waits_to_begin_is_told_from_what_never_did(registry):
+    heard = []
+    start(registry)
+    waiting = start(registry, on_queued=lambda: heard.append("queued"), on_unbegun=lambda: heard.append("unbegun"))
+    assert heard == ["queued"]
+    waiting.stop()
+    assert heard == ["queued", "unbegun"] and waiting.state == STOPPED
+
+
+class Pressed(Job):
+    """Held before its first step; *1 step* is pressed just as it looks whether to hold."""
+
+    pressed = False
+
+    @property
+    def budget(self):
+        found = self._budget
+        if found == 0 and not self.pressed and threading.current_thread().name == f"job-{self.id}":
+            self.pressed = True
+            page = threading.Thread(target=self.resume, kwargs={"steps": 1})
+            page.start()
+            page.join(0.2)
+        return found
+
+    @budget.setter
+    def budget(self, value):
+        self._budget = value
+
+
+def test_a_step_asked_for_just_as_the_work_gets_ready_is_done(registry):
+    work = Work()
+    job = Pressed("train", "test", work)
+    job.budget = 0
+    registry.submit(job)
+    until(lambda: work.done == 1 and job.state == PAUSED)
 
 
 def test_a_job_nobody_looks_at_ends(registry, monkeypatch):
@@ -295,6 +433,15 @@ def test_a_job_nobody_looks_at_ends(registry, monkeypatch):
     assert job.state == STOPPED and "nobody" in job.message
     assert not seen.ended and not headless.ended
     watched.close()
+
+
+def test_a_queued_job_nobody_looks_at_makes_room(registry, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST", 2)
+    start(registry)
+    waiting = start(registry, owner="ann")
+    monkeypatch.setattr(jobs, "LEASE", 0.0)
+    time.sleep(0.01)
+    assert start(registry).state == QUEUED and waiting.state == STOPPED and "nobody" in waiting.message
 
 
 def test_a_paused_job_nobody_looks_at_ends_and_says_why(registry, monkeypatch):
@@ -335,7 +482,7 @@ def test_many_stops_and_pauses_from_many_threads_leave_no_job_behind():
         job.stop()
     until(lambda: all(job.ended or job.resume() for job in made), 20)
     assert {job.state for job in made} <= {DONE, STOPPED}, [job.message for job in made]
-    assert registry._slots._free == 3
+    assert registry._training.free == 3
     registry.close()
 
 

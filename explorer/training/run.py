@@ -264,8 +264,25 @@ def _save(job: Job, store: Store, experiment: "Experiment", learner: Learner, wh
     complain(job, lambda: checkpoint.save(store.weights(job.id, which), learner.model, story), which)
 
 
-def submit(experiment: "Experiment", owner: str, store: Store, start: Path | None = None, paused: bool = False) -> Job:
-    """Queue a training run on the process's registry; ``paused`` holds it before its first step."""
+def submit(
+    experiment: "Experiment",
+    owner: str,
+    store: Store,
+    start: Path | None = None,
+    paused: bool = False,
+    instead_of: Job | None = None,
+) -> Job:
+    """Queue a training run on the process's registry.
+
+    Args:
+        experiment, store, start: see :func:`train`.
+        owner: the browser session's token.
+        paused: hold it before its first step.
+        instead_of: an earlier run of the same owner, which ends.
+
+    Raises:
+        QueueFull: no more jobs are taken just now.
+    """
     from explorer.jobs import registry
 
     job = Job(
@@ -277,4 +294,4 @@ def submit(experiment: "Experiment", owner: str, store: Store, start: Path | Non
     )
     if paused:
         job.budget = 0
-    return registry().submit(job)
+    return registry().submit(job, instead_of)

@@ -240,20 +240,22 @@ def _unfreeze(trained: Trained, wanted: dict[str, list[Photo]], going: bool) -> 
             )
             if st.button("Unfreeze and train", icon=":material/lock_open:", key=f"{PAGE}.classes.tune", disabled=going):
                 kept = {name: tuple(photos) for name, photos in wanted.items()}
-                _submit("Your own classes, unfrozen", lambda job: tune(job, trained, kept, int(epochs), rate))
+                title = "Your own classes, unfrozen"
+                _submit("unfreeze", title, lambda job: tune(job, trained, kept, int(epochs), rate))
 
 
 def _learn(wanted: dict[str, list[Photo]]) -> None:
     kept = {name: tuple(photos) for name, photos in wanted.items()}
     with parts.refusals():
         network = load("dogscats").network
-        _submit("Your own classes", lambda job: work(job, network, kept))
+        _submit("own-classes", "Your own classes", lambda job: work(job, network, kept))
 
 
-def _submit(title: str, what: Callable[[jobs.Job], None]) -> None:
+def _submit(kind: str, title: str, what: Callable[[jobs.Job], None]) -> None:
     """Train in the background and draw the page anew, or say why not."""
     with parts.refusals():
-        job = jobs.registry().submit(jobs.Job("own-classes", title, what, start.owner()))
+        earlier = jobs.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
+        job = jobs.registry().submit(jobs.Job(kind, title, what, start.owner()), earlier)
         st.session_state[f"{PAGE}.classes.job"] = job.id
         st.rerun()
 

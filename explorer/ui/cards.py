@@ -241,7 +241,8 @@ def _submit_measure(claim: "Claim") -> None:
         _, verdict = claims.measure(claim, job.between_steps)
         job.publish(verdict=verdict)
 
-    job = jobs.registry().submit(jobs.Job("claim", claim.title, work, start.owner()))
+    earlier = jobs.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
+    job = jobs.registry().submit(jobs.Job("claim", claim.title, work, start.owner()), earlier)
     st.session_state[f"claim.{claim.id}"] = job.id
 
 
@@ -263,10 +264,10 @@ def _outcome(claim: "Claim") -> None:
         elif job.state == jobs.FAILED:
             st.error(parts.escape(job.message), icon=":material/error:")
         elif job.ended:
-            st.caption("Stopped: another run of yours took its place.")
+            st.caption(parts.escape(job.message) or "Stopped.")
         else:
-            ahead = jobs.registry().ahead_of(job)
-            st.progress(min(1.0, job.progress), f"{ahead} ahead in the queue" if ahead else "Measuring …")
+            words = parts.escape(job.waits_for()) if job.state == jobs.QUEUED else "Measuring …"
+            st.progress(min(1.0, job.progress), words)
         if job.ended and every is not None:
             st.rerun()  # re-declares the fragment without its timer
 

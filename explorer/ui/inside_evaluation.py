@@ -38,7 +38,7 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Measure all three", type="primary", icon=":material/straighten:", key=f"{PAGE}.start"):
             with parts.refusals():
-                st.session_state[f"{PAGE}.job"] = submit().id
+                st.session_state[f"{PAGE}.job"] = submit(instead_of=job).id
                 st.rerun()
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
             job.stop()
@@ -57,10 +57,10 @@ def show() -> None:
         parts.code(evaluation.evaluation_statistics)
 
 
-def submit(pictures: int = evaluation.PICTURES) -> jobs.Job:
+def submit(pictures: int = evaluation.PICTURES, instead_of: jobs.Job | None = None) -> jobs.Job:
     """Measure in the background."""
     return jobs.registry().submit(
-        jobs.Job("evaluate", "Evaluation statistics", lambda job: _work(job, pictures), start.owner())
+        jobs.Job("evaluate", "Evaluation statistics", lambda job: _work(job, pictures), start.owner()), instead_of
     )
 
 

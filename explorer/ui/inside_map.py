@@ -27,7 +27,7 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button("Fill the map", type="primary", icon=":material/grid_on:", key=f"{PAGE}.start"):
             with parts.refusals():
-                st.session_state[f"{PAGE}.job"] = submit(int(st.session_state.get(f"{PAGE}.steps", grid.STEPS))).id
+                st.session_state[f"{PAGE}.job"] = submit(int(st.session_state.get(f"{PAGE}.steps", grid.STEPS)), job).id
                 st.rerun()
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
             job.stop()
@@ -46,10 +46,11 @@ def show() -> None:
         parts.code(grid.cells)
 
 
-def submit(steps: int = grid.STEPS, **options: object) -> jobs.Job:
+def submit(steps: int = grid.STEPS, instead_of: jobs.Job | None = None, **options: object) -> jobs.Job:
     """One background job for the whole map."""
     return jobs.registry().submit(
-        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), start.owner())
+        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), start.owner()),
+        instead_of,
     )
 
 

@@ -174,7 +174,9 @@ _CSS_DASH = {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "do
 
 
 # -- running -------------------------------------------------------------------------------------------
-def _start(chosen: str, experiments: dict[str, Experiment], options: Mapping) -> jobs.Job:
+def _start(
+    chosen: str, experiments: dict[str, Experiment], options: Mapping, instead_of: jobs.Job | None = None
+) -> jobs.Job:
     share = 1 if chosen in ("notes", "fair") else 4 if options["images"] <= QUICK else 2
     where = options["where"]
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
@@ -182,7 +184,8 @@ def _start(chosen: str, experiments: dict[str, Experiment], options: Mapping) ->
         jobs.Job(
             "race", title, lambda job: race.work(job, experiments, where=where, valid_share=share), start.owner(),
             results={"experiments": experiments, "claim": chosen},
-        )
+        ),
+        instead_of,
     )  # fmt: skip
     st.session_state[f"{PAGE}.job"] = job.id
     st.query_params["run"] = job.id
@@ -200,7 +203,7 @@ def _transport(
             key=f"{PAGE}.start", disabled=not experiments, shortcut="t",
         ):  # fmt: skip
             with parts.refusals():
-                _start(chosen, experiments, options)
+                _start(chosen, experiments, options, instead_of=job)
                 st.rerun()
         held = going and phase == "paused"
         if st.button("Resume" if held else "Pause", icon=":material/pause:", key=f"{PAGE}.pause",

@@ -50,12 +50,19 @@ def stored(page: str) -> Kept | None:
     return Kept(run_id, run.experiment, start.store().history(run_id), run.state) if run else None
 
 
-def submit(page: str, experiment: Experiment, *, from_weights: Path | None = None, paused: bool = False) -> Job:
-    """Start a run for this browser and remember it."""
+def submit(
+    page: str, experiment: Experiment, *, from_weights: Path | None = None, paused: bool = False,
+    instead_of: Job | None = None,
+) -> Job:  # fmt: skip
+    """Start a run for this browser and remember it; ``instead_of`` an earlier one, which ends.
+
+    Raises:
+        ExplorerError: it cannot be started now.
+    """
     start.engine().wait()
     from explorer.training import run
 
-    job = run.submit(experiment, start.owner(), start.store(), from_weights, paused)
+    job = run.submit(experiment, start.owner(), start.store(), from_weights, paused, instead_of)
     st.session_state[f"{page}.job"] = job.id
     st.session_state[f"{page}.applied"] = experiment
     return job
@@ -87,7 +94,7 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             "Restart" if going else "Train", type="primary", icon=":material/play_arrow:", key=f"{page}.train",
             shortcut="t", help="Train from fresh weights with the settings on the left.",
         ):  # fmt: skip
-            _begin(page, experiment)
+            _begin(page, experiment, job)
         if going and phase == "paused":
             if st.button("Resume", icon=":material/play_pause:", key=f"{page}.resume", shortcut="p"):
                 job.resume()
@@ -106,7 +113,7 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             "Rewind", icon=":material/replay:", key=f"{page}.rewind", shortcut="w",
             help="Back to the very same initial weights, holding before the first step.",
         ):  # fmt: skip
-            _begin(page, experiment, paused=True)
+            _begin(page, experiment, job, paused=True)
         if st.button(
             "New seed", icon=":material/casino:", key=f"{page}.seed", help="Other initial weights, other batches."
         ):
@@ -116,13 +123,13 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             "Go on from the shipped weights", icon=":material/model_training:", key=f"{page}.continue",
             help="Load the weights that ship and train them further.",
         ):  # fmt: skip
-            _begin(page, experiment, from_weights=weights)
+            _begin(page, experiment, job, from_weights=weights)
 
 
-def _begin(page: str, experiment: Experiment, **how: Any) -> None:
-    """Start a run and draw the page anew, or say why not."""
+def _begin(page: str, experiment: Experiment, shown: Job | None, **how: Any) -> None:
+    """Start a run instead of the one shown and draw the page anew, or say why not."""
     with parts.refusals():
-        submit(page, experiment, **how)
+        submit(page, experiment, instead_of=shown, **how)
         st.rerun()
 
 
@@ -167,7 +174,11 @@ def progress(job: Job) -> None:
         if job.owner != start.owner():
             st.badge("somebody else's run: you are watching", icon=":material/visibility:", color="gray")
         if job.state == jobs.QUEUED:
-            st.caption(f"{jobs.registry().ahead_of(job)} ahead of you in the queue")
+            st.caption(parts.escape(job.waits_for()))
+            for other in job.before():
+                if other.owner == start.owner():
+                    st.button(f"Stop {parts.escape(other.title)}", icon=":material/stop:", on_click=other.stop,
+                              key=f"{job.id}.instead.{other.id}")  # fmt: skip
         elif not job.ended:
             left = f" · about {parts.seconds(job.eta)} left" if job.eta is not None else ""
             st.caption(f"{job.progress:.0%} · {job.rate:,.0f} steps/s{left}")

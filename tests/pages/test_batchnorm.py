@@ -120,7 +120,7 @@ def test_the_map_fills_and_stops() -> None:
 
 def test_a_race_carries_what_its_page_needs_from_the_start(monkeypatch) -> None:
     begun, submit = [], jobs.Registry.submit
-    monkeypatch.setattr(jobs.Registry, "submit", lambda to, job: begun.append(dict(job.results)) or submit(to, job))
+    monkeypatch.setattr(jobs.Registry, "submit", lambda to, job, *_: begun.append(dict(job.results)) or submit(to, job))
     open_page("batchnorm", race="deeper", start="1", images="500")
     assert [*begun[0]["experiments"]] == ["4 layers", "8 layers", "8 layers, BatchNorm"]
     assert begun[0]["claim"] == "deeper"

@@ -213,7 +213,7 @@ def test_two_sessions_and_ones_new_run_lose_nothing(tiny, store):
     ann = registry.submit(job_for(learners[0], store, "ann"))
     bob = registry.submit(job_for(learners[1], store, "bob"))
     until(lambda: min(learners[0].step, learners[1].step) > 5)
-    again = registry.submit(job_for(learners[2], store, "ann"))
+    again = registry.submit(job_for(learners[2], store, "ann"), instead_of=ann)
     until(lambda: learners[2].step > 5)
     assert ann.state == STOPPED and bob.state == RUNNING
     registry.close()
