@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from explorer.errors import SettingsError
 from explorer.models.cells import gru_cell, gru_gates, lstm_cell, lstm_gates, rnn_cell
-from explorer.training.gradients import parts
+from explorer.training.gradients import parts, twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +31,7 @@ class Trace:
 @torch.no_grad()
 def trace(model: nn.Module, tokens: Tensor) -> Trace:
     """Read ``tokens``, (length,), from a zero state, with the formulas of :mod:`explorer.models.cells`."""
-    training = model.training
-    model.eval()
-    _, state = model(tokens[:, None], None)
-    model.train(training)
+    _, state = twin(model).eval()(tokens[:, None], None)
     x = model.e(tokens)
     layers = []
     for weights in _weights(model.rnn):

@@ -1,10 +1,10 @@
 """Gradients through time: how far back they reach, what a prediction looked at, when they explode.
 
 Every function takes a rung of the language ladder, called step by step as ``model(x, state)``, so that a
-gradient to each hidden state exists. Models are left as they were found.
+gradient to each hidden state exists. They work on a :func:`twin`, so that others may use the model meanwhile.
 """
 
-import contextlib
+import copy
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,8 @@ def reach(model: nn.Module, tokens: Tensor, lags: int = 200, samples: int = 64, 
     if not getattr(model, "stateful", False):
         raise SettingsError("This rung keeps no hidden state from character to character. Choose a stateful one.")
     columns = _columns(tokens, WARM_UP + lags + 2, samples, seed)
-    with _differentiable(model):
+    model = _differentiable(model)
+    with torch.enable_grad():
         with torch.no_grad():
             _, state = model(columns[:WARM_UP], None)
         states = []
@@ -93,16 +94,18 @@ def _columns(tokens: Tensor, length: int, samples: int, seed: int) -> Tensor:
     return tokens[starts + torch.arange(length, device=tokens.device)[:, None]]
 
 
-@contextlib.contextmanager
-def _differentiable(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode (no dropout) in which a recurrent net can still be differentiated: cuDNN's cannot."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
-            yield
-    finally:
-        model.train(training)
+def twin(model: nn.Module) -> nn.Module:
+    """A module of one's own over the same weights: to be hooked and switched as one likes, and thrown away."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
+
+
+def _differentiable(model: nn.Module) -> nn.Module:
+    """A twin that computes as in evaluation, without dropout, but in training mode: cuDNN goes back in no other."""
+    ours = twin(model).train()
+    for module in ours.modules():
+        if isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
+    return ours
 
 
 def parts(state: State) -> tuple[Tensor, ...]:
@@ -152,21 +155,18 @@ def influence(model: nn.Module, tokens: Tensor, position: int) -> Influence:
     """
     if not 1 <= position < len(tokens):
         raise SettingsError(f"Choose a character from 1 to {len(tokens) - 1}.")
-    embedded: list[Tensor] = []
+    model, embedded = _differentiable(model), []
 
     def keep(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
         embedded.append(output.detach().requires_grad_())
         return embedded[-1]
 
-    hook = model.e.register_forward_hook(keep)
-    try:
-        with _differentiable(model):
-            logits, _ = model(tokens[:position, None], None)
-            last = logits[-1, 0] if logits.dim() == 3 else logits[0]
-            target = last.log_softmax(-1)[tokens[position]]
-            gradients = torch.autograd.grad(target, embedded)
-    finally:
-        hook.remove()
+    model.e.register_forward_hook(keep)
+    with torch.enable_grad():
+        logits, _ = model(tokens[:position, None], None)
+        last = logits[-1, 0] if logits.dim() == 3 else logits[0]
+        target = last.log_softmax(-1)[tokens[position]]
+        gradients = torch.autograd.grad(target, embedded)
     # A rung embeds all its characters in one call, or one by one.
     scores = [(g * e).sum(-1).reshape(-1) for g, e in zip(gradients, embedded, strict=True)]
     return Influence(torch.cat(scores).detach().cpu().double().numpy(), position, float(target.detach().exp()))

@@ -1,5 +1,7 @@
 """Gradients through time against finite differences; gates against the formulas by hand; text features."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -129,6 +131,57 @@ def test_influence_equals_finite_differences(key, tokens):
     assert all(p.grad is None for p in model.parameters()) and not model.e._forward_hooks
     with pytest.raises(SettingsError):
         gradients.influence(model, tokens, 0)
+
+
+def test_visitors_who_look_at_one_model_at_once_each_see_their_own_influences(tokens):
+    """The network a page shows is everybody's: a hook on it would see everybody's characters."""
+    model = model_of("gru", hidden=32).eval()
+    places = (20, 90, 150, 290)
+    alone = [gradients.influence(model, tokens, at) for at in places]
+
+    def look(number):
+        return [gradients.influence(model, tokens, places[number]) for _ in range(15)]
+
+    with ThreadPoolExecutor(len(places)) as visitors:
+        for found, wanted in zip(visitors.map(look, range(len(places))), alone, strict=True):
+            for one in found:
+                np.testing.assert_array_equal(one.score, wanted.score)
+                assert one.probability == wanted.probability
+
+
+def test_no_visit_touches_cudnns_switch_which_is_the_whole_processs(tokens, monkeypatch):
+    """Two visits that overlap would each put back what they found: off."""
+    monkeypatch.setattr(torch.backends.cudnn, "flags", lambda **_: pytest.fail("the switch is everybody's"))
+    monkeypatch.setattr(torch._C, "_set_cudnn_enabled", lambda on: pytest.fail("the switch is everybody's"))
+    gradients.reach(model_of("lstm", layers=2), tokens, lags=3, samples=2)
+    gradients.influence(model_of("gru"), tokens, 5)
+
+
+@pytest.mark.parametrize("key", ["stateful", "gru", "lstm"])
+def test_cudnn_is_asked_in_training_mode_and_without_dropout(key, tokens, monkeypatch):
+    """It can go back in no other; what is asked of it is what is asked on the host."""
+    asked, real = [], getattr(torch, {"stateful": "rnn_tanh"}.get(key, key))
+
+    def watched(*args):
+        asked.append(args[4:7])
+        return real(*args)
+
+    monkeypatch.setattr(torch._VF, real.__name__, watched)
+    model = model_of(key, layers=2, dtype=torch.float32).eval()
+    gradients.influence(model, tokens, 5)
+    assert asked == [(2, 0.0, True)] and not model.training and model.rnn.dropout == 0.5
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("key", ["stateful", "gru", "lstm"])
+def test_reach_and_influence_on_a_real_cuda_device(key, tokens):
+    model = model_of(key, layers=2, dtype=torch.float32).eval()
+    host = gradients.reach(model, tokens, lags=10, samples=4), gradients.influence(model, tokens, 20)
+    model, tokens = model.cuda(), tokens.cuda()
+    there = gradients.reach(model, tokens, lags=10, samples=4), gradients.influence(model, tokens, 20)
+    np.testing.assert_allclose(there[0].hidden, host[0].hidden, rtol=0.05)
+    np.testing.assert_allclose(there[1].score, host[1].score, rtol=0.05, atol=1e-3)
 
 
 def test_gru_gates_equal_those_by_hand(tokens):
