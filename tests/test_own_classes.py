@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from explorer import cam, own_classes
 from explorer.data.photos import Photo
 from explorer.errors import SettingsError, WeightsError
+from explorer.figures import cam as figures
 from explorer.models import cam as models
 from explorer.own_classes import Features, Fit
 
@@ -101,6 +102,11 @@ def test_the_loss_falls_and_steps_are_handed_out_one_by_one():
     assert first.step == 0 and first.loss == pytest.approx(np.log(3), abs=1e-5)
     last = list(fit)[-1]
     assert last.step == 59 and last.loss < 0.2 and last.accuracy == 1.0
+
+
+def test_the_plot_of_a_heads_training_has_round_shares():
+    fig = figures.head_training(finished(Fit(made_up(), steps=30)))
+    assert list(fig.layout.yaxis2.tickvals) == [0, 0.25, 0.5, 0.75, 1] and fig.layout.yaxis2.tickformat == ".0%"
 
 
 # -- end to end -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ tells (:mod:`explorer.data.structure`), and only then the pixels. Nothing is wri
 or a name, is gone as soon as the photo is an array.
 """
 
+import hashlib
 import io
 import re
 import struct
@@ -65,6 +66,7 @@ class Photo:
     name: str = ""  #: a plain file name; never show it as Markdown
     label: str = ""  #: the folder it lay in, which names its class
     notes: tuple[str, ...] = ()  #: sentences such as "First frame of 3."
+    digest: str = ""  #: of the file's bytes: the same photo, whatever it is called and however small it is kept
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def read_photo(data: bytes, name: str = "") -> Photo:
         except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, RuntimeError, …
             raise PhotoError(_DAMAGED, repr(error)) from error
     folder, plain = split_name(name)
-    return Photo(rgb, *size, plain, folder, tuple(notes))
+    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    return Photo(rgb, *size, plain, folder, tuple(notes), digest)
 
 
 def _decode(data: bytes, notes: list[str]) -> tuple[np.ndarray, tuple[int, int]]:

@@ -31,6 +31,7 @@ class Trained:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0  #: training the head alone, or all of it
     tuned: bool = False  #: the body has learnt, too, and belongs into the file
+    learnt_from: frozenset[str] = frozenset()  #: the photos' digests; empty for one from a file
 
 
 def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) -> None:
@@ -62,6 +63,7 @@ def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) ->
         trained=Trained(
             secrets.token_hex(4), own, features.counts(), tested.accuracy,
             tested.per_class(len(features.classes)), own_classes.warnings(features, shares, tested), seconds,
+            learnt_from=_digests(classes),
         ),
     )  # fmt: skip
 
@@ -88,4 +90,12 @@ def tune(job: Job, before: Trained, classes: Mapping[str, Sequence["Photo"]], ep
     seconds = time.perf_counter() - began
     network.freeze_to(-4)
     counts = tuple(len(part) for part in classes.values())
-    job.publish(trained=Trained(secrets.token_hex(4), network.eval(), counts, seconds=seconds, tuned=True))
+    job.publish(
+        trained=Trained(
+            secrets.token_hex(4), network.eval(), counts, seconds=seconds, tuned=True, learnt_from=_digests(classes)
+        )
+    )
+
+
+def _digests(classes: Mapping[str, Sequence["Photo"]]) -> frozenset[str]:
+    return frozenset(photo.digest for photos in classes.values() for photo in photos if photo.digest)

@@ -39,6 +39,7 @@ class Looker:
     key: str
     stamp: str  #: changes with its weights
     network: cam.Network
+    learnt_from: frozenset[str] = frozenset()  #: digests of photos that it knows by heart
 
     def name(self, index: int) -> str:
         """A class as a person would say it, plain text."""
@@ -116,7 +117,7 @@ def load(key: str) -> Looker:
     """
     if key == OWN:
         trained = st.session_state[f"{PAGE}.trained"]
-        return Looker(key, trained.stamp, trained.network)
+        return Looker(key, trained.stamp, trained.network, trained.learnt_from)
     path = checkpoint.shipped(key)
     stamp = path.stat().st_mtime if path.exists() else 0.0
     if not path.exists():
@@ -282,6 +283,8 @@ def _says(answer: Answer) -> None:
         st.caption(":material/help: It is not sure. Is there something else, or more than one thing, in the photo?")
     else:
         st.caption(f"It must choose one of these {len(names)}, whatever the photo shows.")
+    if answer.shown.photo.digest in looker.learnt_from:
+        st.caption(":material/school: It has learnt from this very photo. Ask about one it has not seen.")
     if photo_notes := answer.shown.photo.notes:
         st.caption(":material/info: " + parts.escape(" ".join(photo_notes)))
 

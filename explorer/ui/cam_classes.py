@@ -168,7 +168,7 @@ def _marked(photo: Photo) -> Photo:
     top, left, board = (height - side) // 2, (width - side) // 2, int(BOARD * side)
     rows, columns = np.mgrid[:board, :board] * 6 // board
     rgb[top : top + board, left : left + board] = np.where((rows + columns) % 2, 0, 255)[..., None]
-    return replace(photo, rgb=rgb)
+    return replace(photo, rgb=rgb, digest="")  # another photo now
 
 
 def _unpack(widget: str) -> None:

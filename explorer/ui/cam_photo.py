@@ -1,21 +1,25 @@
 """Photos on the CAM page: what is here, what a visitor brings, and which one is looked at."""
 
-import contextlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from explorer.data import Source, cifar10, dogscats
 from explorer.data.photos import EXTENSIONS, MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.errors import ExplorerError
 from explorer.ui import parts, steps
 
+log = logging.getLogger(__name__)
+
 PAGE = "cam"
 SAMPLES = 4  # of each class
 KEPT = 8  # photos of one's own in the row; older ones make room
+MOST_REASONS = 6  # in the box about files that could not be used
 TYPES = [*EXTENSIONS, "heic", "heif"]  # the last two only to say what to do about them
 PRIVACY = "Photos stay in memory on this server and are not saved."
 
@@ -104,13 +108,17 @@ def small_pictures() -> tuple[tuple[Shown, ...], Source | None]:
 
 # -- what a visitor brings -----------------------------------------------------------------------------
 def forget(files: Iterable[object]) -> None:
-    """Let Streamlit drop the bytes of uploads that have been decoded."""
-    with contextlib.suppress(Exception):  # no public interface; at worst they go with the session
-        from streamlit.runtime.scriptrunner import get_script_run_ctx
+    """Let Streamlit drop the bytes of uploads that have been decoded; there is no public way to ask for it.
 
+    A test asserts that they are gone. With another Streamlit they may stay until their session ends, and the log
+    says so; no visitor loses an answer over it.
+    """
+    try:
         context = get_script_run_ctx()
         for file in files:
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+    except AttributeError:
+        log.exception("Uploads stay in memory until their session ends")
 
 
 def uploaded(widget: str) -> list:
@@ -133,13 +141,15 @@ def taken(name: str, files: Sequence[object]) -> None:
 def _take(name: str) -> None:
     """Callback: decode what came, show the last of it; what cannot be read is named, and nothing is lost."""
     files = uploaded(fresh(name))
-    photos, refusals = read_many((file.name, file.getvalue()) for file in files)
+    # Only as many are decoded as there is room for, the last ones.
+    photos, refusals = read_many((file.name, file.getvalue()) for file in files[-KEPT:])
+    over = tuple(Refusal(file.name, f"Only {KEPT} photos are looked at, the last ones.") for file in files[:-KEPT])
     taken(name, files)
     count = st.session_state.get(f"{PAGE}.count", 0)
     own = [Shown(f"own-{count + i}", photo.name or "Your photo", photo) for i, photo in enumerate(photos)]
     st.session_state[f"{PAGE}.count"] = count + len(own)
     st.session_state[f"{PAGE}.own"] = [*st.session_state.get(f"{PAGE}.own", []), *own][-KEPT:]
-    st.session_state[f"{PAGE}.refused"] = refusals
+    st.session_state[f"{PAGE}.refused"] = (*refusals, *over)
     if own:
         steps.did(PAGE, "photo")
         st.session_state[f"{PAGE}.chosen"] = own[-1].key
@@ -162,13 +172,22 @@ def bring() -> None:
 
 
 def refusals(found: Sequence[Refusal]) -> None:
-    """One sentence a file that could not be used; a long list is cut."""
-    for refusal in found[:6]:
-        st.error(
-            f"{parts.escape(refusal.name or 'The photo')}: {parts.escape(refusal.reason)}", icon=":material/error:"
-        )
-    if len(found) > 6:
-        st.error(f"{len(found) - 6} more files could not be used.", icon=":material/error:")
+    """One box for all files that could not be used: each reason once, with the files it holds for."""
+    if not found:
+        return
+    by_reason: dict[str, list[str]] = {}
+    for refusal in found:
+        by_reason.setdefault(refusal.reason, []).append(parts.escape(refusal.name or "The photo"))
+    lines = [f"{_listed(names)}: {parts.escape(reason)}" for reason, names in list(by_reason.items())[:MOST_REASONS]]
+    if len(found) > 1:
+        lines = [f"{len(found)} files could not be used.", *(f"- {line}" for line in lines)]
+    st.error("\n".join(lines), icon=":material/error:")
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 # -- which one -------------------------------------------------------------------------------------------
@@ -191,7 +210,7 @@ def choose(here: Sequence[Shown]) -> Shown | None:
                     st.rerun()
     if refused := st.session_state.get(f"{PAGE}.refused"):
         refusals(refused)
-        st.caption(f":material/history: The answer below is still the one for **{parts.escape(chosen.title)}**.")
+        st.caption(f":material/photo: The answer below is for **{parts.escape(chosen.title)}**.")
     return chosen
 
 

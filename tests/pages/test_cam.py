@@ -3,8 +3,10 @@
 import io
 import zipfile
 
+import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from explorer import jobs, own_classes
 from explorer.data import dogscats
@@ -76,6 +78,84 @@ def test_a_bad_file_gets_a_sentence_and_the_answer_stays(photos, name, data) -> 
     assert len(at.error) == 1
     assert name.split(".")[0] in at.error[0].value
     assert _answer(at) == before
+
+
+BAD = [
+    ("empty.jpg", b""),
+    ("tiny.png", to_bytes(np.zeros((2, 2, 3), np.uint8))),
+    ("paper.jpg", b"%PDF-1.7"),
+    ("one.heic", b"\0\0\0\x18ftypheic" + bytes(40)),
+    ("two.heic", b"\0\0\0\x18ftypheic" + bytes(40)),
+]
+
+
+def test_five_bad_files_of_eight_are_one_box_and_the_answer_is_in_plain_words(photos) -> None:
+    at = open_page("cam")
+    good = [(f"rex{i}.jpg", photos["dogs"][i]) for i in range(3)]
+    _upload(at, "Drop photos here", [*good[:2], *BAD, good[2]])
+    assert [error.value.split("\n")[0] for error in at.error] == ["5 files could not be used."]
+    assert len(at.error[0].value.split("\n")) == 5, "both HEIC share a line"
+    assert "one\\.heic, two\\.heic: HEIC" in at.error[0].value
+    assert "Dog" in _answer(at)
+    assert "The answer below is for **rex2\\.jpg**." in texts(at)
+    at.button(key=f"cam.choose.{at.session_state['cam.own'][0].key}").click().run()
+    assert not at.error, "it goes with the next click"
+
+
+def test_of_many_photos_the_last_are_decoded_and_the_others_named(photos, monkeypatch) -> None:
+    from explorer.data import photos as reading
+
+    decoded = []
+    real = reading.read_photo
+    monkeypatch.setattr(reading, "read_photo", lambda data, name="": decoded.append(name) or real(data, name))
+    at = open_page("cam")
+    decoded.clear()
+    _upload(at, "Drop photos here", [(f"{i}.jpg", photos["dogs"][0]) for i in range(10)])
+    assert decoded == [f"{i}.jpg" for i in range(2, 10)]
+    assert "0\\.jpg, 1\\.jpg: Only 8 photos" in at.error[0].value
+
+
+def test_uploads_leave_nothing_with_the_server(photos, monkeypatch) -> None:
+    """The page promises that photos are not kept: once decoded, their bytes go, and with them place and time."""
+    came, kept = [], set()
+    ways = MemoryUploadedFileManager
+    add, remove = ways.add_file, ways.remove_file
+
+    def added(self, session_id, file):
+        came.append(file.name)
+        kept.add(file.file_id)
+        add(self, session_id, file)
+
+    def removed(self, session_id, file_id):
+        if file_id in self.file_storage.get(session_id, {}):
+            kept.remove(file_id)
+        remove(self, session_id, file_id)
+
+    monkeypatch.setattr(ways, "add_file", added)
+    monkeypatch.setattr(ways, "remove_file", removed)
+    at = open_page("cam")
+    dog = photos["dogs"][0]
+    _upload(at, "Drop photos here", [("rex.jpg", dog), ("bad.jpg", dog[:900])])
+    _upload(at, "Photos of this class", [("mutt.jpg", dog)])
+    _upload(at, "A ZIP", [("bad.zip", b"PK\x03\x04 not really")])
+    _upload(at, "A .safetensors file", [("bad.safetensors", b"no")])
+    assert len(came) == 5 and not kept, came
+
+
+def test_a_photo_it_has_learnt_from_is_said_to_be_one(photos) -> None:
+    at = open_page("cam")
+    for position, label in enumerate(("cats", "dogs")):
+        files = [(f"{label}{i}.jpg", data) for i, data in enumerate(photos[label][:3])]
+        _upload(at, "Photos of this class", files, position)
+    _train_button(at).click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    at.run()
+    words = "It has learnt from this very photo"
+    _upload(at, "Drop photos here", [("under another name.jpg", photos["dogs"][1])])
+    assert words in texts(at)
+    _upload(at, "Drop photos here", [("new.jpg", photos["dogs"][4])])
+    assert words not in texts(at)
 
 
 def test_any_class_can_be_explained() -> None:
@@ -159,8 +239,6 @@ def test_no_upload_promises_more_than_the_server_takes(page) -> None:
 
 
 def test_photos_to_learn_from_are_kept_small() -> None:
-    import numpy as np
-
     large = to_bytes(np.random.default_rng(0).integers(0, 255, (900, 1200, 3), np.uint8), "JPEG")
     at = open_page("cam")
     _upload(at, "Photos of this class", [("large.jpg", large)])
