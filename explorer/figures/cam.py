@@ -107,8 +107,14 @@ def head_training(steps: Sequence["FitStep"]) -> go.Figure:
     )  # fmt: skip
     fig.update_yaxes(rangemode="tozero")
     fig.update_layout(
-        yaxis2={"overlaying": "y", "side": "right", "range": [0, 1.03], "tickformat": ".0%", "showgrid": False,
-                "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+        yaxis2={
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 1.03],
+            "tickformat": ".0%",
+            "showgrid": False,
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
+        },
         margin_r=48,
     )
     return fig
