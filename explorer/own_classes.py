@@ -396,6 +396,8 @@ def load(data: bytes, name: str = "The file", network: models.CamNet | None = No
             network.body.load_state_dict(body)
         except RuntimeError as error:
             raise WeightsError(f"{name} holds another network than it says.", str(error)) from error
+        if not _finite(network.body):
+            raise WeightsError(f"{name} is damaged: some of its weights are no numbers.")
         network.freeze_to(-4)
         network.to(device.choose())
     elif network is None or network.backbone != saved.backbone:
@@ -434,9 +436,14 @@ def _head_of(tensors: Mapping[str, torch.Tensor], saved: Saved) -> nn.Conv2d:
     with torch.no_grad():
         head.weight.copy_(weight)
         head.bias.copy_(bias)
-    if not all(bool(torch.isfinite(p).all()) for p in head.parameters()):
+    if not _finite(head):
         raise ValueError("not finite")
     return head
+
+
+def _finite(module: nn.Module) -> bool:
+    """Whether weights and statistics are numbers, all of them."""
+    return all(bool(torch.isfinite(t).all()) for t in module.state_dict().values())
 
 
 # -- cats and dogs ----------------------------------------------------------------------------------------
@@ -610,9 +617,11 @@ def answer(path: str | Path, key: str = "dogscats") -> dict[str, Any]:
     """
     network, path = shipped(key), Path(path)
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:  # a read of anything larger is not even begun
-            raise PhotoError(f"The file is larger than {MAX_BYTES // 1_000_000} MB.")
-        found = cam.explain(network, read_photo(path.read_bytes(), path.name))
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise PhotoError("This is no file. Give the path of a photo.")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # as much as is taken, and what shows that there is more
+        found = cam.explain(network, read_photo(data, path.name))
     except PhotoError as error:
         return {"file": str(path), "error": str(error)}
     except OSError as error:

@@ -2,7 +2,9 @@
 
 import copy
 import json
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -251,6 +253,13 @@ def test_a_fine_tuned_body_travels_along(trained):
     assert np.abs(a - cam.explain(own, classes["red"][0]).logits).max() > 0.1
 
 
+def test_a_body_with_a_number_that_is_none_is_refused(trained):
+    mine = copy.deepcopy(trained[0])
+    mine.body[-1][1].running_var[3] = float("nan")
+    with pytest.raises(WeightsError, match=r"mine is damaged: some of its weights are no numbers\."):
+        own_classes.load(own_classes.save(mine, with_body=True), "mine")
+
+
 def tampered(data, **changes):
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
@@ -287,3 +296,20 @@ def test_wrong_and_damaged_files_are_refused(trained):
             own_classes.load(data, "mine.safetensors")
             pytest.fail(row)
     own_classes.load(good)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "endless device", "missing", "too large", "too long a name"])
+def test_what_is_no_photo_on_disk_gets_a_sentence(tmp_path, kind):
+    path = tmp_path / "here"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "endless device":
+        path = Path("/dev/zero")
+    elif kind == "too large":
+        path.write_bytes(bytes(20_000_001))
+    elif kind == "too long a name":
+        path = tmp_path / ("x" * 5000)
+    words = {"missing": "cannot be read", "too large": "larger than 20 MB", "too long a name": "cannot be read"}
+    assert words.get(kind, "This is no file.") in own_classes.answer(path)["error"]

@@ -296,7 +296,7 @@ def _entries(archive: zipfile.ZipFile, refusals: list[Refusal]) -> Iterator[tupl
     unpacked = 0
     for entry in archive.infolist():
         parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
-        if entry.is_dir() or any((p.startswith(".") and p != "..") or p in ("__MACOSX", "Thumbs.db") for p in parts):
+        if not parts or entry.is_dir() or any(map(_is_no_photo, parts)):
             continue
         if unpacked + entry.file_size > MAX_UNPACKED:
             refusals.append(
@@ -313,6 +313,11 @@ def _entries(archive: zipfile.ZipFile, refusals: list[Refusal]) -> Iterator[tupl
             continue
         unpacked += len(content)
         yield entry.filename, content
+
+
+def _is_no_photo(part: str) -> bool:
+    """Whether a folder or file is what systems leave behind: hidden, or macOS's and Windows' own."""
+    return (part.startswith(".") and part != "..") or part in ("__MACOSX", "Thumbs.db")
 
 
 def _codec_errors() -> tuple[type[Exception], ...]:

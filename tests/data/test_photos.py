@@ -375,6 +375,16 @@ def test_a_zip_in_folders_gives_classes():
     assert [r.name for r in refused] == ["notes.txt"]
 
 
+def test_an_entry_without_a_name_is_passed_over():
+    data = packed([("x", GOOD), ("ok.jpg", GOOD)])
+    at = data.index(b"PK\x01\x02") + 46  # the name in the table of contents, and where its length stands
+    nameless = data[: at - 18] + b"\0\0" + data[at - 16 : at] + data[at + 1 :]
+    end = nameless.rindex(b"PK\x05\x06") + 12
+    size = struct.pack("<I", struct.unpack_from("<I", nameless, end)[0] - 1)
+    read, refused = read_zip(nameless[:end] + size + nameless[end + 4 :])
+    assert [p.name for p in read] == ["ok.jpg"] and not refused
+
+
 @pytest.mark.parametrize("name", ["../1.jpg", "a/../../1.jpg", "/etc/1.jpg", "C:/1.jpg", "..\\..\\1.jpg"])
 def test_escaping_paths_in_a_zip_are_refused(name):
     read, refused = read_zip(packed([(name, GOOD), ("ok.jpg", GOOD)]))

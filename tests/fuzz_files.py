@@ -1,0 +1,253 @@
+"""Strangers' files, spoilt at random: photos, ZIPs and classifiers. Whatever comes, a picture or a sentence goes out.
+
+``python -m tests.fuzz_files --count 20000 --seed 7`` tries more than the tests do; a case that fails is named, and
+``--only 1234`` with the same seed tries it alone.
+"""
+
+import argparse
+import copy
+import json
+import random
+import struct
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from explorer import cam, own_classes
+from explorer.data.photos import Photo, read_photo, read_zip
+from explorer.errors import DataError, PhotoError, WeightsError
+from explorer.models import cam as models
+from tests.data import bombs
+from tests.data.test_photos import READ, packed
+
+SLOWEST = 5.0  # seconds of computing, which a loaded machine does not lengthen
+KINDS = {"photo": 0.8, "zip": 0.12, "classifier": 0.08}  # and their shares
+EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
+
+
+@dataclass
+class Tally:
+    """What came of the cases."""
+
+    taken: int = 0
+    refused: int = 0
+    slowest: tuple[float, str, int] = (0.0, "", 0)  #: seconds, kind, number
+    by_kind: dict[str, list[int]] = field(default_factory=lambda: {kind: [0, 0] for kind in KINDS})
+
+
+# -- what is spoilt ------------------------------------------------------------------------------------
+@cache
+def photos() -> tuple[bytes, ...]:
+    """Every format and mode, and small forms of what is known to be costly."""
+    costly = (
+        bombs.with_scans(64, 20), bombs.png_with(bombs.profiles(2)), bombs.gif_with(b"!\xfe\x01a\x00" * 9),
+        bombs.tiff_of_pages(3), bombs.tiff_of_tiny_tiles(1000), bombs.tiff_of_one_huge_tile(256),
+        bombs.bmp_of_runs(b"\x01\x05" * 99), bombs.jpeg_with(b"\xff\xe2\0\2" * 9),
+    )  # fmt: skip
+    return (*(data for data, _ in READ.values()), *costly)
+
+
+@cache
+def zips() -> tuple[bytes, ...]:
+    some = photos()[::5]
+    return (
+        packed((f"{'ab'[i % 2]}/{i}.jpg", data) for i, data in enumerate(some)),
+        packed([("a/1.png", some[0]), ("../2.jpg", some[1]), ("a/", b""), ("b/in.zip", packed([("1.jpg", some[0])]))]),
+    )
+
+
+@cache
+def _network() -> models.CamNet:
+    return models.build("mobilenet_v2", ("a", "b"))
+
+
+@cache
+def classifiers() -> tuple[bytes, ...]:
+    """A head, and one with its body."""
+    tuned = copy.deepcopy(_network())
+    return own_classes.save(_network(), val_loss=0.5), own_classes.save(tuned, with_body=True)
+
+
+# -- how -----------------------------------------------------------------------------------------------
+def spoilt(data: bytes, others: tuple[bytes, ...], rng: random.Random) -> bytes:
+    """One to four things done to a file that happen to files, or that somebody does to them."""
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        data = rng.choice((_flip, _number, _cut, _repeat, _drop, _splice))(bytearray(data or b"\0"), others, rng)
+    return data
+
+
+def _flip(data: bytearray, _: tuple[bytes, ...], rng: random.Random) -> bytes:
+    for _ in range(rng.choice((1, 1, 3, 30))):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(data)
+
+
+def _number(data: bytearray, _: tuple[bytes, ...], rng: random.Random) -> bytes:
+    """An extreme number, where there may have been a length or an offset: mostly near the front."""
+    code = rng.choice(("<H", ">H", "<I", ">I"))
+    at = int(len(data) * rng.random() ** rng.choice((1, 4)))
+    word = struct.pack(code, rng.choice(EXTREMES) & (0xFFFF if code.endswith("H") else 0xFFFFFFFF))
+    data[at : at + len(word)] = word
+    return bytes(data)
+
+
+def _cut(data: bytearray, _: tuple[bytes, ...], rng: random.Random) -> bytes:
+    return bytes(data[: rng.randint(1, len(data))])
+
+
+def _repeat(data: bytearray, _: tuple[bytes, ...], rng: random.Random) -> bytes:
+    start, length = rng.randrange(len(data)), int(2 ** rng.uniform(0, 12))
+    times = rng.choice((1, 2, 50, 5000))
+    part = bytes(data[start : start + length])
+    return bytes(data[:start]) + part * min(times, 2_000_000 // max(1, len(part))) + bytes(data[start:])
+
+
+def _drop(data: bytearray, _: tuple[bytes, ...], rng: random.Random) -> bytes:
+    start = rng.randrange(len(data))
+    return bytes(data[:start] + data[start + int(2 ** rng.uniform(0, 10)) :])
+
+
+def _splice(data: bytearray, others: tuple[bytes, ...], rng: random.Random) -> bytes:
+    other = rng.choice(others)
+    return bytes(data[: rng.randint(0, len(data))]) + other[rng.randrange(len(other)) :]
+
+
+def rewritten(data: bytes, rng: random.Random) -> bytes:
+    """A classifier whose header says something else, in good JSON and bad."""
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    strange: tuple[object, ...] = (
+        None, 0, -1, 1e999, float("nan"), 2**70, "", "x", [], {}, [[]], ["a", "b"], [2**40, 2**40], ["a"] * 9,
+        "F8_E4M3", "I64", "C64", "BOOL", "F16", '["a", "b"]', '{"a": 1}', "[" * 3000, '["\\ud800", "b"]', "NaN",
+    )  # fmt: skip
+    for _ in range(rng.randint(1, 3)):
+        name = rng.choice(["__metadata__", "__metadata__", *header])
+        inside = header.get(name)
+        if isinstance(inside, dict) and inside and rng.random() < 0.9:
+            inside[rng.choice(list(inside))] = rng.choice(strange)
+        else:
+            header[name] = rng.choice(strange)
+    text = json.dumps(header).encode()
+    if rng.random() < 0.1:
+        text = b'{"__metadata__":' + b"[" * 100_000
+    return struct.pack("<Q", rng.choice((len(text), len(text), len(text) + 1, 2**63))) + text + data[8 + length :]
+
+
+def with_numbers(data: bytes, rng: random.Random) -> bytes:
+    """A classifier with numbers that are none, or enormous, anywhere behind its header."""
+    out = bytearray(data)
+    at = rng.randrange(len(out) // 2, len(out) - 4)
+    out[at : at + 4] = struct.pack("<f", rng.choice((float("nan"), float("inf"), 3e38, -3e38)))
+    return bytes(out)
+
+
+# -- what must come of it -----------------------------------------------------------------------------
+def _sentence(error: Exception) -> None:
+    words = str(error)
+    assert words.endswith(".") and len(words) < 300 and "Error" not in words and "\n" not in words, words
+
+
+def _check_photo(photo: Photo) -> None:
+    height, width, colours = photo.rgb.shape
+    assert photo.rgb.dtype == np.uint8 and colours == 3 and 1 <= min(height, width) <= max(height, width) <= 1024
+
+
+def try_photo(rng: random.Random) -> bool:
+    """Whether it was read."""
+    try:
+        photo = read_photo(spoilt(rng.choice(photos()), photos(), rng), "a/b.jpg")
+    except PhotoError as error:
+        _sentence(error)
+        return False
+    _check_photo(photo)
+    return True
+
+
+def try_zip(rng: random.Random) -> bool:
+    """Whether any photo was read."""
+    try:
+        read, refused = read_zip(spoilt(rng.choice(zips()), zips(), rng))
+    except PhotoError as error:
+        _sentence(error)
+        return False
+    for photo in read:
+        _check_photo(photo)
+    for refusal in refused:
+        _sentence(PhotoError(refusal.reason))
+    return bool(read)
+
+
+def try_classifier(rng: random.Random) -> bool:
+    """Whether it was loaded, and answers."""
+    data = rng.choice(classifiers()[: rng.choice((1, 1, 1, 2))])
+    how = rng.random()
+    data = spoilt(data, classifiers(), rng) if how < 0.4 else (rewritten if how < 0.8 else with_numbers)(data, rng)
+    try:
+        network, _ = own_classes.load(data, "mine.safetensors", _network())
+        found = cam.explain(network, np.zeros((64, 64, 3), np.uint8))
+    except (WeightsError, DataError) as error:
+        _sentence(error)
+        return False
+    assert np.isfinite(found.probabilities).all() and len(found.probabilities) == len(network.classes)
+    return True
+
+
+TRIES: dict[str, Callable[[random.Random], bool]] = {
+    "photo": try_photo, "zip": try_zip, "classifier": try_classifier,
+}  # fmt: skip
+
+
+def one(seed: int, number: int) -> tuple[str, bool, float]:
+    """A case: its kind, whether the file was taken, and the seconds it computed."""
+    rng = random.Random(f"{seed} {number}")
+    (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
+    began = time.thread_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            taken = TRIES[kind](rng)
+        except Exception as error:
+            raise AssertionError(f"{kind} --seed {seed} --only {number}: {error!r}") from error
+    return kind, taken, time.thread_time() - began
+
+
+def run(count: int, seed: int, seconds: float = float("inf")) -> Tally:
+    """Cases until there are ``count``, or ``seconds`` have passed.
+
+    Raises:
+        AssertionError: anything but a picture or a sentence, or a case of more than five seconds.
+    """
+    tally = Tally()
+    photos(), zips(), classifiers()
+    end = time.monotonic() + seconds
+    for number in range(count):
+        kind, taken, took = one(seed, number)
+        assert took < SLOWEST, f"{kind} --seed {seed} --only {number}: {took:.1f} s"
+        tally.by_kind[kind][taken] += 1
+        tally.taken += taken
+        tally.refused += not taken
+        tally.slowest = max(tally.slowest, (took, kind, number))
+        if time.monotonic() > end:
+            break
+    return tally
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--only", type=int, help="one case, by its number")
+    options = parser.parse_args()
+    if options.only is not None:
+        print(*one(options.seed, options.only))
+    else:
+        print(run(options.count, options.seed, options.seconds))
+
+
+if __name__ == "__main__":
+    main()
