@@ -360,7 +360,9 @@ class Job:
 
 def explain(error: Exception) -> str:
     """A sentence for a page about an error nobody foresaw."""
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error):
+    # As CUDA, the CPU's allocator (two versions) and cuBLAS put it.
+    words = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+    if isinstance(error, MemoryError) or any(word in str(error) for word in words):
         return "The device ran out of memory. Use a smaller batch, a smaller model, or a shorter bptt."
     return f"Something went wrong ({type(error).__name__}: {error}). The server's log has the details."
 

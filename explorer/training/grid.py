@@ -69,7 +69,7 @@ def cells(
     Raises:
         DataError: the pictures cannot be used. SettingsError: a depth or rate is out of range.
     """
-    learner = prepare.learner_for(base)
+    learner = prepare.learner_for(base.replace(depth=max(depths)))  # the largest cell must fit
     batches = _batches(learner, steps)
     loss = np.full((len(NORMS), len(depths), len(rates)), np.nan)
     view = GridView(

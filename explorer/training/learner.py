@@ -26,6 +26,7 @@ from explorer.training.schedules import MOMENTUM, Plan
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
+    from explorer.training.memory import Need
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Learner:
         self.reset = experiment.reset if getattr(model, "stateful", False) else "batch"
         self.label_smoothing = experiment.label_smoothing
         self.clip = experiment.clip
+        self.need: Need | None = None  # the memory it has been promised
         self.watch_gradients = False
         self.lr_factor = 1.0  #: a live change of rate, on top of the plan's
         self.generator = torch.Generator().manual_seed(experiment.seed)

@@ -10,7 +10,7 @@ from explorer import device as devices
 from explorer.data import corpus
 from explorer.errors import WeightsError
 from explorer.models import randomness
-from explorer.training import checkpoint
+from explorer.training import checkpoint, memory
 from explorer.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -42,10 +42,12 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
     """A learner ready to step; ``start`` continues from a weights file instead of fresh weights.
 
     Raises:
-        DataError: the data cannot be used. WeightsError: ``start`` does not fit.
+        DataError: the data cannot be used. WeightsError: ``start`` does not fit. SettingsError: it would take more
+            memory than there is.
     """
     device = devices.choose()
     data = data or data_for(experiment, device)
+    need = memory.reserve(experiment, data, device)
     model = model_for(experiment, data)
     if start is not None:
         from safetensors.torch import load_file
@@ -53,7 +55,9 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
         story = checkpoint.read_story(start)
         check_vocabulary(story, data, start.name)
         checkpoint.load_into(model, load_file(start), start.name)
-    return Learner(model, data, experiment, device)
+    learner = Learner(model, data, experiment, device)
+    learner.need = need  # counted as long as the learner lives
+    return learner
 
 
 def check_vocabulary(story: checkpoint.Story, data: "Data", name: str) -> None:

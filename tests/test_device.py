@@ -1,0 +1,69 @@
+"""How much memory is left: the machine's word, and that of every control group around this process."""
+
+import pytest
+import torch
+
+from explorer import device
+
+GB = 1_000_000_000
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """``machine(group="0::/", files={path: text})``: folders like /proc and /sys/fs/cgroup; 8 GB available."""
+
+    def make(group="", files=None):
+        (tmp_path / "proc" / "self").mkdir(parents=True)
+        (tmp_path / "proc" / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {8 * GB // 1024} kB\n")
+        if group:
+            (tmp_path / "proc" / "self" / "cgroup").write_text(group)
+        for name, text in (files or {}).items():
+            path = tmp_path / "groups" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\n")
+        return tmp_path / "proc", tmp_path / "groups"
+
+    return make
+
+
+def version_2(folder, limit, used, inactive=0):
+    stat = f"anon 1\nfile {inactive}\ninactive_file {inactive}"
+    return {f"{folder}memory.max": limit, f"{folder}memory.current": used, f"{folder}memory.stat": stat}
+
+
+def version_1(folder, limit, used, inactive=0):
+    names = {"memory.limit_in_bytes": limit, "memory.usage_in_bytes": used}
+    return {f"memory/{folder}{name}": value for name, value in names.items()} | {
+        f"memory/{folder}memory.stat": f"cache 1\ntotal_inactive_file {inactive}"
+    }
+
+
+def test_without_groups_it_is_what_the_machine_has_available(machine):
+    assert device.free_on_host(*machine()) == pytest.approx(8 * GB, abs=2048)
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "left"),
+    [
+        ("0::/", version_2("", 4 * GB, 3 * GB), 1),
+        ("0::/app/web", version_2("app/web/", 4 * GB, 3 * GB, inactive=GB), 2),
+        ("0::/app/web", version_2("app/web/", "max", 3 * GB) | version_2("app/", 5 * GB, 4 * GB), 1),  # the group above
+        ("0::/app/web", version_2("app/web/", 3 * GB, 3 * GB) | version_2("app/", 5 * GB, 4 * GB), 0),
+        ("0::/docker/1234", version_2("", 4 * GB, GB), 3),  # a container that is told its host's path
+        ("0::/", version_2("", "max", 3 * GB), 8),
+        ("0::/", version_2("", 2 * GB, 3 * GB), 0),
+        ("5:cpu:/x\n4:memory:/app\n0::/", version_1("app/", 4 * GB, 3 * GB, inactive=GB), 2),
+        ("4:cpu,memory:/docker/1234", version_1("", 3 * GB, GB), 2),
+        ("4:memory:/", version_1("", 9223372036854771712, GB), 8),
+        ("1:cpu:/", version_1("", GB, 0), 8),  # not in that group
+        ("0::/", {"memory.max": "nonsense", "memory.current": "1", "memory.stat": ""}, 8),
+        ("0::/", version_2("unified/", 4 * GB, 3 * GB), 1),  # both versions at once
+    ],
+)
+def test_the_tightest_group_decides(machine, group, files, left):
+    assert device.free_on_host(*machine(group, files)) == pytest.approx(left * GB, abs=2048)
+
+
+def test_the_cpu_has_what_the_host_has_and_this_machine_has_something():
+    free = device.free_memory(torch.device("cpu"))
+    assert free is None or free > 1_000_000
