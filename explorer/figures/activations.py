@@ -285,8 +285,8 @@ def rate_depth_map(grid: "GridView", *, key: str = "", height: int = 330) -> go.
         fig.update_xaxes(title_text=f"learning rate,<br>{title}", type="category", showgrid=False, row=1, col=column)
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=layers, showgrid=False)
     fig.update_yaxes(title_text="convolutions", col=1)
-    fig.update_xaxes(ticks="").update_yaxes(ticks="")
-    fig.update_layout(hovermode="closest", margin={"t": 12})
+    fig.update_xaxes(ticks="", title_standoff=8).update_yaxes(ticks="")
+    fig.update_layout(hovermode="closest", margin={"t": 12, "b": 64})
     return fig
 
 

@@ -16,7 +16,6 @@ MODELS = {
     "resnet": "#C9690F", "resnet2": "#B5467F", "builder": "#3D7DC8",
 }  # fmt: skip
 SERIES = ("#3D7DC8", "#C9690F", "#16877A", "#B5467F", "#7A6BB0", "#7B828C")
-SEQUENTIAL = "Blues"
 GRID = "rgba(128,128,128,0.18)"
 POINTS = 500  #: most points a trace carries to the browser
 

@@ -7,13 +7,16 @@ from explorer.figures import style
 
 
 def confusion(counts: np.ndarray, classes: tuple[str, ...], *, key: str = "") -> go.Figure:
-    """Counts (true class, chosen class) as a heat map; the diagonal, which would outshine the rest, is left blank."""
+    """Counts (true class, chosen class) as a heat map; the diagonal, which would outshine the rest, is left blank.
+
+    Its colours are the page's own: none is the page's background, in the light scheme and in the dark one.
+    """
     fig = style.figure("what the model said", "what it was", height=420, key=key)
     mistakes = counts.astype(np.float32)
     np.fill_diagonal(mistakes, np.nan)
     words = np.where(np.isnan(mistakes), "", counts.astype(str))
     fig.add_heatmap(
-        z=mistakes, x=list(classes), y=list(classes), colorscale=style.SEQUENTIAL, showscale=False, xgap=2, ygap=2,
+        z=mistakes, zmin=0, x=list(classes), y=list(classes), showscale=False, xgap=2, ygap=2,
         text=words, texttemplate="%{text}", hovertemplate="%{y} taken for %{x}: %{z}<extra></extra>", hoverongaps=False,
     )  # fmt: skip
     fig.update_xaxes(showgrid=False).update_yaxes(showgrid=False)

@@ -30,6 +30,14 @@ function plotly(src) {
   });
   return loading;
 }
+function onPage(page, colours) {  // as they look there, one after the other, from the lowest value to the highest
+  const pen = new OffscreenCanvas(1, 1).getContext("2d");
+  return colours.map((colour, i) => {
+    for (const paint of [page, colour]) { pen.fillStyle = paint; pen.fillRect(0, 0, 1, 1); }
+    const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+    return [i / (colours.length - 1), `rgb(${red},${green},${blue})`];
+  });
+}
 export default function ({ parentElement, data }) {
   if (!data.figure) {  // a page without charts: the next one will have some
     setTimeout(() => requestIdleCallback(() => plotly(data.src), { timeout: 2000 }), 250);
@@ -45,7 +53,12 @@ export default function ({ parentElement, data }) {
     const style = getComputedStyle(parentElement);
     figure.layout.font = { ...(figure.layout.font ?? {}), color: style.color, family: style.fontFamily };
     // Not see-through: what Plotly says on hovering is written on this colour, and so is a picture one saves.
-    figure.layout.paper_bgcolor = style.getPropertyValue("--st-background-color");
+    const page = figure.layout.paper_bgcolor = style.getPropertyValue("--st-background-color");
+    const ramp = [page, ...style.getPropertyValue("--st-chart-sequential-colors").split(",").slice(1)];
+    for (const trace of figure.data.filter(({ texttemplate }) => texttemplate)) {
+      // A number in a cell is to be read on the cell's colour; what shines through Plotly takes for white.
+      trace.colorscale = onPage(page, trace.colorscale?.map(([, colour]) => colour) ?? ramp);
+    }
     figure.layout.autosize = true;
     figure.layout.hoverlabel = { font: { family: style.fontFamily } };
     figure.layout.modebar = { bgcolor: "transparent", color: style.color, activecolor: style.color };
