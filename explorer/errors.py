@@ -24,6 +24,10 @@ class WeightsError(ExplorerError):
     """A weights file is missing, damaged, or of another shape."""
 
 
+class OtherDataError(WeightsError):
+    """Weights know other characters or classes than the data at hand."""
+
+
 class PhotoError(ExplorerError):
     """An uploaded photo cannot be read or is outside the limits."""
 

@@ -116,6 +116,11 @@ def test_what_cannot_be_done_is_one_sentence_and_status_1(capsys, words, said):
     assert "Traceback" not in err and len(err.strip().splitlines()) <= 2 and not out.strip().startswith("{")
 
 
+def test_shipped_weights_are_not_judged_on_pictures_they_do_not_know(capsys, home):
+    status, out, err = run(capsys, "evaluate", "convnet")
+    assert status == 1 and "other data" in err and not out and len(err.strip().splitlines()) == 1
+
+
 def test_a_diverging_run_ends_with_a_sentence_too(capsys, home):
     words = ["--data", "pydoc", "--hidden", "16", "--optimiser", "sgd", "--lr", "100", "--epochs", "1"]
     status, _, err = run(capsys, "train", "stateful", *words)

@@ -72,8 +72,10 @@ def of_file(path: Path) -> Predictions:
     """Predictions of the model in a weights file.
 
     Raises:
-        WeightsError: the file cannot be used. DataError: its data is not here.
+        WeightsError: the file cannot be used. OtherDataError: it knows other classes than the pictures here.
     """
     device = devices.choose()
     model, story = checkpoint.load(path, device)
-    return predict(model, prepare.data_for(story.experiment, device), story.classes)
+    data = prepare.data_for(story.experiment, device)
+    prepare.check_data(story, data, path.name)
+    return predict(model, data, story.classes)

@@ -8,7 +8,7 @@ from torch import nn
 
 from explorer import device as devices
 from explorer.data import corpus
-from explorer.errors import WeightsError
+from explorer.errors import OtherDataError
 from explorer.models import randomness
 from explorer.training import checkpoint, memory
 from explorer.training.learner import Learner
@@ -42,8 +42,8 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
     """A learner ready to step; ``start`` continues from a weights file instead of fresh weights.
 
     Raises:
-        DataError: the data cannot be used. WeightsError: ``start`` does not fit. SettingsError: it would take more
-            memory than there is.
+        DataError: the data cannot be used. WeightsError: ``start`` does not fit; OtherDataError where it knows other
+            characters or classes. SettingsError: it would take more memory than there is.
     """
     device = devices.choose()
     data = data or data_for(experiment, device)
@@ -53,22 +53,23 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
         from safetensors.torch import load_file
 
         story = checkpoint.read_story(start)
-        check_vocabulary(story, data, start.name)
+        check_data(story, data, start.name)
         checkpoint.load_into(model, load_file(start), start.name)
     learner = Learner(model, data, experiment, device)
     learner.need = need  # counted as long as the learner lives
     return learner
 
 
-def check_vocabulary(story: checkpoint.Story, data: "Data", name: str) -> None:
-    """That weights and data mean the same by a token's number.
+def check_data(story: checkpoint.Story, data: "Data", name: str) -> None:
+    """That weights and data mean the same by a number: a character by a token's, a class by a label's.
 
     Raises:
-        WeightsError: they do not.
+        OtherDataError: they do not.
     """
-    if story.vocabulary != getattr(data, "vocabulary", None):
-        raise WeightsError(
-            f"{name} was trained on other data ({story.source.name}) than what is here ({data.source.name})."
+    if (story.vocabulary, story.classes) != (getattr(data, "vocabulary", None), getattr(data, "classes", ())):
+        advice = " Fetch the data it was trained on, or train on what is here." if story.source.kind == "real" else ""
+        raise OtherDataError(
+            f"{name} was trained on other data ({story.source.name}) than what is here ({data.source.name}).{advice}"
         )
 
 

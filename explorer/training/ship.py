@@ -53,12 +53,12 @@ def evaluate(path: Path) -> dict[str, Any]:
     """Validate a weights file on the data it was made for; one flat dictionary.
 
     Raises:
-        WeightsError: the file cannot be used. DataError: its data is not here.
+        WeightsError: the file cannot be used. OtherDataError: it knows other characters or classes than what is here.
     """
     place = device.choose()
     model, story = checkpoint.load(path, place)
     data = prepare.data_for(story.experiment, place)
-    prepare.check_vocabulary(story, data, path.name)
+    prepare.check_data(story, data, path.name)
     learner = Learner(model, data, story.experiment, place)
     loss, accuracy = learner.evaluate()
     result: dict[str, Any] = {

@@ -1,14 +1,17 @@
 """What BatchNorm divides by when a network answers, and what each choice costs: measured on the same weights."""
 
 import math
+from collections.abc import Callable
 
 import streamlit as st
 
 from explorer import jobs
+from explorer.data import cifar10
+from explorer.errors import OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures import activations as figures
 from explorer.training import checkpoint, evaluation, prepare
-from explorer.training.learner import Step
+from explorer.training.learner import Learner, Step
 from explorer.training.schedules import plan
 from explorer.ui import live, parts, start, steps
 
@@ -32,7 +35,6 @@ def show() -> None:
         with column, st.container(border=True, height="stretch"):
             st.markdown(f"**{name[0].upper()}{name[1:]}**")
             st.caption(words)
-    shipped = checkpoint.shipped(KEY).exists()
     job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
     phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -43,10 +45,7 @@ def show() -> None:
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
             job.stop()
             st.rerun()
-        st.caption(
-            "On the shipped weights of ConvBnNet." if shipped
-            else "No trained ConvBnNet ships here yet, so a small one is trained first: about half a minute."
-        )  # fmt: skip
+        st.caption(_on_what())
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
     with st.expander("How it works", icon=":material/code:"):
@@ -57,6 +56,16 @@ def show() -> None:
         parts.code(evaluation.evaluation_statistics)
 
 
+def _on_what() -> str:
+    """Which weights it will be, before it is asked."""
+    trained = "a small ConvBnNet is trained on the pictures here first: about half a minute."
+    if not checkpoint.shipped(KEY).exists():
+        return f"No trained ConvBnNet ships here yet, so {trained}"
+    if cifar10.find() is None:
+        return f"The shipped weights know CIFAR-10's classes, and CIFAR-10 is not here. So {trained}"
+    return "On the shipped weights of ConvBnNet."
+
+
 def submit(pictures: int = evaluation.PICTURES, instead_of: jobs.Job | None = None) -> jobs.Job:
     """Measure in the background."""
     return jobs.registry().submit(
@@ -65,24 +74,41 @@ def submit(pictures: int = evaluation.PICTURES, instead_of: jobs.Job | None = No
 
 
 def _work(job: jobs.Job, pictures: int) -> None:
-    path, share = checkpoint.shipped(KEY), 0.0
-    if path.exists():
-        learner = prepare.learner_for(checkpoint.read_story(path).experiment.replace(batch_size=256), path)
-        words = "the shipped weights of ConvBnNet"
-    else:
-        experiment = Experiment.of(KEY, images=5_000, batch_size=64, lr=0.03, epochs=2, schedule="constant")
-        learner, share = prepare.learner_for(experiment), 0.7
-        words = "a ConvBnNet trained just now on 5,000 pictures, 2 epochs"
-        steps = learner.data.steps_per_epoch * experiment.total_epochs
-        learner.data.valid_x, learner.data.valid_y = learner.data.valid_x[::10], learner.data.valid_y[::10]
-        for event in learner.steps(plan(experiment)):
-            if isinstance(event, Step):
-                job.between_steps(share * event.number / steps)
+    share, words = 0.0, "the shipped weights of ConvBnNet"
+    learner = _shipped()
+    if learner is None:
+        share, words = 0.7, "a ConvBnNet trained just now on 5,000 pictures, 2 epochs"
+        learner = _trained(lambda done: job.between_steps(share * done))
     job.publish(source=learner.data.source, weights=words, batch=learner.data.batch_size)
     total = 2 + len(SIZES)
     for number, found in enumerate(evaluation.evaluation_statistics(learner, SIZES, pictures), 1):
         job.publish(found=found)
         job.between_steps(min(0.999, share + (1 - share) * number / total))
+
+
+def _shipped() -> Learner | None:
+    """The shipped ConvBnNet; None where there is none, or where other pictures stand in for those it knows."""
+    path = checkpoint.shipped(KEY)
+    if not path.exists():
+        return None
+    try:
+        return prepare.learner_for(checkpoint.read_story(path).experiment.replace(batch_size=256), path)
+    except OtherDataError:
+        return None
+
+
+def _trained(tick: Callable[[float], object]) -> Learner:
+    """A small one, trained on the pictures here; ``tick`` is told the share done."""
+    experiment = Experiment.of(KEY, images=5_000, batch_size=64, lr=0.03, epochs=2, schedule="constant")
+    learner = prepare.learner_for(experiment)
+    data = learner.data
+    every = max(1, len(data.valid_y) // 1_000)
+    data.valid_x, data.valid_y = data.valid_x[::every], data.valid_y[::every]
+    steps = data.steps_per_epoch * experiment.total_epochs
+    for event in learner.steps(plan(experiment)):
+        if isinstance(event, Step):
+            tick(event.number / steps)
+    return learner
 
 
 def _draw(job: jobs.Job) -> None:

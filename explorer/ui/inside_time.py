@@ -46,7 +46,7 @@ def model(
     data = prepare.data_for(experiment, place)
     if trained:
         network, story = checkpoint.load(path, place)
-        prepare.check_vocabulary(story, data, path.name)
+        prepare.check_data(story, data, path.name)
     else:
         network = prepare.model_for(experiment, data).to(place)
     return network.eval(), data.valid, data.vocabulary, experiment, data.source

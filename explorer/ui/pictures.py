@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data import cifar10
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures import vision as figures
 from explorer.jobs import Job
@@ -100,6 +100,9 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
         return
     try:
         found = _predictions(path, path.stat().st_mtime)
+    except OtherDataError as error:  # without CIFAR-10 that is to be expected
+        st.caption(parts.escape(str(error)))
+        return
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return

@@ -54,6 +54,24 @@ def test_a_claims_link_starts_its_race_once_and_ends_in_a_verdict() -> None:
         assert not at.exception, at.exception
 
 
+def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures_here(monkeypatch) -> None:
+    """Without CIFAR-10 the shipped weights would only guess, and the page would explain the guessing."""
+    from explorer.data import cifar10
+    from explorer.experiment import Experiment
+    from explorer.training import prepare
+    from explorer.ui import inside_evaluation
+
+    assert "On the shipped weights" in inside_evaluation._on_what()
+    monkeypatch.setattr(cifar10, "find", lambda: None)
+    small = prepare.learner_for(Experiment.of("bn", images=500, widths="4,8", batch_size=64))
+    monkeypatch.setattr(inside_evaluation, "_trained", lambda tick: small)
+    assert "is trained on the pictures here first" in inside_evaluation._on_what()
+    job = jobs.Job("evaluate", "", lambda job: inside_evaluation._work(job, 64))
+    job.run()
+    assert job.state == jobs.DONE, job.message
+    assert job.results["source"].kind == "standin" and "trained just now" in job.results["weights"]
+
+
 def test_settings_that_cannot_be_give_a_sentence() -> None:
     at = open_page("batchnorm", race="own", images="500")
     assert button(at, "Start the race").disabled is False

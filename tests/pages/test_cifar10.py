@@ -41,14 +41,17 @@ def test_a_mosaic_reaches_the_browser_as_it_is() -> None:
 
 
 def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monkeypatch) -> None:
-    shapes = cifar10.load("standin")
-    monkeypatch.setattr(pictures, "load", lambda: shapes)
-    labels = np.arange(len(shapes.valid_y)) % 10
-    found = predictions.Predictions(np.eye(10)[labels], labels, cifar10.CLASSES)
-    monkeypatch.setattr(pictures, "_predictions", lambda path, stamp: found)
-    said = texts(open_page("cifar10", model="convnet"))
-    assert "trained on other pictures than the ones here" in said
-    assert "validation pictures right" not in said
+    monkeypatch.setattr(cifar10, "find", lambda: None)
+    monkeypatch.setattr(predictions, "predict", lambda *_: pytest.fail("they were asked"))
+    pictures._predictions.clear()
+    at = open_page("cifar10", model="convnet")
+    said = texts(at)
+    assert "trained on other data" in said and "Fetch the data" in said
+    assert "validation pictures right" not in said and not at.error
+    at.button(key="cifar10.continue").click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    assert job.state == jobs.FAILED and "trained on other data" in texts(at)
 
 
 def test_every_rung_and_preset_opens() -> None:

@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from explorer import paths
-from explorer.errors import StorageError, WeightsError
+from explorer.errors import OtherDataError, StorageError, WeightsError
 from explorer.models import catalog
-from explorer.training import checkpoint, prepare, ship
+from explorer.training import checkpoint, predictions, prepare, ship
 
 CPU = torch.device("cpu")
 
@@ -252,5 +252,24 @@ def test_validating_shipped_weights_again_gives_what_they_say(key):
 def test_evaluating_on_another_text_than_the_weights_were_trained_on_is_refused(trained, tmp_path, home):
     path = tmp_path / "w.safetensors"
     checkpoint.save(path, trained.model, story(trained))
-    with pytest.raises(WeightsError, match="other data"):
+    with pytest.raises(OtherDataError, match="other data"):
         ship.evaluate(path)
+
+
+@pytest.mark.parametrize("key", [rung.key for rung in catalog.VISION if checkpoint.shipped(rung.key).exists()])
+def test_shipped_vision_weights_know_the_lectures_classes(key):
+    from explorer.data import cifar10
+
+    assert checkpoint.read_story(checkpoint.shipped(key)).classes == cifar10.CLASSES
+
+
+def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(home):
+    path = checkpoint.shipped("convnet")
+    experiment = checkpoint.read_story(path).experiment
+    for ask in (ship.evaluate, predictions.of_file, lambda path: prepare.learner_for(experiment, path)):
+        with pytest.raises(OtherDataError, match=r"CIFAR-10.*shapes.*Fetch the data"):
+            ask(path)
+    own = prepare.learner_for(experiment)  # what learnt the shapes is asked about the shapes
+    saved = home / "own.safetensors"
+    checkpoint.save(saved, own.model, prepare.story_of(own, experiment, 1.0, 0.5))
+    assert predictions.of_file(saved).classes == own.data.classes
