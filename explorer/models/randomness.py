@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.backends.cudnn import rnn as cudnn
+from torch.backends.cudnn.rnn import get_cudnn_mode
 from torch.overrides import TorchFunctionMode
 
 _DRAWS = {Tensor.uniform_, Tensor.normal_}
@@ -130,7 +130,7 @@ class _Layers(nn.RNNBase):
         flat = self._flat_weights
         h, c = (*(part.contiguous() for part in parts), None)[:2]
         found = torch._cudnn_rnn(
-            x, flat, 4, _buffer(flat), h, c, cudnn.get_cudnn_mode(self.mode), self.hidden_size, 0, self.num_layers,
+            x, flat, 4, _buffer(flat), h, c, get_cudnn_mode(self.mode), self.hidden_size, 0, self.num_layers,
             False, self.dropout, True, False, [], masks.cudnn(self.dropout),
         )  # fmt: skip
         return list(found[: 1 + len(parts)])
