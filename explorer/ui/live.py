@@ -117,7 +117,7 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
         if st.button(
             "New seed", icon=":material/casino:", key=f"{page}.seed", help="Other initial weights, other batches."
         ):
-            controls.put(page, experiment.replace(seed=experiment.seed + 1))
+            controls.put(page, experiment.replace(seed=(experiment.seed + 1) % (int(SETTINGS["seed"].high) + 1)))
             st.rerun()
         if weights is not None and weights.exists() and st.button(
             "Go on from the shipped weights", icon=":material/model_training:", key=f"{page}.continue",

@@ -101,3 +101,9 @@ def test_a_text_of_ones_own_is_checked_and_used() -> None:
     next(button for button in at.button if button.label == "Use this text").click().run()
     assert at.session_state["char_rnn.experiment"].data.startswith("own-")
     assert not at.error
+
+
+def test_after_the_highest_seed_comes_the_lowest() -> None:
+    at = open_page("char_rnn", seed="2147483647")
+    at.button(key="char_rnn.seed").click().run()
+    assert not at.exception and at.session_state["char_rnn.experiment"].seed == 0
