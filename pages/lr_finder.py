@@ -17,7 +17,7 @@ from explorer.ui import cards, controls, live, parts, steps
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
 
-PAGE = "lr_finder"
+PAGE, LR = "lr_finder", SETTINGS["lr"]
 if page := st.session_state.pop(f"{PAGE}.go", None):  # a suggestion was taken
     st.switch_page(f"pages/{page}.py")
 parts.title(
@@ -85,7 +85,7 @@ def use(rate: float, experiment: Experiment) -> None:
     """Put a rate into the training page's controls and go there."""
     steps.did(PAGE, "used rate")
     page = "char_rnn" if experiment.rung.ladder == "language" else "cifar10"
-    controls.put(page, experiment.replace(lr=float(f"{rate:.2g}"), lead_lr=float(f"{rate:.2g}")))
+    controls.put(page, experiment.replace(lr=rate, lead_lr=rate))
     st.session_state.pop(f"{page}.job", None)
     st.session_state[f"{PAGE}.go"] = page
 
@@ -106,14 +106,15 @@ def curves_and_rates(
             "so look where they agree. It stops when the loss is four times its best.",
         )  # fmt: skip
     for name, sweep in found.items():
-        usable = {what: rate for what, rate in lr_finder.suggest(sweep).items() if rate == rate}
+        usable = {what: float(f"{rate:.2g}") for what, rate in lr_finder.suggest(sweep).items() if rate == rate}
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{name}**")
             for what, rate in usable.items():
+                taken = LR.low <= rate <= LR.high
+                words = f"The {what} suggestion." + ("" if taken else " The training page takes none so far out.")
                 st.button(
-                    f"Use {rate:.2g}", icon=":material/check:", key=f"{key}.{name}.{what}",
-                    help=f"The {what} suggestion.", on_click=use, args=(rate, swept.get(name)),
-                    disabled=name not in swept,
+                    f"Use {rate:.2g}", icon=":material/check:", key=f"{key}.{name}.{what}", help=words, on_click=use,
+                    args=(rate, swept.get(name)), disabled=name not in swept or not taken,
                 )  # fmt: skip
             if ended and not usable:
                 st.caption("This curve never falls far enough to suggest a rate. Take more steps or a wider range.")
@@ -169,4 +170,4 @@ with st.expander("How it works", icon=":material/code:"):
     parts.code(lr_finder.suggest)
 steps.try_this(PAGE)
 cards.did_you_notice(PAGE)
-st.caption(f"{SETTINGS['lr'].help} Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")
+st.caption(f"{LR.help} Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")

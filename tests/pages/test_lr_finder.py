@@ -1,8 +1,11 @@
 """The LR finder page: sweep, suggestion, use it."""
 
+import numpy as np
 import pytest
 
 from explorer import jobs
+from explorer.experiment import Experiment
+from explorer.training.lr_finder import Sweep
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -49,3 +52,19 @@ def test_before_any_sweep_the_recorded_ones_are_shown_and_can_be_used() -> None:
 def test_networks_of_ones_own_have_no_recorded_sweep() -> None:
     at = open_page("lr_finder", models="builder")
     assert not [button for button in at.button if button.label.startswith("Use ")]
+
+
+def test_a_suggestion_the_training_page_does_not_take_cannot_be_used() -> None:
+    at = open_page("lr_finder", models="gru")
+    rates, losses = np.geomspace(1e-7, 1e-5, 100), np.linspace(4.2, 3.9, 100)
+    found = {"GRU": Sweep(rates, losses, losses)}
+    swept = jobs.Job("lr-find", "GRU", lambda job: job.publish(sweeps=found), "somebody")
+    jobs.registry().submit(swept)
+    at.session_state["lr_finder.job"] = swept.id
+    at.session_state["lr_finder.swept"] = {"GRU": Experiment.of("gru")}
+    wait(at, lambda: swept.ended)
+    uses = {float(b.label.removeprefix("Use ")): b for b in at.button if b.label.startswith("Use ")}
+    assert min(uses) < 1e-6 < max(uses)
+    assert {rate: button.disabled for rate, button in uses.items()} == {rate: rate < 1e-6 for rate in uses}
+    uses[max(uses)].click().run()
+    assert at.session_state["char_rnn.experiment"].lr == max(uses)
