@@ -79,8 +79,8 @@ def _sidebar(chosen: str) -> dict:
     """What all networks share."""
     first = next(iter(BY_KEY[chosen].experiments.values())) if chosen in BY_KEY else None
     sizes = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000]
-    asked = st.query_params.get("images", "")
-    images = int(asked) if asked.isdigit() and int(asked) in sizes else first.images if first else 5_000
+    asked = {str(size): size for size in sizes}.get(st.query_params.get("images", ""))
+    images = asked or (first.images if first else 5_000)
     with st.sidebar:
         st.markdown("**The race**")
         found = {

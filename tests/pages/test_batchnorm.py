@@ -72,6 +72,12 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
     assert job.results["source"].kind == "standin" and "trained just now" in job.results["weights"]
 
 
+@pytest.mark.parametrize("images", ["²", "0", "-1", "501", "1e3", "٥٠٠", "9" * 5_000])
+def test_a_link_with_another_number_of_pictures_is_as_one_without(images) -> None:
+    at = open_page("batchnorm", race="deeper", images=images)
+    assert next(slider.value for slider in at.select_slider if slider.label == "Training pictures") == 10_000
+
+
 def test_settings_that_cannot_be_give_a_sentence() -> None:
     at = open_page("batchnorm", race="own", images="500")
     assert button(at, "Start the race").disabled is False
