@@ -55,7 +55,7 @@ class Setting:
         if self.pattern and not re.fullmatch(self.pattern, value):
             raise SettingsError(f"{self.label} cannot be {value[:40]!r}. {self.help}")
         if self.low is not None and not self.low <= value <= self.high:  # a NaN fails here too
-            raise SettingsError(f"{self.label} must lie between {self.low:g} and {self.high:g}, not {value}.")
+            raise SettingsError(f"{self.label} must lie between {self.low:.10g} and {self.high:.10g}, not {value}.")
         return value
 
 

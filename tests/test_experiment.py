@@ -154,6 +154,11 @@ def test_the_names_others_rely_on():
     assert {"simplenet", "convnet", "convnet2", "bn", "deep-bn", "resnet", "resnet2"} <= {r.key for r in catalog.VISION}
 
 
+def test_a_range_is_said_in_full():
+    with pytest.raises(SettingsError, match="between 0 and 2147483647, not 100000000000000000000"):
+        Experiment.of("gru", seed="1e20")
+
+
 def test_checks_convert():
     assert Experiment.of("gru", jitter="off", epochs="3.0", lr="1e-2", seed=2.0) == Experiment.of(
         "gru", jitter=False, epochs=3, lr=0.01, seed=2

@@ -3,10 +3,10 @@
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from explorer import paths
 from explorer.data import Source
@@ -50,22 +50,37 @@ class Story:
 
     @classmethod
     def from_metadata(cls, words: Mapping[str, str]) -> "Story":
-        """The inverse of :meth:`to_metadata`; raises KeyError or ValueError on another format."""
+        """The inverse of :meth:`to_metadata`.
+
+        Raises:
+            KeyError, ValueError, TypeError, AttributeError, RecursionError, SettingsError: another format.
+        """
         if words["format"] != FORMAT:
             raise ValueError(words["format"])
-        itos = json.loads(words["vocabulary"])
         experiment = Experiment.from_json(words["experiment"])
+        itos, classes = (_names(words[name]) for name in ("vocabulary", "classes"))
+        source = Source(**json.loads(words["source"]))
         if (experiment.rung.ladder == "language") != bool(itos):
             raise ValueError(words["vocabulary"])
+        if not all(isinstance(word, str) for word in asdict(source).values()):
+            raise ValueError(words["source"])
         return cls(
             experiment,
-            Source(**json.loads(words["source"])),
-            Vocabulary(tuple(itos)) if itos else None,
+            source,
+            Vocabulary(itos) if itos else None,
             int(words["epochs"]),
             float(words["val_loss"]),
             float(words["accuracy"]),
-            tuple(json.loads(words["classes"])),
+            classes,
         )
+
+
+def _names(words: str) -> tuple[str, ...]:
+    """A JSON list of different words; () for null."""
+    names = json.loads(words) or []
+    if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names) or len({*names}) < len(names):
+        raise ValueError(words)
+    return tuple(names)
 
 
 def save(path: Path, model: "nn.Module", story: Story, half: bool = False) -> None:
@@ -115,19 +130,31 @@ def read_story(path: Path) -> Story:
     Raises:
         WeightsError: missing, damaged, or not one of ours.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    if not path.exists():
-        raise WeightsError(f"There are no weights {path.name} here. Train the model, or choose another.")
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        words = file.metadata() or {}
     try:
-        with safe_open(path, framework="numpy") as file:
-            return Story.from_metadata(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
+        return Story.from_metadata(words)
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError, ExplorerError) as error:
+        raise WeightsError(f"{path.name} was not written by this program.", repr(error)) from error
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn a file that is not there, or not a file of tensors, into a WeightsError."""
+    from safetensors import SafetensorError
+
+    try:
+        if not path.exists():
+            raise WeightsError(f"There are no weights {path.name} here. Train the model, or choose another.")
+        if not path.is_file():  # a pipe would be waited for
+            raise IsADirectoryError(f"{path} is no file")
+        yield
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise WeightsError(
             f"{path.name} is damaged and cannot be read. Train it again, or restore the file.", str(error)
         ) from error
-    except (KeyError, ValueError, TypeError, AttributeError, ExplorerError) as error:
-        raise WeightsError(f"{path.name} was not written by this program.", repr(error)) from error
 
 
 def load(path: Path, device: "torch.device") -> tuple["nn.Module", Story]:
@@ -136,30 +163,39 @@ def load(path: Path, device: "torch.device") -> tuple["nn.Module", Story]:
     Raises:
         WeightsError: missing, damaged, or of another shape than its own story says.
     """
-    from safetensors.torch import load_file
-
     story = read_story(path)
     rung = story.experiment.rung
     model = rung.build(story.experiment, *([len(story.vocabulary)] if story.vocabulary else []))
-    load_into(model, load_file(path), path.name)
+    load_into(model, path)
     return model.to(device).eval(), story
 
 
-def load_into(model: "nn.Module", tensors: Mapping[str, Any], name: str) -> None:
-    """Put tensors into a model, as float32.
+def load_into(model: "nn.Module", path: Path) -> None:
+    """Put a file's tensors into a model, as float32.
 
     Raises:
-        WeightsError: names or shapes do not match; the model is then unchanged.
+        WeightsError: missing, damaged, other names or shapes, or no numbers; the model is then unchanged.
     """
+    from safetensors.torch import load_file
+
+    with _reading(path):
+        tensors = load_file(path)
     own = model.state_dict()
     wrong = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]
     wrong += [key for key in tensors if key not in own]
     if wrong:
         raise WeightsError(
-            f"{name} does not fit this model (first difference: {wrong[0]}). Choose the settings it was trained with.",
+            f"{path.name} does not fit this model (first difference: {wrong[0]}). "
+            "Choose the settings it was trained with.",
             ", ".join(wrong),
         )
-    model.load_state_dict({key: tensor.to(own[key].dtype) for key, tensor in tensors.items()})
+    converted = {key: tensor.to(own[key].dtype) for key, tensor in tensors.items()}
+    if not all(bool(tensor.isfinite().all()) for tensor in converted.values()):
+        raise WeightsError(
+            f"{path.name} holds weights that are no numbers (NaN or infinite): the run they come from broke. "
+            "Train it again, at a lower rate."
+        )
+    model.load_state_dict(converted)
 
 
 def shipped(key: str) -> Path:

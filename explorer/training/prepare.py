@@ -50,11 +50,9 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
     need = memory.reserve(experiment, data, device)
     model = model_for(experiment, data)
     if start is not None:
-        from safetensors.torch import load_file
-
         story = checkpoint.read_story(start)
         check_data(story, data, start.name)
-        checkpoint.load_into(model, load_file(start), start.name)
+        checkpoint.load_into(model, start)
     learner = Learner(model, data, experiment, device)
     learner.need = need  # counted as long as the learner lives
     return learner

@@ -83,6 +83,9 @@ def damaged(path: Path, how: str) -> None:
     elif how == "a folder":
         path.unlink()
         path.mkdir()
+    elif how == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
     elif how == "gone":
         path.unlink()
     else:
@@ -102,6 +105,14 @@ def damaged(path: Path, how: str) -> None:
             words["vocabulary"] = "null"
         elif how == "pictures' model":
             words["experiment"] = json.dumps({"model": "convnet"})
+        elif how == "deep JSON":
+            words["classes"] = "[" * 100_000
+        elif how == "numbers for characters":
+            words["vocabulary"] = "[0, 1, 2, 3]"
+        elif how == "the same character twice":
+            words["vocabulary"] = '["a", "b", "a"]'
+        elif how == "a number for a name":
+            words["source"] = '{"name": 1, "kind": "real", "origin": ""}'
         new = json.dumps(header).encode()
         path.write_bytes(len(new).to_bytes(8, "little") + new + raw[8 + length :])
 
@@ -111,6 +122,8 @@ WRONG = {
     "a folder": "damaged", "gone": "no weights", "not ours": "not written by", "no story": "not written by",
     "other version": "not written by", "unknown model": "not written by", "bad setting": "not written by",
     "experiment is a number": "not written by", "no vocabulary": "not written by", "pictures' model": "not written by",
+    "deep JSON": "not written by", "numbers for characters": "not written by", "a number for a name": "not written by",
+    "the same character twice": "not written by", "a pipe": "damaged", "a name too long": "damaged",
 }  # fmt: skip
 
 
@@ -118,7 +131,10 @@ WRONG = {
 def test_whatever_is_wrong_with_a_file_is_said_in_a_sentence(trained, tmp_path, how, words):
     path = tmp_path / "mine.safetensors"
     checkpoint.save(path, trained.model, story(trained))
-    damaged(path, how)
+    if how == "a name too long":
+        path = tmp_path / f"{'x' * 300}mine.safetensors"
+    else:
+        damaged(path, how)
     for read in (checkpoint.read_story, lambda p: checkpoint.load(p, CPU)):
         with pytest.raises(WeightsError, match=words) as error:
             read(path)
@@ -142,7 +158,27 @@ def test_weights_of_another_shape_are_refused_and_the_model_is_unchanged(trained
         checkpoint.load(path, CPU)
     before = {name: t.clone() for name, t in trained.model.state_dict().items()}
     with pytest.raises(WeightsError, match="does not fit"):
-        checkpoint.load_into(trained.model, change(tensors), path.name)
+        checkpoint.load_into(trained.model, path)
+    assert all(torch.equal(trained.model.state_dict()[name], t) for name, t in before.items())
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_of_a_run_that_broke_are_refused(trained, tmp_path, value, half):
+    path = tmp_path / "broken.safetensors"
+    before = {name: t.clone() for name, t in trained.model.state_dict().items()}
+    with torch.no_grad():
+        trained.model.l_out.bias[3] = value
+    checkpoint.save(path, trained.model, story(trained), half=half)
+    trained.model.load_state_dict(before)
+    for use in (
+        lambda: checkpoint.load(path, CPU),
+        lambda: ship.evaluate(path),
+        lambda: prepare.learner_for(trained.experiment, path, trained.data),
+        lambda: checkpoint.load_into(trained.model, path),
+    ):
+        with pytest.raises(WeightsError, match=r"broken\.safetensors holds weights that are no numbers"):
+            use()
     assert all(torch.equal(trained.model.state_dict()[name], t) for name, t in before.items())
 
 
