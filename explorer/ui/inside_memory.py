@@ -7,9 +7,9 @@ import streamlit as st
 
 from explorer.errors import ExplorerError
 from explorer.figures import gradients as figures
-from explorer.training import checkpoint, gates, gradients
+from explorer.training import gates, gradients
 from explorer.ui import clickable, live, parts, start
-from explorer.ui.inside_time import MODELS, model, stamp
+from explorer.ui.inside_time import MODELS, fresh_instead, model, stamp, usable
 
 PAGE = "batchnorm.memory"
 LENGTH, MOST = 160, 240
@@ -22,10 +22,9 @@ def show() -> None:
         key = st.pills("Model", list(MODELS), default="gru", required=True, format_func=MODELS.get, key=f"{PAGE}.model")
         trained = st.segmented_control("Weights", ["Trained", "Fresh"], default="Trained", required=True,
                                        key=f"{PAGE}.weights") == "Trained"  # fmt: skip
-    if trained and not checkpoint.shipped(key).exists():
-        st.info(f"No weights of {MODELS[key]} ship here. Look at fresh ones.", icon=":material/info:")
-        return
     try:
+        trained, why = usable(key, trained)
+        fresh_instead(why)
         network, tokens, vocabulary, _, source = model(key, trained, stamp(key))
         text, read = _text(tokens, vocabulary)
         if len(text) < 8:

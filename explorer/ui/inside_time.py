@@ -1,15 +1,16 @@
 """How far back in time a gradient reaches, how that grows with training, and when it explodes."""
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from explorer import device, jobs
-from explorer.errors import ExplorerError
+from explorer import device, jobs, paths
+from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
 from explorer.figures import gradients as figures
 from explorer.figures import inside, style
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PAGE = "batchnorm.time"
 MODELS = {"stateful": "RNN", "gru": "GRU", "lstm": "LSTM"}
 COLOURS = {name: style.MODELS[key] for key, name in MODELS.items()}
+Stamp = tuple[float, float]
 LAGS, SAMPLES = 200, 16
 STEPS = (0, 100, 300)  # when the reach of a model in training is measured
 VARY = {"bptt": "bptt", "hidden": "Hidden units", "clip": "Clipping"}
@@ -33,7 +35,7 @@ EXPLODE = {"bptt": ("Longer bptt", (8, 32, 64)), "lr": ("Higher rates", (1e-3, 1
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def model(
-    key: str, trained: bool, stamp: float
+    key: str, trained: bool, stamp: Stamp
 ) -> "tuple[torch.nn.Module, torch.Tensor, Vocabulary, Experiment, Source]":
     """A language model with its shipped weights or fresh ones, and its validation text.
 
@@ -42,24 +44,47 @@ def model(
     """
     place = device.choose()
     path = checkpoint.shipped(key)
-    experiment = checkpoint.read_story(path).experiment if path.exists() else Experiment.of(key)
+    story = checkpoint.read_story(path) if trained or path.exists() else None
+    experiment = story.experiment if story else Experiment.of(key)
     data = prepare.data_for(experiment, place)
     if trained:
-        network, story = checkpoint.load(path, place)
         prepare.check_data(story, data, path.name)
+        network, _ = checkpoint.load(path, place)
     else:
         network = prepare.model_for(experiment, data).to(place)
     return network.eval(), data.valid, data.vocabulary, experiment, data.source
 
 
-def stamp(key: str) -> float:
-    """When the shipped weights were written; 0 where there are none."""
-    path = checkpoint.shipped(key)
-    return path.stat().st_mtime if path.exists() else 0.0
+def stamp(key: str) -> Stamp:
+    """When the shipped weights and the lecture's text were written; 0 for what is not here."""
+    weights, text = checkpoint.shipped(key), paths.find_data("nietzsche.txt")
+    return tuple(path.stat().st_mtime if path is not None and path.exists() else 0.0 for path in (weights, text))
+
+
+def usable(key: str, trained: bool) -> tuple[bool, str]:
+    """Whether the model can be looked at as asked for, trained or fresh; if not, why, and it is to be fresh.
+
+    Raises:
+        DataError: there is no text at all.
+    """
+    if trained:
+        try:
+            model(key, True, stamp(key))
+        except WeightsError as error:
+            return False, str(error)
+    return trained, ""
+
+
+def fresh_instead(reason: str, names: Iterable[str] = ()) -> None:
+    """Says that these weights are fresh though trained ones were asked for; nothing when there is no reason."""
+    if reason:
+        which = ", ".join(names)
+        st.info(f"{parts.escape(reason)} So these weights are fresh{f': {which}' if which else ''}.",
+                icon=":material/casino:")  # fmt: skip
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def reach(key: str, trained: bool, stamp: float, samples: int = SAMPLES) -> ReachCurve:
+def reach(key: str, trained: bool, stamp: Stamp, samples: int = SAMPLES) -> ReachCurve:
     """One model's reach on the validation text."""
     network, tokens, *_ = model(key, trained, stamp)
     return gradients.reach(network, tokens, LAGS, samples)
@@ -94,25 +119,26 @@ def _reach() -> None:
     if not chosen:
         st.caption("Choose at least one model.")
         return
-    curves, sentences, source = {}, [], None
-    for trained in (True, False):
-        for key in chosen:
-            if weights not in ("Both", "Trained" if trained else "Fresh"):
-                continue
-            if trained and not checkpoint.shipped(key).exists():
-                st.caption(f"No weights of {MODELS[key]} ship here.")
-                continue
-            try:
-                with st.spinner(f"Back-propagating through {LAGS} characters of text: {MODELS[key]} …"):
-                    curve = reach(key, trained, stamp(key))
-                    *_, experiment, source = model(key, trained, stamp(key))
-            except ExplorerError as error:
-                st.error(parts.escape(str(error)), icon=":material/error:")
-                continue
-            size = f"{experiment.hidden} units" + (f" × {experiment.layers}" if experiment.layers > 1 else "")
+    curves, sentences, source, fallen = {}, [], None, {}
+    asked = {"Trained": (True,), "Fresh": (False,), "Both": (True, False)}[weights]
+    for wanted, key in itertools.product(asked, chosen):
+        try:
+            trained, why = usable(key, wanted)
+            if why:
+                fallen[MODELS[key]] = why
             name = f"{MODELS[key]}{'' if trained else ', fresh'}"
-            curves[name] = curve
-            sentences.append(_said(f"{name} ({size}, bptt {experiment.bptt})", curve))
+            if name in curves:
+                continue
+            with st.spinner(f"Back-propagating through {LAGS} characters of text: {MODELS[key]} …"):
+                curve = reach(key, trained, stamp(key))
+                *_, experiment, source = model(key, trained, stamp(key))
+        except ExplorerError as error:
+            st.error(parts.escape(str(error)), icon=":material/error:")
+            continue
+        size = f"{experiment.hidden} units" + (f" × {experiment.layers}" if experiment.layers > 1 else "")
+        curves[name] = curve
+        sentences.append(_said(f"{name} ({size}, bptt {experiment.bptt})", curve))
+    fresh_instead(next(iter(fallen.values()), ""), fallen)
     if not curves:
         return
     with st.container(border=True):
