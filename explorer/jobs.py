@@ -37,6 +37,8 @@ KEPT = 60  # ended jobs the registry remembers; older ones are read from the sto
 MOST = 200  # jobs that may run, pause or wait at once: each may hold a model and a thread
 EACH = 6  # and of one owner
 LONG = frozenset({"train", "race", "map", "unfreeze"})  # kinds that train for minutes; all others run beside
+RETRY = 5.0  # seconds between two tries to finish what an ended job could not
+GIVE_UP = 6 * 3600.0  # seconds after which it is not tried any more
 BESIDE = 1  # how many short jobs run beside
 
 
@@ -84,6 +86,7 @@ class Job:
     has_place: bool = False  #: whether it holds a place of the lane now
     on_queued: Callable[[], None] | None = None  #: called once it has been taken into the queue
     on_unbegun: Callable[[], None] | None = None  #: called when it ends without having begun
+    unfinished: Callable[[], bool] | None = None  #: what its end left to do (a full disk); tried until it says True
     before_hold: Callable[[], None] | None = None  #: called by the work's thread before it pauses
     answers: dict[str, Callable[[], Any]] = field(default_factory=dict)  #: set by the work: what one may ask of it
 
@@ -383,7 +386,9 @@ class Registry:
         self._jobs: dict[str, Job] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
-        self.closed = False
+        self._unfinished: dict[Job, float] = {}  # ended jobs with something left to do, and until when it is tried
+        self._finishing: threading.Thread | None = None
+        self._closing = threading.Event()
         # A daemon thread inside torch at exit aborts the process; stop it and wait.
         atexit.register(self.close)
 
@@ -430,12 +435,50 @@ class Registry:
 
     def close(self, timeout: float = 10.0) -> None:
         """Stop everything and wait for it to end."""
-        self.closed = True
+        self._closing.set()
         for job in self.all():
             if not job.ended:
                 job.stop()
         for thread in list(self._threads.values()):
             thread.join(timeout)
+        if self._finishing:
+            self._finishing.join(timeout)
+        for job in list(self._unfinished):
+            self._try_to_finish(job)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing begins here any more."""
+        return self._closing.is_set()
+
+    def _finish_later(self, job: Job) -> None:
+        """Try again what the job's end has left to do, in the background."""
+        with self._lock:
+            self._unfinished[job] = time.monotonic() + GIVE_UP
+            if self._finishing is None and not self.closed:
+                self._finishing = threading.Thread(target=self._finish, name="finish-jobs", daemon=True)
+                try:
+                    self._finishing.start()
+                except RuntimeError:  # the system has no thread left: at the server's end, then
+                    self._finishing = None
+
+    def _finish(self) -> None:
+        while not self._closing.wait(RETRY):
+            for job in list(self._unfinished):
+                self._try_to_finish(job)
+            with self._lock:
+                if not self._unfinished:
+                    self._finishing = None
+                    return
+
+    def _try_to_finish(self, job: Job) -> None:
+        try:
+            done = job.unfinished is None or job.unfinished()
+        except Exception:
+            log.exception("%s %s could not be finished", job.kind, job.id)
+            done = True
+        if done or time.monotonic() > self._unfinished.get(job, 0.0):
+            self._unfinished.pop(job, None)
 
     def _check_room(self, job: Job, instead_of: Job | None) -> None:
         alive = [j for j in self._jobs.values() if not (j.ended or j.state == STOPPING or j is instead_of)]
@@ -486,6 +529,8 @@ class Registry:
             job.end_unbegun(FAILED, explain(error))
         finally:
             job.work = _nothing  # lets go of what the work held: its model, its data
+            if job.unfinished:
+                self._finish_later(job)
             self._threads.pop(job.id, None)
             job.leave_place()
 

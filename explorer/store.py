@@ -1,11 +1,14 @@
 """Runs on disk: an SQLite index with every metric, weights beside it; written as the run goes."""
 
+import contextlib
+import errno
 import json
+import logging
 import os
+import re
 import sqlite3
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +16,27 @@ from typing import Any
 import numpy as np
 
 from explorer import paths
-from explorer.errors import StorageError
+from explorer.errors import ExplorerError, StorageError
 from explorer.experiment import Experiment
 from explorer.history import COLUMNS, EpochRow, Mark, Snapshot
+from explorer.presence import Presence
 
-_IMPORTED = time.time()  # this process has written nothing before
+log = logging.getLogger(__name__)
+
 WAIT = 10.0  # seconds for another process to finish writing
+IDLE = 4  # connections kept open for the next who asks
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, owner TEXT, kind TEXT, title TEXT, experiment TEXT, state TEXT, message TEXT,
-    device TEXT, source TEXT, created REAL, updated REAL, process INTEGER);
+    device TEXT, source TEXT, created REAL, updated REAL, process INTEGER, server TEXT);
 CREATE TABLE IF NOT EXISTS steps (
     run TEXT, {", ".join(f"{name} REAL" for name in COLUMNS)}, PRIMARY KEY (run, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epochs (run TEXT, epoch INTEGER, row TEXT, PRIMARY KEY (run, epoch)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (run TEXT, step INTEGER, text TEXT);
 CREATE INDEX IF NOT EXISTS marks_of ON marks (run);
 """
+_PLAIN = re.compile(r"[\w-]{1,64}")  # a run's id, which is also the name of its folder
 
 
 @dataclass(frozen=True)
@@ -50,53 +57,91 @@ class Run:
 
 
 class Store:
-    """The runs under one folder. Every thread has its own connection; writers never block readers (WAL)."""
+    """The runs under one folder. Writers never block readers (WAL); any thread and any process may do both.
+
+    It is opened at the first use, and again when its file was deleted or moved away. Every method raises StorageError,
+    with a sentence, where the folder cannot be used, and works again once it can.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or paths.home() / "runs"
-        self._local = threading.local()
-        with self._writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._connection().executescript(_SCHEMA)
-            self._connection().commit()
-        self._settle_orphans()
+        self._presence = Presence(self.folder / "servers")
+        self._idle: list[tuple[sqlite3.Connection, tuple[int, int]]] = []
+        self._settled = False
 
-    def _connection(self) -> sqlite3.Connection:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.folder / "runs.sqlite3", timeout=WAIT)
-            _use_wal(connection)
-            connection.execute("PRAGMA synchronous=NORMAL")
-            self._local.connection = connection
-        return connection
+    # -- connections -------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with _in_words("The record of runs cannot be read"), self._connection() as connection:
+            yield connection
 
-    def _writing(self) -> "_Writing":
-        return _Writing()
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection in a transaction, undone if anything goes wrong."""
+        with _in_words("The run could not be recorded on disk"), self._connection() as connection, connection:
+            yield connection
 
-    def _settle_orphans(self) -> None:
-        """Runs whose process is gone were cut off: say so."""
-        with self._writing():
-            rows = self._connection().execute(
-                "SELECT id, process, updated FROM runs WHERE state IN ('queued', 'running', 'paused', 'stopping')"
-            )
-            unsettled = rows.fetchall()
-        for run, process, updated in unsettled:
-            # In a container a restarted server often has its predecessor's number.
-            if not _alive(process) or (process == os.getpid() and updated < _IMPORTED):
-                self.settle(run, "stopped", "The server ended while this ran; what it had recorded is here.")
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the file that lies there now, nobody else's meanwhile."""
+        connection, file = self._take() or self._open()
+        try:
+            yield connection
+        finally:
+            self._idle.append((connection, file))
+            while len(self._idle) > IDLE:
+                with contextlib.suppress(IndexError):  # another thread does the same
+                    self._idle.pop(0)[0].close()
 
+    def _take(self) -> tuple[sqlite3.Connection, tuple[int, int]] | None:
+        """An open connection that nobody uses, unless the file was deleted or moved since."""
+        while True:
+            try:
+                connection, file = self._idle.pop()
+            except IndexError:
+                return None
+            if file == _identity(self.path):
+                return connection, file
+            _ABANDONED.append(connection)
+
+    def _open(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=WAIT, check_same_thread=False)
+        _use_wal(connection)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(_SCHEMA)
+        if "server" not in [column[1] for column in connection.execute("PRAGMA table_info(runs)")]:
+            with contextlib.suppress(sqlite3.OperationalError):  # another process is quicker
+                connection.execute("ALTER TABLE runs ADD COLUMN server TEXT")
+        connection.commit()
+        return connection, _identity(self.path)
+
+    @property
+    def path(self) -> Path:
+        """The file with the index and the metrics."""
+        return self.folder / "runs.sqlite3"
+
+    # -- writing -----------------------------------------------------------------------------------
     def begin(self, run: Run) -> None:
         """Enter a run into the index."""
-        with self._writing():
-            values = asdict(run) | {"experiment": run.experiment.to_json(), "process": os.getpid()}
-            names = ", ".join(values)
-            marks = ", ".join("?" * len(values))
-            with self._connection() as connection:
-                connection.execute(f"INSERT OR REPLACE INTO runs ({names}) VALUES ({marks})", [*values.values()])
+        with self._writing() as connection:
+            values = _values(run) | {"process": os.getpid(), "server": self._presence.announce()}
+            names, marks = ", ".join(values), ", ".join("?" * len(values))
+            connection.execute(f"INSERT OR REPLACE INTO runs ({names}) VALUES ({marks})", [*values.values()])
 
-    def append(self, run: str, rows: np.ndarray, epochs: Sequence[EpochRow] = (), marks: Sequence[Mark] = ()) -> None:
-        """Add metrics: rows of (rows, columns), finished epochs, marks."""
-        with self._writing(), self._connection() as connection:
+    def update(self, run: Run) -> bool:
+        """Write a run's line anew; False if it is not in the index any more."""
+        with self._writing() as connection:
+            values = _values(run) | {"updated": time.time()}
+            changes = ", ".join(f"{name} = ?" for name in values)
+            done = connection.execute(f"UPDATE runs SET {changes} WHERE id = ?", [*values.values(), run.id])
+            return done.rowcount > 0
+
+    def append(self, run: str, rows: np.ndarray, epochs: Sequence[EpochRow] = (), marks: Sequence[Mark] = ()) -> bool:
+        """Add metrics: rows of (rows, columns), finished epochs, marks. False, and nothing, if the run was deleted."""
+        with self._writing() as connection:
+            if not connection.execute("UPDATE runs SET updated = ? WHERE id = ?", (time.time(), run)).rowcount:
+                return False
             places = ", ".join("?" * (len(COLUMNS) + 1))
             connection.executemany(
                 f"INSERT OR REPLACE INTO steps VALUES ({places})", ([run, *row] for row in rows.tolist())
@@ -108,79 +153,159 @@ class Store:
             connection.executemany(
                 "INSERT INTO marks VALUES (?, ?, ?)", [(run, mark.step, mark.text) for mark in marks]
             )
-            connection.execute("UPDATE runs SET updated = ? WHERE id = ?", (time.time(), run))
+            return True
 
     def settle(self, run: str, state: str, message: str = "") -> None:
         """Record a run's state."""
-        with self._writing(), self._connection() as connection:
+        with self._writing() as connection:
             connection.execute(
                 "UPDATE runs SET state = ?, message = ?, updated = ? WHERE id = ?",
                 (state, message, time.time(), run),
             )
 
+    def keep(self, run: str, which: str, write: Callable[[Path], None]) -> bool:
+        """Have ``write`` put weights where they belong; False, and no file, if the run was or is being deleted."""
+        write(self.weights(run, which))
+        if self.run(run) is not None:
+            return True
+        self._remove_files(run)
+        return False
+
+    def delete(self, run: str) -> None:
+        """Remove a run, its metrics and its weights, for good: whoever still trains it writes no more of it."""
+        with self._writing() as connection:
+            for table, column in (("runs", "id"), ("steps", "run"), ("epochs", "run"), ("marks", "run")):
+                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [run])
+        self._remove_files(run)
+
+    def _remove_files(self, run: str) -> None:
+        folder = self.weights(run).parent
+        with _in_words("The run's weights could not be removed"):
+            for path in folder.glob("*"):
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                folder.rmdir()
+
+    def _settle_orphans(self) -> None:
+        """Runs whose server is gone were cut off: say so."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT id, state, server FROM runs WHERE state IN ('queued', 'running', 'paused', 'stopping')"
+            ).fetchall()
+        self._settled = True
+        alive = {server for server in {row[2] for row in rows} if server and self._presence.alive(server)}
+        for run, state, server in rows:
+            if server not in alive:
+                begun = "while this ran; what it had recorded is here." if state != "queued" else "before this began."
+                self.settle(run, "stopped", f"The server ended {begun}")
+
+    def _settle_what_can_be(self) -> None:
+        with contextlib.suppress(StorageError):  # a store that can only be read is read
+            self._settle_orphans()
+
+    # -- reading -----------------------------------------------------------------------------------
     def runs(self, owner: str | None = None, limit: int = 200) -> list[Run]:
         """The newest runs first; those of one owner, or everybody's."""
+        self._settle_what_can_be()
         where, values = ("WHERE owner = ?", [owner]) if owner is not None else ("", [])
         return self._select(f"{where} ORDER BY created DESC LIMIT {int(limit)}", values)
 
     def run(self, run: str) -> Run | None:
         """One run, or None."""
+        if not self._settled:
+            self._settle_what_can_be()
         found = self._select("WHERE id = ?", [run])
         return found[0] if found else None
 
     def _select(self, where: str, values: list[Any]) -> list[Run]:
         names = ", ".join(Run.__dataclass_fields__)
+        with self._reading() as connection:
+            rows = connection.execute(f"SELECT {names} FROM runs {where}", values).fetchall()
         runs = []
-        for row in self._connection().execute(f"SELECT {names} FROM runs {where}", values):
+        for row in rows:
             fields = dict(zip(Run.__dataclass_fields__, row, strict=True))
-            runs.append(Run(**fields | {"experiment": Experiment.from_json(fields["experiment"])}))
+            try:
+                runs.append(Run(**fields | {"experiment": Experiment.from_json(fields["experiment"])}))
+            except (ExplorerError, ValueError, TypeError, KeyError) as error:  # one line is no reason to lose the rest
+                log.warning("run %s was written by another program and is left out: %r", fields["id"], error)
         return runs
 
     def history(self, run: str) -> Snapshot:
         """Everything recorded of a run."""
-        connection = self._connection()
-        rows = connection.execute(
-            f"SELECT {', '.join(COLUMNS)} FROM steps WHERE run = ? ORDER BY step", [run]
-        ).fetchall()
-        table = np.array(rows, np.float64).reshape(len(rows), len(COLUMNS))
-        epochs = connection.execute("SELECT row FROM epochs WHERE run = ? ORDER BY epoch", [run])
-        marks = connection.execute("SELECT step, text FROM marks WHERE run = ? ORDER BY step", [run])
-        return Snapshot(
-            {name: table[:, i] for i, name in enumerate(COLUMNS)},
-            tuple(EpochRow(**json.loads(row)) for (row,) in epochs),
-            tuple(Mark(*mark) for mark in marks),
-        )
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM steps WHERE run = ? ORDER BY step", [run]
+            ).fetchall()
+            epochs = connection.execute(_EPOCHS, [run]).fetchall()
+            marks = connection.execute("SELECT step, text FROM marks WHERE run = ? ORDER BY step", [run]).fetchall()
+        return _snapshot(rows, epochs, tuple(Mark(*mark) for mark in marks))
 
-    def delete(self, run: str) -> None:
-        """Remove a run, its metrics and its weights."""
-        with self._writing():
-            with self._connection() as connection:
-                for table, column in (("runs", "id"), ("steps", "run"), ("epochs", "run"), ("marks", "run")):
-                    connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [run])
-            for which in ("best", "final"):
-                self.weights(run, which).unlink(missing_ok=True)
+    def validations(self, runs: Sequence[str]) -> dict[str, Snapshot]:
+        """The histories of several runs, in their order, without steps and marks: what a table of runs needs."""
+        with self._reading() as connection:
+            found = {run: connection.execute(_EPOCHS, [run]).fetchall() for run in runs}
+        return {run: _snapshot([], epochs) for run, epochs in found.items()}
 
     def weights(self, run: str, which: str = "final") -> Path:
         """Where a run's weights lie ("best" or "final"); the file may be absent."""
+        if not _PLAIN.fullmatch(run):
+            raise StorageError("There is no such run here.", run[:200])
         return self.folder / run / f"{which}.safetensors"
 
 
-class _Writing:
-    """Turns a failing disk into a sentence."""
+_DAMAGED = "The record of runs is damaged and cannot be used. Move runs.sqlite3 away; training itself goes on."
 
-    def __enter__(self) -> None:
-        return None
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if type(error) is sqlite3.DatabaseError:
-            raise StorageError(
-                "The record of runs is damaged and cannot be used. Move runs.sqlite3 away; training itself goes on.",
-                str(error),
-            ) from error
-        if isinstance(error, (sqlite3.OperationalError, OSError)):
-            raise StorageError(
-                "The run could not be recorded on disk. Free some space; training itself goes on.", str(error)
-            ) from error
+_EPOCHS = "SELECT row FROM epochs WHERE run = ? ORDER BY epoch"
+
+
+def _snapshot(steps: list[tuple[Any, ...]], epochs: list[tuple[str]], marks: tuple[Mark, ...] = ()) -> Snapshot:
+    """What rows of the tables say together."""
+    table = np.array(steps, np.float64).reshape(len(steps), len(COLUMNS))
+    try:
+        rows = tuple(EpochRow(**json.loads(row)) for (row,) in epochs)
+    except (ValueError, TypeError) as error:
+        raise StorageError(_DAMAGED, repr(error)) from error
+    return Snapshot({name: table[:, i] for i, name in enumerate(COLUMNS)}, rows, marks)
+
+
+def _values(run: Run) -> dict[str, Any]:
+    """A run's line in the index: column → value."""
+    return asdict(run) | {"experiment": run.experiment.to_json()}
+
+
+# Connections to a file that was deleted under them. Closed, each would remove the journal of the file that lies in
+# its place by now: SQLite finds that by name.
+_ABANDONED: list[sqlite3.Connection] = []
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file lies at a path; (0, 0) for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def _in_words(what: str) -> Iterator[None]:
+    """Turn what a disk, or what lies on it, does wrong into a sentence."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, OSError) as error:
+        if isinstance(error, (sqlite3.ProgrammingError, sqlite3.IntegrityError)):
+            raise
+        raise StorageError(_sentence(what, error), str(error)) from error
+
+
+def _sentence(what: str, error: Exception) -> str:
+    reason = str(getattr(error, "strerror", None) or error)
+    if type(error) is sqlite3.DatabaseError:
+        return _DAMAGED
+    if "full" in reason or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what}: the disk is full. Free some space; training itself goes on."
+    return f"{what} ({reason}). Whoever runs this server can look at the folder of runs; training itself goes on."
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -194,15 +319,3 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > end:
                 raise
         time.sleep(0.02)
-
-
-def _alive(process: int | None) -> bool:
-    if not process:
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OSError):
-        return True
-    return True

@@ -184,45 +184,198 @@ def test_a_killed_server_loses_at_most_the_last_second_and_the_run_is_settled(tm
     assert run.experiment.hidden == 8 and run.owner == "ann"
 
 
-def test_a_run_of_a_living_process_is_left_alone(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        first = Store(tmp_path / "runs")
-        first.begin(a_run("mine"))
-        first.begin(a_run("theirs"))
-        first._connection().execute("UPDATE runs SET process = ? WHERE id = 'theirs'", [other.pid])
-        first._connection().commit()
-        second = Store(tmp_path / "runs")
-        assert {run.state for run in second.runs()} == {"running"}
-        other.communicate(b"\n")
-    third = Store(tmp_path / "runs")
-    assert {run.id: run.state for run in third.runs()} == {"mine": "running", "theirs": "stopped"}
+HOLDER = """
+import sys
+from pathlib import Path
+from explorer.store import Store
+from tests.test_store import a_run
+store = Store(Path(sys.argv[1]))
+store.begin(a_run("theirs"))
+print("begun", flush=True)
+input()
+"""
 
 
-def test_a_restarted_container_gives_this_process_its_predecessors_number(tmp_path):
+def test_a_run_of_a_living_process_is_left_alone_and_one_of_a_dead_is_settled(tmp_path):
+    store = Store(tmp_path / "runs")
+    store.begin(a_run("mine"))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "runs")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()},
+    ) as other:  # fmt: skip
+        assert other.stdout.readline() == "begun\n"
+        assert {run.state for run in Store(tmp_path / "runs").runs()} == {"running"}
+        other.kill()
+        other.wait()
+    assert {run.id: run.state for run in store.runs()} == {"mine": "running", "theirs": "stopped"}
+    assert "server ended while" in store.run("theirs").message
+    assert len(list((tmp_path / "runs" / "servers").iterdir())) == 1, "what the dead left is tidied up"
+
+
+@pytest.mark.parametrize("process", [os.getpid(), 1], ids=["this one's", "another program's"])
+def test_a_process_number_that_somebody_else_has_by_now_keeps_no_run_running(tmp_path, process):
+    """A restarted container, a reused number; and a clock that was set back."""
     first = Store(tmp_path / "runs")
-    first.begin(a_run("before", updated=time.time() - 3600))
+    first.begin(a_run("before", updated=time.time() + 3600))
+    with first._writing() as connection:
+        connection.execute("UPDATE runs SET process = ?, server = 'gone'", [process])
     assert Store(tmp_path / "runs").run("before").state == "stopped"
+
+
+def test_a_run_that_had_not_begun_says_so(tmp_path):
+    first = Store(tmp_path / "runs")
+    first.begin(a_run("waiting", state="queued"))
+    with first._writing() as connection:
+        connection.execute("UPDATE runs SET server = 'gone'")
+    assert first.runs()[0].message == "The server ended before this began."
+
+
+def test_a_store_of_an_earlier_version_is_opened(tmp_path):
+    first = Store(tmp_path / "runs")
+    for run_id, state in (("done", "done"), ("cut off", "running")):
+        first.begin(a_run(run_id, state=state))
+    with first._writing() as connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN server")
+    second = Store(tmp_path / "runs")
+    assert {run.id: run.state for run in second.runs()} == {"done": "done", "cut off": "stopped"}
+    second.begin(a_run("new"))
+    assert second.run("new").state == "running"
 
 
 def test_a_full_disk_is_a_sentence_and_what_was_there_stays(store, tmp_path):
     store.begin(a_run())
     store.append("a1", rows(1, 10))
-    store._connection().execute("PRAGMA max_page_count = 1")  # SQLite's own way to run out of room
+    with store._connection() as connection:
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite's own way to run out of room
     with pytest.raises(StorageError, match="Free some space"):
         for start in range(11, 200_000, 5000):
             store.append("a1", rows(start, 5000))
     assert Store(tmp_path / "runs").history("a1")["step"].tolist()[:10] == list(range(1, 11))
 
 
-def test_a_folder_that_cannot_be_made_or_a_file_that_is_no_database_is_a_sentence(tmp_path):
+EVERYTHING = {
+    "begin": lambda store: store.begin(a_run()),
+    "update": lambda store: store.update(a_run()),
+    "append": lambda store: store.append("a1", rows(1, 3)),
+    "settle": lambda store: store.settle("a1", "done"),
+    "keep": lambda store: store.keep("a1", "final", lambda path: None),
+    "delete": lambda store: store.delete("a1"),
+    "runs": lambda store: store.runs(),
+    "run": lambda store: store.run("a1"),
+    "history": lambda store: store.history("a1"),
+    "validations": lambda store: store.validations(["a1"]),
+}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_folder_that_cannot_be_used_is_a_sentence_whatever_is_asked(tmp_path, name):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError):
-        Store(tmp_path / "file" / "runs")
+    store = Store(tmp_path / "file" / "runs")
+    with pytest.raises(StorageError, match=r"training itself goes on\.$"):
+        EVERYTHING[name](store)
+    (tmp_path / "file").unlink()
+    EVERYTHING[name](store)  # and works as soon as it can
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_file_that_is_no_database_is_a_sentence_until_it_is_moved_away(tmp_path, name):
     (tmp_path / "runs.sqlite3").write_bytes(b"this is not a database at all" * 100)
+    store = Store(tmp_path)
     with pytest.raises(StorageError, match="damaged"):
-        Store(tmp_path)
+        EVERYTHING[name](store)
+    (tmp_path / "runs.sqlite3").rename(tmp_path / "away")
+    EVERYTHING[name](store)
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_store_that_is_damaged_while_it_is_used_is_a_sentence(tmp_path, name):
+    store = Store(tmp_path)
+    store.begin(a_run())
+    for at in range(1, 2000, 500):
+        store.append("a1", rows(at, 500), [EpochRow(at, at, 2.0, 1.9, 0.4, 3.0)])
+    while store._idle:  # another process's look: nothing in memory any more
+        store._idle.pop()[0].close()
+    content = (tmp_path / "runs.sqlite3").read_bytes()
+    (tmp_path / "runs.sqlite3").write_bytes(content[:100] + os.urandom(len(content) - 100))
+    with pytest.raises(StorageError):
+        EVERYTHING[name](store)
+
+
+def test_a_store_that_is_deleted_while_it_is_used_begins_anew(store):
+    store.begin(a_run("before"))
+    for path in store.folder.glob("runs.sqlite3*"):
+        path.unlink()
+    assert store.runs() == [] and store.append("before", rows(1, 3)) is False
+    store.begin(a_run("after"))
+    assert store.append("after", rows(1, 3)) and len(store.history("after")) == 3
+    assert [run.id for run in Store(store.folder).runs()] == ["after"]
+
+
+def test_a_deleted_run_takes_nothing_more(store):
+    """It may still be training, here or in another process."""
+    store.begin(a_run())
+    store.append("a1", rows(1, 3))
+    store.delete("a1")
+    assert not store.append("a1", rows(4, 3), [EpochRow(1, 6, 2.0, 1.9, 0.4, 3.0)], [Mark(5, "lr 1")])
+    assert not store.update(a_run(state="done"))
+    written = []
+
+    def write(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        written.append(path)
+
+    assert not store.keep("a1", "final", write)
+    assert written and not written[0].parent.exists()
+    with store._reading() as connection:
+        for table in ("runs", "steps", "epochs", "marks"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_a_line_of_another_program_does_not_hide_the_rest(store):
+    store.begin(a_run("ours"))
+    store.begin(a_run("theirs"))
+    with store._writing() as connection:
+        connection.execute("""UPDATE runs SET experiment = '{"model": "transformer"}' WHERE id = 'theirs'""")
+    assert [run.id for run in store.runs()] == ["ours"]
+
+
+def test_reading_in_many_threads_leaves_few_files_open(store):
+    """Streamlit has a thread a page: a connection each stayed open as long as its thread."""
+    store.begin(a_run())
+    gate = threading.Barrier(12)
+
+    def look():
+        gate.wait()
+        store.runs()
+
+    threads = [threading.Thread(target=look) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0 < len(store._idle) <= store_module.IDLE
+
+
+def test_validations_of_many_runs_come_without_their_steps(store):
+    for name in ("a1", "b2", "none"):
+        store.begin(a_run(name))
+    store.append("a1", rows(1, 3), [EpochRow(1, 3, 2.0, 1.9, 0.4, 3.0), EpochRow(2, 6, 1.8, 1.7, 0.5, 3.0)])
+    store.append("b2", rows(1, 3), [EpochRow(1, 3, 2.2, 2.1, 0.3, 3.0)])
+    found = store.validations(["b2", "none", "a1"])
+    assert {run: kept.best_val_loss for run, kept in found.items()} == pytest.approx(
+        {"b2": 2.1, "none": np.nan, "a1": 1.7}, nan_ok=True
+    )
+    assert found["a1"].epochs == store.history("a1").epochs and len(found["a1"]) == 0
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc", "", ".", "a" * 300, "a/b", "a\\b"])
+def test_no_name_of_a_run_leads_out_of_the_store(store, name):
+    with pytest.raises(StorageError):
+        store.weights(name)
 
 
 def test_the_default_folder_is_below_the_home(home):
+    assert Store().runs() == []
     assert Store().folder == home / "runs" and (home / "runs" / "runs.sqlite3").exists()
     assert store_module.paths.home() == home

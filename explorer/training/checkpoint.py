@@ -89,6 +89,11 @@ def save(path: Path, model: "nn.Module", story: Story, half: bool = False) -> No
     Raises:
         StorageError: the disk is full or not writable.
     """
+    write_whole(path, as_bytes(model, story, half))
+
+
+def as_bytes(model: "nn.Module", story: Story, half: bool = False) -> bytes:
+    """The model's weights and their story as a file's content; ``half`` rounds them to float16."""
     import torch
     from safetensors.torch import save as to_bytes
 
@@ -97,7 +102,7 @@ def save(path: Path, model: "nn.Module", story: Story, half: bool = False) -> No
         return tensor.half() if half and tensor.dtype == torch.float32 else tensor
 
     tensors = {name: prepared(tensor) for name, tensor in model.state_dict().items()}
-    write_whole(path, to_bytes(tensors, story.to_metadata()))
+    return to_bytes(tensors, story.to_metadata())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -1,33 +1,25 @@
 """A whole training run, for a page's job and the terminal alike: train, record, save, stop when asked."""
 
-import logging
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import Tensor
 
-from explorer import device, generate
-from explorer.errors import ExplorerError, StorageError
-from explorer.history import COLUMNS, EpochRow, History
+from explorer import generate
+from explorer.errors import ExplorerError
+from explorer.history import EpochRow, History
 from explorer.jobs import DIVERGED, DONE, FAILED, STOPPED, Diverged, Job, Stopped, explain
-from explorer.store import Run, Store
+from explorer.store import Store
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Epoch, Learner
+from explorer.training.record import Recorder
 from explorer.training.schedules import plan
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
-
-log = logging.getLogger(__name__)
-
-DRAIN_SECONDS = 0.1
-WRITE_SECONDS = 0.5
-EXPLODED = 4.0  # times the first loss
 
 
 @dataclass(frozen=True)
@@ -43,103 +35,6 @@ class Weights:
         return cls(learner.step, {name: t.detach().clone() for name, t in learner.model.state_dict().items()})
 
 
-class Recorder:
-    """Brings a job's history to the host, watches it for divergence, and writes it to the store."""
-
-    def __init__(self, job: Job, store: Store | None = None, run: Run | None = None) -> None:
-        self.job, self.store = job, store
-        self.first = math.nan
-        self._run = run  # to be entered into the store's index; None once it is there
-        self._rows: list[np.ndarray] = []
-        self._written = (0, 0)  # epochs and marks already stored
-        self._drained = self._stored = time.monotonic()
-
-    def after_step(self) -> None:
-        """Drain and write when it is time; cheap otherwise."""
-        now = time.monotonic()
-        if now - self._drained >= DRAIN_SECONDS:
-            self._drained = now
-            self.drain()
-            if now - self._stored >= WRITE_SECONDS:
-                self._stored = now
-                self.write()
-
-    def drain(self) -> None:
-        """Bring pending values to the host.
-
-        Raises:
-            Diverged: the loss is not a number any more, or has exploded.
-        """
-        rows = self._collect()
-        if not len(rows):
-            return
-        losses = rows[:, COLUMNS.index("loss")]
-        if math.isnan(self.first):
-            self.first = losses[0]
-        smooth = self.job.history.smooth_loss
-        if not np.isfinite(losses).all() or smooth > EXPLODED * max(self.first, 1.0):
-            self.write()
-            step, lr = rows[-1, COLUMNS.index("step")], rows[-1, COLUMNS.index("lr")]
-            raise Diverged(
-                f"The loss blew up around step {step:,.0f} at a rate of {lr:.2g}. Try a rate ten times smaller, "
-                "clip gradients, or let the LR finder suggest one."
-            )
-
-    def _collect(self) -> np.ndarray:
-        rows = self.job.history.drain()
-        if len(rows):
-            self._rows.append(rows)
-        return rows
-
-    def flush(self) -> None:
-        """Drain and write now: the run pauses, and what it did last shall show."""
-        self.drain()
-        self.write()
-
-    def finish(self) -> None:
-        """Drain and write the last steps of a run that has ended, however they look."""
-        self._collect()
-        self.write()
-
-    def write(self) -> None:
-        """Append what is new to the store; a full disk is reported and training goes on."""
-        if self.store is None:
-            self._rows.clear()
-            return
-        rows = np.concatenate(self._rows) if self._rows else np.empty((0, len(COLUMNS)))
-        snapshot = self.job.history.snapshot()
-        epochs, marks = snapshot.epochs[self._written[0] :], snapshot.marks[self._written[1] :]
-        if not (self._run or len(rows) or epochs or marks):
-            return
-
-        def save() -> None:
-            if self._run:
-                self.store.begin(self._run)
-                self._run = None
-            self.store.append(self.job.id, rows, epochs, marks)
-
-        if complain(self.job, save, "metrics"):
-            self._rows.clear()
-            self._written = (len(snapshot.epochs), len(snapshot.marks))
-
-
-def complain(job: Job, write: Callable[[], None], what: str) -> bool:
-    """Do a write; a storage error becomes a notice on the job instead of ending it. Whether it went well.
-
-    The notice stays until ``what`` could be written after all, whatever else is written meanwhile.
-    """
-    before = job.results.get("troubles", {})
-    troubles = {other: trouble for other, trouble in before.items() if other != what}
-    try:
-        write()
-    except StorageError as error:
-        log.warning("%s: %s (%s)", job.id, error, error.detail)
-        troubles[what] = str(error)
-    if troubles != before:
-        job.publish(troubles=troubles, notice=" ".join(troubles.values()))
-    return what not in troubles
-
-
 def train(
     job: Job,
     experiment: "Experiment",
@@ -147,6 +42,7 @@ def train(
     start: Path | None = None,
     on_epoch: Callable[[EpochRow], None] | None = None,
     learner: Learner | None = None,
+    recorder: Recorder | None = None,
 ) -> Learner:
     """Run an experiment to its end inside ``job``.
 
@@ -157,25 +53,22 @@ def train(
         start: a weights file to go on from.
         on_epoch: called after each validation.
         learner: an existing learner to drive; by default one is made.
+        recorder: one that has recorded the run already, when it was queued.
 
     Raises:
         ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
     """
-    learner = learner or prepare.learner_for(experiment, start)
-    # What its page writes with; a vision model would only stay in memory.
-    writer = {"model": learner.model, "vocabulary": learner.data.vocabulary} if learner.recurrent else {}
-    job.publish(source=learner.data.source, **writer)
-    run = Run(
-        job.id, job.owner, job.kind, job.title, experiment, "running", "", device.describe(),
-        learner.data.source.name, job.created, time.time(),
-    )  # fmt: skip
-    recorder = Recorder(job, store, run)
-    recorder.write()
-    job.before_hold = recorder.flush
-    job.answers["weights"] = lambda: Weights.of(learner)
+    recorder = recorder or Recorder(job, experiment, store)
     outcome, message = STOPPED, ""  # unless it ends otherwise
     try:
-        _drive(job, experiment, learner, recorder, store, on_epoch)
+        learner = learner or prepare.learner_for(experiment, start)
+        # What its page writes with; a vision model would only stay in memory.
+        writer = {"model": learner.model, "vocabulary": learner.data.vocabulary} if learner.recurrent else {}
+        job.publish(source=learner.data.source, **writer)
+        recorder.begin(learner.data.source)
+        job.before_hold = recorder.flush
+        job.answers["weights"] = lambda: Weights.of(learner)
+        _drive(job, experiment, learner, recorder, on_epoch)
         recorder.drain()
         outcome, message = DONE, job.message
     except Stopped:
@@ -187,11 +80,12 @@ def train(
         raise
     finally:
         job.before_hold = None
-        recorder.finish()
-        if store:
-            if outcome in (DONE, STOPPED) and learner.step:
-                _save(job, store, experiment, learner, "final")
-            complain(job, lambda: store.settle(job.id, outcome, message), "state")
+        final = None
+        if recorder.store and learner is not None and learner.step and outcome in (DONE, STOPPED):
+            final = _weights(job, experiment, learner)
+        recorder.end(outcome, message, final)
+        if "model" in job.results:
+            job.publish(model=None)  # from here on its weights are on disk
     return learner
 
 
@@ -200,7 +94,6 @@ def _drive(
     experiment: "Experiment",
     learner: Learner,
     recorder: Recorder,
-    store: Store | None,
     on_epoch: Callable[[EpochRow], None] | None,
 ) -> None:
     schedule = plan(experiment)
@@ -219,9 +112,9 @@ def _drive(
             if on_epoch:
                 on_epoch(row)
             score = event.val_loss if learner.recurrent else -event.accuracy
-            if store and score < best:
+            if recorder.store and score < best:
                 best = score
-                _save(job, store, experiment, learner, "best")
+                recorder.keep_best(_weights(job, experiment, learner))
             done = event.number
         else:
             history.add(event)
@@ -255,13 +148,14 @@ def _sample(learner: Learner, experiment: "Experiment", length: int = 160) -> st
     return "for thos" + "".join(character.text for character in drawn[0])
 
 
-def _save(job: Job, store: Store, experiment: "Experiment", learner: Learner, which: str) -> None:
-    snapshot = job.history.snapshot()
-    last = snapshot.epochs[-1] if snapshot.epochs else None
+def _weights(job: Job, experiment: "Experiment", learner: Learner) -> bytes:
+    """The learner's weights as a file, with the validation of these very weights; NaN in the middle of an epoch."""
+    rows = job.history.snapshot().epochs
+    judged = rows[-1] if rows and rows[-1].step == learner.step else None
     story = prepare.story_of(
-        learner, experiment, last.val_loss if last else math.nan, last.accuracy if last else math.nan
+        learner, experiment, judged.val_loss if judged else math.nan, judged.accuracy if judged else math.nan
     )
-    complain(job, lambda: checkpoint.save(store.weights(job.id, which), learner.model, story), which)
+    return checkpoint.as_bytes(learner.model, story)
 
 
 def submit(
@@ -288,10 +182,13 @@ def submit(
     job = Job(
         "train",
         experiment.rung.title,
-        lambda job: train(job, experiment, store, start) and None,
+        lambda job: train(job, experiment, start=start, recorder=recorder) and None,
         owner,
         experiment,
     )
+    recorder = Recorder(job, experiment, store)
+    job.on_queued = recorder.queue
+    job.on_unbegun = lambda: recorder.end(job.state, job.message)
     if paused:
         job.budget = 0
     return registry().submit(job, instead_of)

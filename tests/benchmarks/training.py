@@ -78,16 +78,14 @@ def driven(experiment: Experiment, data, place: torch.device, store: Store) -> C
     learner = Learner(prepare.model_for(experiment, data), data, experiment, place)
     learner.autocast = False  # the reference has none
     job = Job("train", "benchmark", lambda job: None, "visitor", experiment)
-    recorder = run.Recorder(
-        job, store,
-        run.Run(job.id, "", "train", "benchmark", experiment, "running", "", "", "", time.time(), time.time()),
-    )  # fmt: skip
+    recorder = run.Recorder(job, experiment, store)
+    recorder.queue()
     steps = learner.steps(plan(experiment))
     stretch = SimpleNamespace(recurrent=learner.recurrent)
 
     def go_on(count: int) -> None:
         stretch.steps = lambda schedule: islice(steps, count)
-        run._drive(job, experiment, stretch, recorder, store, None)
+        run._drive(job, experiment, stretch, recorder, None)
 
     return go_on
 

@@ -1,10 +1,15 @@
 """A whole run inside a job: recorded as it goes, steered while it runs, and never ended by a full disk."""
 
 import errno
+import gc
 import math
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +17,11 @@ import pytest
 import torch
 
 from explorer import jobs
-from explorer.errors import DataError
+from explorer.errors import DataError, StorageError
 from explorer.history import Snapshot
 from explorer.jobs import DIVERGED, DONE, FAILED, PAUSED, RUNNING, STOPPED, Job, Registry
 from explorer.store import Store
-from explorer.training import checkpoint, run
+from explorer.training import checkpoint, record, run
 from explorer.training.schedules import plan
 from tests.test_jobs import until
 from tests.training.test_lr_finder import vision
@@ -66,10 +71,15 @@ def test_a_run_is_recorded_from_its_first_step_to_its_last(tiny, store):
     assert store.run(job.id).state == "done" and store.run(job.id).source == "Test text"
 
 
-def test_an_ended_run_keeps_a_model_in_memory_only_where_its_page_writes_with_it(tiny):
-    assert {"model", "vocabulary"} <= finished(tiny("gru")).results.keys()
-    job = finished(vision("convnet"))
-    assert job.state == DONE and "model" not in job.results
+@pytest.mark.parametrize("make", [lambda tiny: tiny("gru"), lambda tiny: vision("convnet")], ids=["text", "pictures"])
+def test_an_ended_run_lets_go_of_its_model(tiny, registry, make):
+    learner = make(tiny)
+    model = weakref.ref(learner.model)
+    job = registry.submit(job_for(learner))
+    del learner
+    until(lambda: job.ended)
+    until(lambda: gc.collect() is not None and model() is None)
+    assert job.state == DONE and registry.find(job.id) is job
 
 
 def test_the_final_and_the_best_weights_are_kept(tiny, store):
@@ -95,12 +105,12 @@ def test_the_smoothed_training_loss_is_the_lectures(tiny, store):
 def test_without_a_store_nothing_is_written_and_nothing_piles_up(tiny, home):
     learner = tiny("gru")
     job = job_for(learner)
-    recorder = run.Recorder(job)
+    recorder = run.Recorder(job, learner.experiment)
     for event in learner.steps(plan(learner.experiment.replace(epochs=1))):
         if hasattr(event, "loss"):
             job.history.add(event)
             recorder.drain()
-            recorder.write()
+            assert recorder.write()
     assert not recorder._rows and not home.exists()
 
 
@@ -294,13 +304,13 @@ def full(*args, **kwargs):
 
 
 class Connection:
-    """A connection whose writes fail while ``broken`` is set."""
+    """A connection whose writes fail while the disk is ``full``."""
 
-    def __init__(self, real):
-        self.real, self.broken = real, threading.Event()
+    def __init__(self, real, disk):
+        self.real, self.disk = real, disk
 
     def __getattr__(self, name):
-        if name.startswith("execute") and self.broken.is_set():
+        if name.startswith("execute") and self.disk.is_set():
             return full
         return getattr(self.real, name)
 
@@ -312,20 +322,37 @@ class Connection:
         return self.real.__exit__(*error)
 
 
-def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_is_room(tiny, store, monkeypatch):
+@pytest.fixture
+def disk(store, monkeypatch):
+    """An event: while it is set the disk takes nothing more."""
+    is_full, real, write = threading.Event(), store._open, checkpoint.write_whole
+
+    def opened():
+        connection, file = real()
+        return Connection(connection, is_full), file
+
+    def write_whole(path, content):
+        if is_full.is_set():
+            raise StorageError("The weights could not be saved. Free some space; the run goes on.")
+        write(path, content)
+
+    monkeypatch.setattr(store, "_open", opened)
+    monkeypatch.setattr(checkpoint, "write_whole", write_whole)
+    return is_full
+
+
+def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_is_room(tiny, store, disk, monkeypatch):
     learner = tiny("gru", epochs=3)
-    monkeypatch.setattr(run, "WRITE_SECONDS", 0.0)
-    monkeypatch.setattr(run, "DRAIN_SECONDS", 0.0)
-    connection = Connection(store._connection())
-    store._local.connection = connection
-    connection.broken.set()
+    monkeypatch.setattr(record, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(record, "DRAIN_SECONDS", 0.0)
+    disk.set()
     notices, lines = [], []
     job = job_for(learner, store, on_epoch=lambda row: (lines.append(row), notices.append(job.results.get("notice"))))
     real = learner.evaluate
 
     def evaluate():
         if learner.epoch == 2:
-            connection.broken.clear()
+            disk.clear()
         return real()
 
     learner.evaluate = evaluate
@@ -333,16 +360,167 @@ def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_
     assert job.state == DONE and "Free some space" in notices[0] and job.results["notice"] == ""
     kept = store.history(job.id)
     assert len(kept) == learner.step and kept.epochs == tuple(lines) and store.run(job.id).state == "done"
+    assert job.unfinished is None
 
 
-def test_a_disk_that_stays_full_lets_the_run_end_with_a_notice(tiny, store):
+@pytest.mark.parametrize("entered", [True, False], ids=["during the run", "from the start"])
+def test_a_run_that_ends_while_the_disk_is_full_is_written_when_there_is_room(
+    tiny, store, disk, registry, monkeypatch, entered
+):
+    monkeypatch.setattr(jobs, "RETRY", 0.02)
     learner = tiny("gru")
-    connection = Connection(store._connection())
-    store._local.connection = connection
-    connection.broken.set()
-    job = finished(learner, store)
+    if entered:
+        real = learner.evaluate
+        learner.evaluate = lambda: (disk.set(), real())[1]
+    else:
+        disk.set()
+    job = registry.submit(job_for(learner, store, "ann"))
+    until(lambda: job.ended and job.unfinished)
     assert job.state == DONE and "Free some space" in job.results["notice"]
     assert len(job.history.snapshot()) == learner.step and len(job.history.snapshot().epochs) == 2
+    time.sleep(0.2)  # tried in vain
+    disk.clear()
+    until(lambda: not registry._unfinished)
+    kept = store.history(job.id)
+    assert len(kept) == learner.step and len(kept.epochs) == 2 and store.run(job.id).state == "done"
+    assert checkpoint.read_story(store.weights(job.id)).epochs == 2 and job.results["notice"] == ""
+
+
+def test_what_is_left_to_write_is_written_at_the_servers_end(tiny, store, disk):
+    registry, learner = Registry(), tiny("gru")
+    disk.set()
+    job = registry.submit(job_for(learner, store, "ann"))
+    until(lambda: registry._unfinished)
+    disk.clear()
+    registry.close()
+    assert store.run(job.id).state == "done" and len(store.history(job.id)) == learner.step
+    assert store.weights(job.id).exists() and not registry._unfinished
+
+
+def test_a_disk_that_stays_full_costs_little_memory_and_time(tiny, store, disk, registry, monkeypatch):
+    monkeypatch.setattr(record, "UNSAVED", 2)
+    monkeypatch.setattr(jobs, "RETRY", 0.02)
+    monkeypatch.setattr(jobs, "GIVE_UP", 0.5)
+    disk.set()
+    recorders = []
+    for _ in range(4):
+        learner = tiny("gru", epochs=1)
+        job = Job("train", "test", lambda job: None, "ann", learner.experiment)
+        recorders.append(run.Recorder(job, learner.experiment, store))
+        job.work = lambda job, learner=learner: run.train(
+            job, learner.experiment, learner=learner, recorder=recorders[-1]
+        )
+        registry.submit(job)
+        until(lambda job=job: job.ended and job.unfinished)
+    assert [bool(recorder._weights) for recorder in recorders] == [False, False, True, True]
+    until(lambda: not registry._unfinished)
+    assert registry._finishing is None or not registry._finishing.is_alive() or registry._finishing.join(5) is None
+
+
+def test_a_run_that_is_deleted_while_it_trains_leaves_nothing_behind(tiny, store, registry, monkeypatch):
+    """From another tab or another process: whoever deletes it does not wait until it has stopped."""
+    monkeypatch.setattr(record, "WRITE_SECONDS", 0.0)
+    learner = slow(tiny("gru", epochs=3))
+    job = registry.submit(job_for(learner, store, "ann"))
+    until(lambda: learner.epoch == 1 and len(store.history(job.id)) > 0)
+    store.delete(job.id)
+    until(lambda: job.ended, 60)
+    assert job.state == DONE and store.run(job.id) is None
+    with store._reading() as connection:
+        for table in ("runs", "steps", "epochs", "marks"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert not store.weights(job.id).parent.exists()
+
+
+QUEUE = """
+import sys, time
+from pathlib import Path
+from explorer.experiment import Experiment
+from explorer.store import Store
+from explorer.training import run
+experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4, epochs=50)
+store = Store(Path(sys.argv[1]))
+jobs = [run.submit(experiment, owner, store) for owner in ("ann", "bob", "eve")]
+jobs[2].stop("Not now.")
+while len(jobs[0].history.snapshot()) < 3:
+    time.sleep(0.01)
+print(*(job.id for job in jobs), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_queued_run_leaves_a_trace_when_the_server_is_killed(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", QUEUE, str(tmp_path / "runs")], stdout=subprocess.PIPE, text=True
+    ) as process:
+        running, queued, stopped = process.stdout.readline().split()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    store = Store(tmp_path / "runs")
+    found = {run_id: (store.run(run_id).state, store.run(run_id).message) for run_id in (running, queued, stopped)}
+    assert found[running][0] == "stopped" and "what it had recorded is here" in found[running][1]
+    assert found[queued] == ("stopped", "The server ended before this began.")
+    assert found[stopped] == ("stopped", "Not now.")
+    assert store.run(queued).owner == "bob" and store.run(queued).experiment.hidden == 8
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_weights_saved_in_the_middle_of_an_epoch_carry_no_validation_of_others(tiny, store, registry, epochs):
+    learner = slow(tiny("gru", epochs=50))
+    job = registry.submit(job_for(learner, store))
+    until(lambda: learner.epoch == epochs and len(job.history.snapshot().epochs) == epochs)
+    job.pause()
+    until(lambda: job.state == PAUSED)
+    at = learner.step
+    job.resume(steps=2)
+    until(lambda: job.state == PAUSED and learner.step == at + 2)
+    job.stop()
+    until(lambda: job.ended)
+    story = checkpoint.read_story(store.weights(job.id))
+    assert story.epochs == learner.epoch and math.isnan(story.val_loss) and math.isnan(story.accuracy)
+
+
+def test_weights_saved_at_an_epochs_end_carry_its_validation(tiny, store, registry):
+    learner = tiny("gru", epochs=50)
+    job = job_for(learner, store)
+    job.budget = 0
+    registry.submit(job)
+    job.resume(until_epoch=True)
+    until(lambda: job.state == PAUSED and learner.epoch == 1)
+    job.stop()
+    until(lambda: job.ended)
+    story = checkpoint.read_story(store.weights(job.id))
+    assert (story.val_loss, story.accuracy) == pytest.approx(learner.evaluate())
+
+
+def test_a_run_of_the_terminal_is_recorded_as_the_terminals(tiny, store):
+    job = finished(tiny("gru", epochs=1), store)
+    assert [run.id for run in store.runs("terminal")] == [job.id]
+
+
+def test_a_run_that_cannot_begin_is_recorded_with_its_reason(home, store, monkeypatch):
+    from explorer.experiment import Experiment
+
+    monkeypatch.setattr(jobs, "_registry", None)
+    job = run.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
+    until(lambda: job.ended)
+    assert (store.run(job.id).state, store.run(job.id).message) == (FAILED, job.message)
+    monkeypatch.setattr(jobs, "MOST", 0)
+    with pytest.raises(jobs.QueueFull):
+        run.submit(Experiment.of("gru"), "ann", store)
+    assert len(store.runs()) == 1
+    jobs.registry().close()
+
+
+@pytest.mark.parametrize("spoil", ["no folder", "no database"])
+def test_a_store_that_cannot_be_used_lets_the_run_end_with_a_notice(tiny, tmp_path, spoil):
+    if spoil == "no folder":
+        (tmp_path / "runs").touch()
+    else:
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs" / "runs.sqlite3").write_bytes(b"not a database at all" * 100)
+    job = finished(tiny("gru"), Store(tmp_path / "runs"))
+    assert job.state == DONE and "training itself goes on" in job.results["notice"]
 
 
 def test_a_full_disk_for_the_weights_is_a_notice_that_stays_and_the_old_file_too(tiny, store, monkeypatch):
