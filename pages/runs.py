@@ -31,15 +31,18 @@ def as_it_is_now(run: Run) -> Run:
 
 store = start.store()
 mine = st.segmented_control("Whose", ["mine", "everybody's"], default="mine", required=True, key=f"{PAGE}.whose")
-runs = [as_it_is_now(run) for run in store.runs(start.owner() if mine == "mine" else None) if run.kind == "train"]
-histories = {run.id: store.history(run.id) for run in runs}
+runs: list[Run] = []
+with parts.refusals():  # a folder that cannot be read is a sentence; the rest of the page does without
+    found = [run for run in store.runs(start.owner() if mine == "mine" else None) if run.kind == "train"]
+    histories = store.validations([run.id for run in found])  # their steps are read of the chosen one only
+    runs = [as_it_is_now(run) for run in found]
+    if not runs:
+        st.info(
+            "No runs yet. Train something on the Character RNN or the CIFAR-10 page; it will be here.",
+            icon=":material/play_arrow:",
+        )
 
-if not runs:
-    st.info(
-        "No runs yet. Train something on the Character RNN or the CIFAR-10 page; it will be here.",
-        icon=":material/play_arrow:",
-    )
-else:
+if runs:
     table = [
         {
             "model": run.experiment.model,
@@ -63,12 +66,13 @@ else:
     if len(picked) > 1:
         steps.did(PAGE, "compared")
     overlay = {f"{run.experiment.model} {run.id}": histories[run.id] for run in picked}
-    first, *others = overlay.items()
-    with st.container(border=True):
+    first, *others = overlay
+    with st.container(border=True), parts.refusals():
+        curve = store.history(picked[0].id)
         live.chart(
-            PAGE, "loss", ("runs", *overlay, *(len(h) for h in overlay.values())),
-            lambda: curves.loss_curves(first[1], others=dict(others), key="runs"),
-            "Losses of the chosen runs.", f"Training curve: {first[0]}. Dotted: validation of the others.",
+            PAGE, "loss", ("runs", len(curve), *((name, len(h.epochs)) for name, h in overlay.items())),
+            lambda: curves.loss_curves(curve, others={name: overlay[name] for name in others}, key="runs"),
+            "Losses of the chosen runs.", f"Training curve: {first}. Dotted: validation of the others.",
         )  # fmt: skip
     for run in picked[:6]:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -92,8 +96,11 @@ else:
                     "Weights", weights.read_bytes, weights.name, icon=":material/download:", key=f"w.{run.id}"
                 )
             if run.owner == start.owner() and st.button("Delete", icon=":material/delete:", key=f"del.{run.id}"):
-                store.delete(run.id)
-                st.rerun()
+                if (job := jobs.registry().find(run.id)) is not None:
+                    job.stop("Deleted.")
+                with parts.refusals():
+                    store.delete(run.id)
+                    st.rerun()
 
 st.header("Against the lecture", anchor=False)
 scores = []

@@ -46,8 +46,10 @@ def stored(page: str) -> Kept | None:
     run_id = st.query_params.get("run")
     if not run_id or jobs.registry().find(run_id):
         return None
-    run = start.store().run(run_id)
-    return Kept(run_id, run.experiment, start.store().history(run_id), run.state) if run else None
+    with parts.refusals():
+        run = start.store().run(run_id)
+        return Kept(run_id, run.experiment, start.store().history(run_id), run.state) if run else None
+    return None
 
 
 def submit(
