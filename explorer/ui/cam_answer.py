@@ -279,7 +279,13 @@ def _says(answer: Answer) -> None:
         f"{PAGE}.probabilities.{len(names)}",
         "Probability of each class.",
     )
-    if explanation.probabilities.max() < 0.8:
+    label = answer.shown.photo.label
+    if looker.key in small_keys() and label and label not in looker.network.classes:
+        st.caption(
+            f":material/help: It has never seen a {parts.escape(label)}: these pictures are stand-ins, and it knows "
+            f"CIFAR-10's {len(names)} classes only. So its answer says nothing about it."
+        )
+    elif explanation.probabilities.max() < 0.8:
         st.caption(":material/help: It is not sure. Is there something else, or more than one thing, in the photo?")
     else:
         st.caption(f"It must choose one of these {len(names)}, whatever the photo shows.")

@@ -88,7 +88,7 @@ def _small_pictures(seed: int) -> tuple[tuple[Shown, ...], Source]:
     chosen = [int(rng.choice(np.flatnonzero(pictures.test_y == c))) for c in range(len(pictures.classes))]
     rgb = [np.ascontiguousarray(np.asarray(pictures.test_x[i]).transpose(1, 2, 0)) for i in chosen]
     found = (
-        Shown(f"cifar-{seed}-{c}", name.capitalize(), Photo(picture, *picture.shape[1::-1], name))
+        Shown(f"cifar-{seed}-{c}", name.capitalize(), Photo(picture, *picture.shape[1::-1], name, label=name))
         for c, (name, picture) in enumerate(zip(pictures.classes, rgb, strict=True))
     )
     return tuple(found), pictures.source

@@ -9,8 +9,9 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from explorer import jobs, own_classes
-from explorer.data import dogscats
+from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
+from explorer.ui import cam_photo
 from explorer.ui import cam_answer
 from tests.pages.conftest import open_page, texts, ticked, wait
 
@@ -221,6 +222,25 @@ def test_a_saved_classifier_answers_again_and_a_bad_file_changes_nothing(photos)
     _upload(at, "A .safetensors file", [("other.safetensors", saved[:100])])
     assert "other" in at.error[0].value
     assert at.session_state["cam.network"] == "own"
+
+
+@pytest.mark.parametrize("value", ["nan", "²", "<b>x", "../../etc/passwd", "a" * 10_000, "1" + "0" * 400, ","])
+def test_any_address_opens(value) -> None:
+    names = ("model", "run", "network", "view", "method", "class", "row", "tab", "show", "hide", "teacher", "start")
+    at = open_page("cam", **dict.fromkeys(names, value))
+    assert "Cat" in _answer(at)
+
+
+def test_a_network_that_knows_planes_says_so_of_a_drawn_shape(monkeypatch) -> None:
+    shapes = cifar10.load("standin")
+    monkeypatch.setattr(cifar10, "load", lambda: shapes)
+    cam_photo._small_pictures.clear()
+    try:
+        at = open_page("cam")
+        at.selectbox(key="cam.network").set_value("resnet").run()
+        assert f"never seen a {shapes.classes[0]}" in texts(at)
+    finally:
+        cam_photo._small_pictures.clear()
 
 
 def test_two_classes_alike_are_refused_before_anything_starts(photos) -> None:
