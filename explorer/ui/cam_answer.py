@@ -282,8 +282,8 @@ def _says(answer: Answer) -> None:
     label = answer.shown.photo.label
     if looker.key in small_keys() and label and label not in looker.network.classes:
         st.caption(
-            f":material/help: It has never seen a {parts.escape(label)}: these pictures are stand-ins, and it knows "
-            f"CIFAR-10's {len(names)} classes only. So its answer says nothing about it."
+            f":material/help: It knows CIFAR-10's {len(names)} classes only, and this is a stand-in's picture "
+            f"({parts.escape(label)}). So its answer says nothing about it."
         )
     elif explanation.probabilities.max() < 0.8:
         st.caption(":material/help: It is not sure. Is there something else, or more than one thing, in the photo?")

@@ -11,8 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from explorer import jobs, own_classes
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
-from explorer.ui import cam_photo
-from explorer.ui import cam_answer
+from explorer.ui import cam_answer, cam_photo
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -238,7 +237,7 @@ def test_a_network_that_knows_planes_says_so_of_a_drawn_shape(monkeypatch) -> No
     try:
         at = open_page("cam")
         at.selectbox(key="cam.network").set_value("resnet").run()
-        assert f"never seen a {shapes.classes[0]}" in texts(at)
+        assert f"a stand-in's picture ({shapes.classes[0]})" in texts(at)
     finally:
         cam_photo._small_pictures.clear()
 
