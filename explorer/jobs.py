@@ -76,6 +76,7 @@ class Job:
     message: str = ""  #: why it failed, or what to try
     history: History = field(default_factory=History)
     results: dict[str, Any] = field(default_factory=dict)
+    live: dict[str, float] = field(default_factory=dict)  #: live settings changed since it began, as last asked for
     progress: float = 0.0  #: share done, in [0, 1]
     rate: float = 0.0  #: steps a second, lately
     created: float = field(default_factory=time.time)
@@ -180,6 +181,7 @@ class Job:
         """Change a live setting (``lr``, ``dropout``, ``clip``, ``weight_decay``) from the next step on."""
         with self._wake:
             self._changes.append((name, value))
+            self.live = {**self.live, name: value}
 
     def ask(self, name: str) -> "Future[Any]":
         """Ask the work for something only its own thread may touch, such as the weights it is changing.

@@ -24,8 +24,11 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     job = live.find(page)
     phase = live.phase(job)
     live.transport(page, experiment, job, phase, checkpoint.shipped(experiment.model))
-    if live.apply_live_changes(page, job, experiment):
-        st.caption(":material/restart_alt: Some settings changed since this run began. Press **Restart** to use them.")
+    if others := live.apply_live_changes(page, job, experiment):
+        st.caption(
+            f":material/restart_alt: Set otherwise than in this run: {', '.join(others)}. "
+            f"Press **{live.begins(job, phase)}** for a run that uses what is set now."
+        )
     controls.write_link(experiment, job.id if job else st.query_params.get("run"))
     if job is not None:
 
@@ -34,6 +37,8 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
             live.progress(job)
             parts.problem(job)
             parts.source_note(job.results.get("source"))
+            if used := live.in_use(job, experiment):
+                st.caption(f":material/bolt: Changed while it ran, not from here: it now uses {used}.")
             _draw(page, job.history.snapshot(), job.experiment, stamp, below)
 
         live.panel(page, job, draw, phase)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer import jobs
-from explorer.experiment import SETTINGS, Experiment
+from explorer.experiment import Experiment, settings_of
 from explorer.history import Snapshot
 from explorer.jobs import Job
 from explorer.recorded import recording
@@ -66,26 +66,55 @@ def submit(
 
     job = run.submit(experiment, start.owner(), start.store(), from_weights, paused, instead_of)
     st.session_state[f"{page}.job"] = job.id
-    st.session_state[f"{page}.applied"] = experiment
+    st.session_state[f"{page}.looked"] = (job.id, experiment)
     return job
 
 
-def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> bool:
-    """Send live settings that moved to the running job; whether other settings moved too."""
+def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> list[str]:
+    """Send the owner's live settings that moved since this page last looked at this very run, each of them once.
+
+    At the first look at a run, be it opened by a link, in a second tab or after a reload, nothing has moved yet.
+
+    Returns:
+        The labels of the settings in which the page differs from the run and that only a new run would use.
+    """
     if job is None or job.ended or job.experiment is None:
-        return False
-    applied: Experiment = st.session_state.get(f"{page}.applied", job.experiment)
-    restart = applied.model != experiment.model
-    for name, setting in SETTINGS.items():
-        value = getattr(experiment, name)
-        if value != getattr(applied, name):
-            if setting.live and not restart and job.owner == start.owner():
-                job.change(name, value)
-            else:
-                restart = True
-    if not restart:
-        st.session_state[f"{page}.applied"] = experiment
-    return restart
+        return []
+    key = f"{page}.looked"
+    if experiment.model != job.experiment.model:  # the sliders are another rung's
+        st.session_state.pop(key, None)
+        return ["Model"]
+    run, before = st.session_state.get(key, ("", experiment))
+    st.session_state[key] = (job.id, experiment)
+    settings = list(settings_of(experiment.rung))
+    if run == job.id and job.owner == start.owner():
+        for name in (setting.name for setting in settings if setting.live):
+            if getattr(experiment, name) != getattr(before, name):
+                job.change(name, getattr(experiment, name))
+    return [
+        setting.label
+        for setting in settings
+        if not setting.live
+        and getattr(experiment, setting.name) != getattr(job.experiment, setting.name)
+        and (not setting.when or getattr(experiment, setting.when[0]) in setting.when[1])
+    ]
+
+
+def in_use(job: Job, experiment: Experiment) -> str:
+    """The live settings that the run uses by now and the page's sliders do not show; "" where they agree."""
+    if job.ended or job.experiment is None or job.experiment.model != experiment.model:
+        return ""
+    used = job.experiment.replace(**job.live)
+    return ", ".join(
+        f"{setting.label.lower()} {getattr(used, setting.name):g}"
+        for setting in settings_of(experiment.rung)
+        if setting.live and getattr(used, setting.name) != getattr(experiment, setting.name)
+    )
+
+
+def begins(job: Job | None, phase: str) -> str:
+    """What the button reads that begins a run: it may end one's own first."""
+    return "Restart" if phase in AT_WORK and job.owner == start.owner() else "Train"
 
 
 def transport(page: str, experiment: Experiment, job: Job | None, phase: str, weights: Path | None = None) -> None:
@@ -93,7 +122,7 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
     going = phase in AT_WORK and job.owner == start.owner()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
-            "Restart" if going else "Train", type="primary", icon=":material/play_arrow:", key=f"{page}.train",
+            begins(job, phase), type="primary", icon=":material/play_arrow:", key=f"{page}.train",
             shortcut="t", help="Train from fresh weights with the settings on the left.",
         ):  # fmt: skip
             _begin(page, experiment, job)

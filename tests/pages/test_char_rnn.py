@@ -63,7 +63,7 @@ def test_a_setting_that_restarts_says_so_and_does_not_touch_the_run() -> None:
     wait(at, lambda: len(job.history.snapshot()) > 5)
     bptt = next(slider for slider in at.select_slider if slider.label.startswith("bptt"))
     bptt.set_value(32).run()
-    assert "Restart" in texts(at)
+    assert "**Restart**" in texts(at)
     assert job.experiment.bptt == 8
 
 

@@ -1,0 +1,118 @@
+"""The training board: what it sends to a run, and what it says about one."""
+
+import pytest
+import streamlit as st
+
+from explorer import jobs
+from explorer.experiment import Experiment
+from explorer.ui import live, start
+from tests.pages.conftest import open_page, texts, wait
+
+SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "50", "schedule": "constant"}
+
+
+class Tab:
+    """A page's session, on which a run's live settings are moved."""
+
+    def __init__(self, monkeypatch, owner: str = "me") -> None:
+        self.monkeypatch, self.owner, self.state = monkeypatch, owner, {}
+
+    def draw(self, job: jobs.Job, experiment: Experiment) -> list[str]:
+        """Run the page once; what it says is set otherwise than in the run."""
+        self.monkeypatch.setattr(st, "session_state", self.state)
+        self.monkeypatch.setattr(start, "owner", lambda: self.owner)
+        return live.apply_live_changes("page", job, experiment)
+
+
+def running(**settings: object) -> jobs.Job:
+    return jobs.Job("train", "a run", lambda job: None, "me", Experiment.of("gru", **settings), state=jobs.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("moved", "sent", "said"),
+    [
+        ([{"lr": 5e-3}], [("lr", 5e-3)], []),
+        ([{"bptt": 16}, {"lr": 5e-3}], [("lr", 5e-3)], ["bptt"]),
+        ([{"epochs": 7}, {"lr": 5e-3}], [("lr", 5e-3)], ["Epochs"]),
+        ([{"lr": 5e-3}, {"epochs": 7}], [("lr", 5e-3)], ["Epochs"]),
+        ([{"lr": 5e-3}, {"lr": 1e-3}], [("lr", 5e-3), ("lr", 1e-3)], []),
+        ([{"batch_size": 128}, {"batch_size": 64}], [], []),
+        ([{"clip": 1.0, "weight_decay": 1e-4}], [("weight_decay", 1e-4), ("clip", 1.0)], []),
+    ],
+)
+def test_each_live_setting_that_moves_is_sent_once_whatever_else_was_touched(monkeypatch, moved, sent, said) -> None:
+    job, tab = running(), Tab(monkeypatch)
+    experiment = job.experiment
+    tab.draw(job, experiment)
+    for changes in moved:
+        experiment = experiment.replace(**changes)
+        tab.draw(job, experiment)
+    for _ in range(3):
+        assert tab.draw(job, experiment) == said
+    assert job._changes == sent
+
+
+def test_what_was_set_for_one_run_is_never_sent_to_another(monkeypatch) -> None:
+    first, second, tab = running(), running(lr=2e-3), Tab(monkeypatch)
+    tab.draw(first, first.experiment)
+    tab.draw(first, first.experiment.replace(lr=9e-3))
+    assert tab.draw(second, second.experiment) == []
+    assert tab.draw(second, second.experiment) == []
+    assert second._changes == []
+
+
+def test_a_second_tab_a_reload_and_a_watcher_send_nothing_and_are_told_what_the_run_uses(monkeypatch) -> None:
+    job = running()
+    tab, second, watcher = Tab(monkeypatch), Tab(monkeypatch), Tab(monkeypatch, "somebody else")
+    for one in (tab, second, watcher):
+        one.draw(job, job.experiment)
+    faster = job.experiment.replace(lr=5e-3)
+    tab.draw(job, faster)
+    assert live.in_use(job, faster) == ""
+    reloaded = Tab(monkeypatch)
+    assert reloaded.draw(job, faster) == reloaded.draw(job, faster) == []
+    assert second.draw(job, job.experiment) == watcher.draw(job, job.experiment) == []
+    assert live.in_use(job, job.experiment) == "learning rate 0.005"
+    watcher.draw(job, job.experiment.replace(lr=0.1))
+    assert job._changes == [("lr", 5e-3)]
+
+
+def test_another_rungs_sliders_are_not_this_runs(monkeypatch) -> None:
+    job, tab = running(), Tab(monkeypatch)
+    tab.draw(job, job.experiment)
+    assert tab.draw(job, Experiment.of("lstm")) == ["Model"]
+    assert tab.draw(job, job.experiment.replace(lr=5e-3)) == [], "back again: nothing has moved since"
+    assert job._changes == []
+
+
+@pytest.mark.parametrize(("owner", "phase", "reads"), [("me", "going", "Restart"), ("me", "paused", "Restart"),
+                         ("me", "ended", "Train"), ("somebody else", "going", "Train")])  # fmt: skip
+def test_the_button_that_begins_a_run_is_called_what_it_reads(monkeypatch, owner, phase, reads) -> None:
+    monkeypatch.setattr(start, "owner", lambda: owner)
+    assert live.begins(running(), phase) == reads
+
+
+@pytest.mark.data
+def test_a_rate_moved_after_another_setting_reaches_the_run_once() -> None:
+    at = open_page("char_rnn", **SMALL)
+    at.button(key="char_rnn.train").click().run()
+    job = jobs.registry().find(at.session_state["char_rnn.job"])
+    wait(at, lambda: len(job.history.snapshot()) > 5)
+
+    def move(name: str, value: float) -> None:
+        next(slider for slider in at.select_slider if f".{name}." in slider.key).set_value(value).run()
+
+    move("batch_size", 128)
+    assert "Set otherwise than in this run: Batch size. Press **Restart**" in texts(at)
+    move("lr", 0.005)
+    for _ in range(3):
+        at.run()
+    wait(at, lambda: job.history.snapshot()["lr"][-1] == pytest.approx(0.005))
+    assert [mark.text for mark in job.history.snapshot().marks] == ["lr 0.005"]
+
+    watcher = open_page("char_rnn", **SMALL, run=job.id)
+    assert "Set otherwise" not in texts(watcher)
+    assert "it now uses learning rate 0.005" in texts(watcher)
+    reloaded = open_page("char_rnn", **SMALL, lr="0.005", run=job.id)
+    assert "Set otherwise" not in texts(reloaded) and "it now uses" not in texts(reloaded)
+    assert len(job.history.snapshot().marks) == 1
