@@ -1,5 +1,6 @@
 """A run on a page: its transport, its numbers and its curves, redrawn only when there is something new."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,13 +229,18 @@ def chart(page: str, name: str, stamp: tuple, make: Callable[[], "go.Figure"], a
     if kept is None or (kept[0] != stamp and not frozen):
         kept = (stamp, make())
         st.session_state[key] = kept
-    figure = kept[1]
-    if start.teacher():
-        figure.update_layout(font_size=17)
-        figure.update_traces(line_width=3.4, selector={"type": "scatter", "mode": "lines+markers"})
+    figure = for_projector(kept[1]) if start.teacher() else kept[1]
     plot.show(figure, f"{page}.{name}.{stamp[0]}", alt)
     if caption:
         st.caption(caption)
+
+
+def for_projector(figure: "go.Figure") -> "go.Figure":
+    """A copy with larger type, room for it, and thicker lines; the figure itself is kept and stays as it is."""
+    figure = copy.deepcopy(figure)
+    figure.update_layout(font_size=17)
+    figure.for_each_trace(lambda line: line.update(line_width=1.5 * (line.line.width or 2)), {"type": "scatter"})
+    return figure
 
 
 def kept(page: str, experiment: Experiment) -> Kept | None:

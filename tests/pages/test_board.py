@@ -5,6 +5,7 @@ import streamlit as st
 
 from explorer import jobs
 from explorer.experiment import Experiment
+from explorer.figures import style
 from explorer.ui import live, start
 from tests.pages.conftest import open_page, texts, wait
 
@@ -90,6 +91,15 @@ def test_another_rungs_sliders_are_not_this_runs(monkeypatch) -> None:
 def test_the_button_that_begins_a_run_is_called_what_it_reads(monkeypatch, owner, phase, reads) -> None:
     monkeypatch.setattr(start, "owner", lambda: owner)
     assert live.begins(running(), phase) == reads
+
+
+def test_the_projectors_figure_is_a_copy() -> None:
+    figure = style.figure("epochs", "loss")
+    figure.add_scatter(x=[0, 1], y=[1, 2], mode="lines", line={"width": 2})
+    before = figure.to_json()
+    large = live.for_projector(figure)
+    assert (large.layout.font.size, large.data[0].line.width) == (17, 3)
+    assert figure.to_json() == before
 
 
 @pytest.mark.data
