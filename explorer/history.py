@@ -54,6 +54,23 @@ class Snapshot:
     def __getitem__(self, column: str) -> np.ndarray:
         return self.columns[column]
 
+    def smoothed(self) -> np.ndarray:
+        """The training loss at each step kept, smoothed as the lecture prints it.
+
+        A recorded run keeps one step in many; each stands for as many as were left out.
+        """
+        return self._smoothed(self["loss"])
+
+    @property
+    def smooth_loss(self) -> float:
+        """What the lecture would print now, the last of :meth:`smoothed`; NaN before the first step."""
+        recent = self["loss"][-2000:]  # what came before weighs less than 1e-17
+        return float(self._smoothed(recent)[-1]) if len(recent) else float("nan")
+
+    def _smoothed(self, loss: np.ndarray) -> np.ndarray:
+        stride = max(1.0, float(self["step"][-1]) / len(self)) if len(self) else 1.0
+        return smooth(loss, SMOOTHING**stride)
+
     @property
     def best_val_loss(self) -> float:
         """The lowest validation loss, NaN before the first epoch."""

@@ -16,8 +16,7 @@ st.html(cards.STYLE)
 controls.current(PAGE, "gru")
 parts.title(
     "Character RNN", "text_fields",
-    "A network reads Nietzsche one character at a time and learns to guess the next one. "
-    "Nine rungs, from three characters to an LSTM; all it is told is which character really came."
+    "A network reads Nietzsche one character at a time and learns to guess the next. All it is told is which one came."
 )  # fmt: skip
 controls.rung_picker(PAGE, "language")
 experiment = controls.sidebar(PAGE)

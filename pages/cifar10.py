@@ -17,8 +17,7 @@ st.html(cards.STYLE)
 controls.current(PAGE, "convnet")
 parts.title(
     "CIFAR-10", "grid_view",
-    "50,000 pictures of 32 × 32 pixels, ten classes. From a fully connected net at 47 % to a ResNet at 90 %, each rung "
-    "one idea further; or build your own."
+    "50,000 pictures of ten classes. From a fully connected net at 47 % to a ResNet at 90 %, a rung is one idea more."
 )  # fmt: skip
 controls.rung_picker(PAGE, "vision")
 experiment = controls.sidebar(PAGE)

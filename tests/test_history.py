@@ -187,3 +187,13 @@ def test_a_history_goes_on_from_a_snapshot():
     onward.drain()
     assert onward.snapshot()["loss"].tolist() == [3.0, 2.0, 1.0] and len(onward.snapshot().epochs) == 1
     assert onward.smooth_loss == pytest.approx(smooth(np.array([3.0, 2.0, 1.0]))[-1])
+
+
+@pytest.mark.parametrize("steps", [1, 50, 5000])
+def test_a_snapshot_knows_the_smoothed_loss_of_its_last_step(steps):
+    losses = np.random.default_rng(0).uniform(1, 3, steps)
+    history = filled(losses)
+    snapshot = history.snapshot()
+    assert snapshot.smooth_loss == pytest.approx(history.smooth_loss, rel=1e-6)
+    assert snapshot.smooth_loss == pytest.approx(snapshot.smoothed()[-1], rel=1e-12)
+    assert np.isnan(History().snapshot().smooth_loss)

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.history import Snapshot, extremes, smooth, spread
+from explorer.history import Snapshot, extremes, spread
 from explorer.models.catalog import Figure
 
 if TYPE_CHECKING:
@@ -20,15 +20,18 @@ def loss_curves(
     *,
     lecture: Figure | None = None,
     others: Mapping[str, Snapshot] | None = None,
+    epochs: float | None = None,
     log_y: bool = False,
     key: str = "",
     height: int = 360,
 ) -> go.Figure:
     """Training loss (each step, and smoothed as the lecture prints it) and validation loss over epochs.
 
-    ``lecture`` draws the lecture's own validation losses, dashed; ``others`` overlays runs by name.
+    ``lecture`` draws the lecture's own validation losses, dashed; ``others`` overlays runs by name; ``epochs`` is how
+    far the axis reaches: as far as there are data, by default.
     """
     fig = style.figure("epochs", "loss (nats)", log_y=log_y, key=key, height=height)
+    _reach(fig, epochs)
     epoch, loss = history["epoch"].astype(np.float32), history["loss"].astype(np.float32)
     if len(loss):
         keep = extremes(loss, style.POINTS)
@@ -36,11 +39,9 @@ def loss_curves(
             x=epoch[keep], y=loss[keep], name="each step", mode="lines", hoverinfo="skip",
             line={"color": style.faded(style.TRAIN, 0.28), "width": 1},
         )  # fmt: skip
-        # A recorded run keeps one step in many; smooth over as many as it stands for.
-        stride = max(1.0, float(history["step"][-1]) / len(loss))
         keep = spread(len(loss), style.POINTS)
         fig.add_scatter(
-            x=epoch[keep], y=smooth(loss.astype(np.float64), 0.98**stride)[keep].astype(np.float32), name="training",
+            x=epoch[keep], y=history.smoothed()[keep].astype(np.float32), name="training",
             mode="lines", line={"color": style.TRAIN, "width": 2.2},
         )  # fmt: skip
     _validation(fig, history, "val_loss", "validation")
@@ -52,7 +53,8 @@ def loss_curves(
         _marks(fig, history)
         # The first steps' loss would squeeze everything else into a corner.
         settled = loss[len(loss) // 20 :]
-        values = [*settled.tolist(), *(row.val_loss for row in history.epochs), *(lecture.curve if lecture else ())]
+        theirs = [value for at, value in _points(lecture) if epochs is None or at <= epochs] if lecture else []
+        values = [*settled.tolist(), *(row.val_loss for row in history.epochs), *theirs]
         finite = np.array(values)[np.isfinite(values)]
         if len(finite) and not log_y and len(loss) > 200:
             low, high = finite.min(), np.quantile(finite, 0.999)
@@ -61,11 +63,12 @@ def loss_curves(
 
 
 def accuracy_curve(
-    history: Snapshot, *, lecture: Figure | None = None, others: Mapping[str, Snapshot] | None = None, key: str = "",
-    height: int = 300,
+    history: Snapshot, *, lecture: Figure | None = None, others: Mapping[str, Snapshot] | None = None,
+    epochs: float | None = None, key: str = "", height: int = 300,
 ) -> go.Figure:  # fmt: skip
-    """Validation accuracy after each epoch."""
+    """Validation accuracy after each epoch; the arguments are those of :func:`loss_curves`."""
     fig = style.figure("epochs", "accuracy", key=key, height=height)
+    _reach(fig, epochs)
     fig.update_yaxes(tickformat=".0%")
     _validation(fig, history, "accuracy", "validation")
     for (name, other), colour in zip((others or {}).items(), style.SERIES[2:] * 3, strict=False):
@@ -88,10 +91,22 @@ def _epochs(fig: go.Figure, history: Snapshot, column: str, name: str, colour: s
         )  # fmt: skip
 
 
-def _reference(fig: go.Figure, lecture: Figure) -> None:
+def _reach(fig: go.Figure, epochs: float | None) -> None:
+    """Let the axis end at ``epochs``, where a marker still finds room."""
+    if epochs is not None:
+        fig.update_xaxes(range=[0, 1.02 * epochs])
+
+
+def _points(lecture: Figure) -> list[tuple[int, float]]:
+    """The lecture's own curve: (epoch, value)."""
     first = lecture.epochs - len(lecture.curve) + 1
+    return list(enumerate(lecture.curve, start=first))
+
+
+def _reference(fig: go.Figure, lecture: Figure) -> None:
+    at, values = zip(*_points(lecture), strict=True)
     fig.add_scatter(
-        x=list(range(first, lecture.epochs + 1)), y=list(lecture.curve), name=lecture.source, mode="lines+markers",
+        x=list(at), y=list(values), name=lecture.source, mode="lines+markers",
         line={"color": style.LECTURE, "width": 1.6, "dash": "dash"}, marker={"size": 6, "symbol": "diamond-open"},
     )  # fmt: skip
 

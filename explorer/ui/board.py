@@ -33,13 +33,14 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     if job is not None:
 
         def draw(job: Job) -> None:
+            source = job.results.get("source")
             stamp = (job.id, *job.stamp)
-            live.progress(job)
+            live.progress(job, parts.source_name(source))
             parts.problem(job)
-            parts.source_note(job.results.get("source"))
             if used := live.in_use(job, experiment):
                 st.caption(f":material/bolt: Changed while it ran, not from here: it now uses {used}.")
             _draw(page, job.history.snapshot(), job.experiment, stamp, below)
+            parts.source_notice(source)
 
         live.panel(page, job, draw, phase)
         return job
@@ -74,17 +75,16 @@ def _draw(
 
 def _numbers(history: Snapshot, trained: Experiment) -> None:
     last = history.epochs[-1] if history.epochs else None
-    rung = trained.rung
-    lecture = lecture_figure(rung)
-    by_loss = rung.metric == "val_loss"
+    lecture = lecture_figure(trained.rung)
+    by_loss = trained.rung.metric == "val_loss"
     unit = "nats a character" if by_loss else "nats a picture"
-    quiet = {"delta_color": "off", "delta_arrow": "off", "border": True, "height": "stretch"}
+    quiet = {"delta_color": "off", "delta_arrow": "off"}
     columns = st.columns(4)
     steps = int(history["step"][-1]) if len(history) else 0
-    done = f"epoch {history['epoch'][-1]:.2f} of {trained.total_epochs}" if steps else "not begun"
+    done = f"epoch {_words(reached(history))} of {trained.total_epochs}" if steps else "not begun"
     columns[0].metric("Steps", f"{steps:,}", done, **quiet)
     columns[1].metric(
-        "Training loss", f"{last.train_loss:.4f}" if last else "–", f"smoothed, {unit}",
+        "Training loss", f"{_training_loss(history):.4f}" if steps else "–", f"smoothed, {unit}",
         help="Exponential average over about 50 steps, as the lecture prints it.", **quiet,
     )  # fmt: skip
     for column, name, value, shown, mine in (
@@ -92,41 +92,66 @@ def _numbers(history: Snapshot, trained: Experiment) -> None:
         (columns[3], "Next character right" if by_loss else "Accuracy", last and last.accuracy, "{:.1%}", not by_loss),
     ):
         delta = parts.lecture_delta(value, lecture) if last and mine else None
-        look = quiet | ({"delta_color": "inverse" if by_loss else "normal", "delta_arrow": "auto"} if delta else {})
+        look = {"delta_color": "inverse" if by_loss else "normal", "delta_arrow": "auto"} if delta else quiet
         waiting = "on the validation set" if last else "after epoch 1"
         column.metric(name, shown.format(value) if last else "–", delta or waiting, **look)
+
+
+def reached(history: Snapshot) -> float:
+    """Epochs behind the run: a step knows where it began, a validation that its epoch is over."""
+    return max([float(history["epoch"][-1]) if len(history) else 0.0, *(row.epoch for row in history.epochs[-1:])])
+
+
+def _words(epochs: float) -> str:
+    return f"{epochs:.2f}" if epochs % 1 else f"{epochs:.0f}"
+
+
+def _training_loss(history: Snapshot) -> float:
+    """As of the last step: what was printed there, else what would be. A recorded run kept one step in many."""
+    last = history.epochs[-1] if history.epochs else None
+    return last.train_loss if last and last.step == history["step"][-1] else history.smooth_loss
 
 
 def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:
     lecture = lecture_figure(trained.rung)
     vision = trained.rung.ladder == "vision"
-    with st.container(border=True):
-        wide, narrow = st.columns([5, 3])
-        with wide:
-            log = st.session_state.get(f"{page}.log", False)
+    planned = max(trained.total_epochs, reached(history))
+    whole = bool(lecture and lecture.curve and lecture.epochs > planned)
+    if whole and st.session_state.get(f"{page}.whole"):
+        planned = lecture.epochs
+    wide, narrow = st.columns([5, 3])
+    with wide:
+        log = st.session_state.get(f"{page}.log", False)
+        live.chart(
+            page, "loss", (*stamp, log, planned),
+            lambda: curves.loss_curves(
+                history, lecture=None if vision else lecture, epochs=planned, log_y=log, key=stamp[0], height=330
+            ),
+            "Training and validation loss over epochs.",
+            "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
+            + ("" if vision else " Dashed grey: what the lecture printed."),
+        )  # fmt: skip
+    with narrow:
+        if vision:
             live.chart(
-                page, "loss", (*stamp, log),
-                lambda: curves.loss_curves(history, lecture=None if vision else lecture, log_y=log, key=stamp[0]),
-                "Training and validation loss over epochs.",
-                "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
-                + ("" if vision else " Dashed grey: what the lecture printed."),
+                page, "accuracy", (*stamp, planned),
+                lambda: curves.accuracy_curve(history, lecture=lecture, epochs=planned, key=stamp[0], height=190),
+                "Validation accuracy over epochs.", "Orange: here. Dashed grey: what the lecture printed.",
             )  # fmt: skip
-        with narrow:
-            if vision:
-                live.chart(
-                    page, "accuracy", stamp,
-                    lambda: curves.accuracy_curve(history, lecture=lecture, key=stamp[0], height=220),
-                    "Validation accuracy over epochs.", "Orange: here. Dashed grey: what the lecture printed.",
+        live.chart(
+            page, "rate", stamp, lambda: curves.schedule_curve(schedules.plan(trained), history, key=stamp[0]),
+            "Learning rate over epochs.", "Dotted: planned. Solid: used so far.",
+        )  # fmt: skip
+        with st.container(horizontal=True):
+            st.toggle("Freeze plots", key=f"{page}.freeze", help="Hold the plots still to zoom and hover.")
+            st.toggle("Log scale", key=f"{page}.log")
+            if whole:
+                st.toggle(
+                    "All the lecture's epochs", key=f"{page}.whole",
+                    help=f"The axis ends with this run's plan. The lecture trained {lecture.epochs} epochs.",
                 )  # fmt: skip
-            live.chart(
-                page, "rate", stamp, lambda: curves.schedule_curve(schedules.plan(trained), history, key=stamp[0]),
-                "Learning rate over epochs.", "Dotted: planned. Solid: used so far.",
-            )  # fmt: skip
-            with st.container(horizontal=True):
-                st.toggle("Freeze plots", key=f"{page}.freeze", help="Hold the plots still to zoom and hover.")
-                st.toggle("Log scale", key=f"{page}.log")
-        with st.expander("More curves, and the numbers", icon=":material/table:"):
-            _details(page, history, trained, stamp)
+    with st.expander("More curves, and the numbers", icon=":material/table:"):
+        _details(page, history, trained, stamp)
 
 
 def _details(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer import jobs
-from explorer.experiment import Experiment, settings_of
+from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.history import Snapshot
 from explorer.jobs import Job
 from explorer.recorded import recording
@@ -119,7 +119,7 @@ def begins(job: Job | None, phase: str) -> str:
 
 
 def transport(page: str, experiment: Experiment, job: Job | None, phase: str, weights: Path | None = None) -> None:
-    """Train, pause, one step, one epoch, stop, rewind, new seed; for the job's :func:`phase`."""
+    """Train, pause, one step, one epoch, stop, rewind and more, in one row; for the job's :func:`phase`."""
     going = phase in AT_WORK and job.owner == start.owner()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
@@ -146,16 +146,23 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             help="Back to the very same initial weights, holding before the first step.",
         ):  # fmt: skip
             _begin(page, experiment, job, paused=True)
-        if st.button(
-            "New seed", icon=":material/casino:", key=f"{page}.seed", help="Other initial weights, other batches."
-        ):
-            controls.put(page, experiment.replace(seed=(experiment.seed + 1) % (int(SETTINGS["seed"].high) + 1)))
-            st.rerun()
-        if weights is not None and weights.exists() and st.button(
-            "Go on from the shipped weights", icon=":material/model_training:", key=f"{page}.continue",
-            help="Load the weights that ship and train them further.",
-        ):  # fmt: skip
+        with st.popover("More", icon=":material/more_horiz:", key=f"{page}.more"):
+            go_on = _more(page, experiment, weights)
+        if go_on:
             _begin(page, experiment, job, from_weights=weights)
+
+
+def _more(page: str, experiment: Experiment, weights: Path | None) -> bool:
+    """What one wants less often: another seed, and whether to go on from the weights that ship."""
+    if st.button(
+        "New seed", icon=":material/casino:", key=f"{page}.seed", help="Other initial weights, other batches."
+    ):
+        controls.put(page, experiment.replace(seed=(experiment.seed + 1) % (int(SETTINGS["seed"].high) + 1)))
+        st.rerun()
+    return weights is not None and weights.exists() and st.button(
+        "Go on from the shipped weights", icon=":material/model_training:", key=f"{page}.continue",
+        help="Load the weights that ship and train them further.",
+    )  # fmt: skip
 
 
 def _begin(page: str, experiment: Experiment, shown: Job | None, **how: Any) -> None:
@@ -199,23 +206,40 @@ def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: str) -> N
     live()
 
 
-def progress(job: Job) -> None:
-    """State, place in the queue, progress, pace and time left."""
+def progress(job: Job, note: str = "") -> None:
+    """State, place in the queue, progress, pace, time left and a ``note`` in one row."""
     with st.container(horizontal=True, vertical_alignment="center"):
         parts.state_badge(job.state, job.message)
         if job.owner != start.owner():
             st.badge("somebody else's run: you are watching", icon=":material/visibility:", color="gray")
         if job.state == jobs.QUEUED:
-            st.caption(parts.escape(job.waits_for()))
+            st.caption(parts.escape(job.waits_for()), width="content")
             for other in job.before():
                 if other.owner == start.owner():
                     st.button(f"Stop {parts.escape(other.title)}", icon=":material/stop:", on_click=other.stop,
                               key=f"{job.id}.instead.{other.id}")  # fmt: skip
         elif not job.ended:
-            left = f" · about {parts.seconds(job.eta)} left" if job.eta is not None else ""
-            st.caption(f"{job.progress:.0%} · {job.rate:,.0f} steps/s{left}")
-    if not job.ended:
-        st.progress(min(1.0, job.progress))
+            st.caption(" · ".join(_advancement(job)), width="content")
+            st.progress(min(1.0, job.progress))
+        if note:
+            st.caption(note, width="content")
+
+
+def _advancement(job: Job) -> list[str]:
+    """How far a run is; while it really runs also how fast, and for how long."""
+    said = [f"{job.progress:.0%}"]
+    if job.state == jobs.RUNNING:
+        said += [pace(job.rate)] if job.rate else []
+        said += [f"about {parts.seconds(job.eta)} left"] if job.eta is not None else []
+    return said
+
+
+def pace(rate: float) -> str:
+    """Steps a second in words; seconds a step where one takes longer than that."""
+    if rate < 0.95:
+        return f"{1 / rate:,.0f} s a step"
+    steps = f"{rate:,.0f}"
+    return f"{steps} step{'' if steps == '1' else 's'}/s"
 
 
 def chart(page: str, name: str, stamp: tuple, make: Callable[[], "go.Figure"], alt: str, caption: str = "") -> None:

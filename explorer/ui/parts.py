@@ -64,11 +64,22 @@ def state_badge(state: str, note: str = "") -> None:
 
 def source_note(source: "Source | None") -> None:
     """What the numbers were measured on."""
+    if source is not None:
+        st.caption(source_name(source))
+        source_notice(source)
+
+
+def source_name(source: "Source | None") -> str:
+    """What the numbers were measured on, as Markdown in one line; "" before that is known."""
     if source is None:
-        return
+        return ""
     icons = {"real": ":material/verified:", "standin": ":material/draft:", "yours": ":material/person:"}
-    st.caption(f"{icons[source.kind]} {escape(source.name)}")
-    if source.notice:
+    return f"{icons[source.kind]} {escape(source.name)}"
+
+
+def source_notice(source: "Source | None") -> None:
+    """What one should know about the data, where there is such a thing."""
+    if source is not None and source.notice:
         st.info(escape(source.notice), icon=":material/info:")
 
 

@@ -1,12 +1,14 @@
 """The training board: what it sends to a run, and what it says about one."""
 
+import numpy as np
 import pytest
 import streamlit as st
 
 from explorer import jobs
 from explorer.experiment import Experiment
 from explorer.figures import style
-from explorer.ui import live, start
+from explorer.history import COLUMNS, EpochRow, Snapshot, smooth
+from explorer.ui import board, live, start
 from tests.pages.conftest import open_page, texts, wait
 
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "50", "schedule": "constant"}
@@ -93,6 +95,24 @@ def test_the_button_that_begins_a_run_is_called_what_it_reads(monkeypatch, owner
     assert live.begins(running(), phase) == reads
 
 
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0.25, "4 s a step"), (0.97, "1 step/s"), (1.2, "1 step/s"), (2, "2 steps/s"), (1234, "1,234 steps/s")],
+)
+def test_a_pace_reads_as_one_would_say_it(rate, words) -> None:
+    assert live.pace(rate) == words
+
+
+def test_a_run_that_holds_has_no_pace_and_no_end_in_sight() -> None:
+    job = running()
+    job.progress, job.run_seconds, job.rate = 0.5, 10.0, 3.0
+    assert live._advancement(job) == ["50%", "3 steps/s", "about 10 s left"]
+    job.state = jobs.PAUSED
+    assert live._advancement(job) == ["50%"]
+    job.state, job.rate, job.run_seconds = jobs.RUNNING, 0.0, 0.1
+    assert live._advancement(job) == ["50%"], "it has just begun"
+
+
 def test_the_projectors_figure_is_a_copy() -> None:
     figure = style.figure("epochs", "loss")
     figure.add_scatter(x=[0, 1], y=[1, 2], mode="lines", line={"width": 2})
@@ -102,12 +122,42 @@ def test_the_projectors_figure_is_a_copy() -> None:
     assert figure.to_json() == before
 
 
+def history(steps: int, epochs: float, *rows: EpochRow) -> Snapshot:
+    """So many steps over so many epochs."""
+    columns = {name: np.full(steps, np.nan) for name in COLUMNS}
+    columns["step"] = np.arange(1, steps + 1, dtype=float)
+    columns["epoch"] = np.linspace(0, epochs, steps, endpoint=False)
+    columns["loss"] = np.linspace(3, 2, steps)
+    return Snapshot(columns, rows)
+
+
+def test_an_epoch_that_was_validated_is_over() -> None:
+    assert board.reached(history(20, 0.97)) == pytest.approx(0.97 * 19 / 20)
+    assert board.reached(history(20, 1, EpochRow(1, 20, 2.0, 2.0, 0.3, 1.0))) == 1
+    assert board.reached(history(0, 0)) == 0
+
+
+def test_the_training_loss_is_known_from_the_first_step() -> None:
+    some = history(7, 0.1)
+    assert board._training_loss(some) == smooth(some["loss"])[-1]
+    validated = history(20, 1, EpochRow(1, 20, 2.5, 2.0, 0.3, 1.0))
+    assert board._training_loss(validated) == 2.5, "as it was printed"
+    assert board._training_loss(history(21, 1.05, *validated.epochs)) != 2.5
+
+
+def _shown(at, label: str) -> str:
+    return next(metric.value for metric in at.metric if metric.label == label)
+
+
 @pytest.mark.data
-def test_a_rate_moved_after_another_setting_reaches_the_run_once() -> None:
+def test_a_rate_moved_after_another_setting_reaches_the_run_once_and_the_tiles_count_along() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
     job = jobs.registry().find(at.session_state["char_rnn.job"])
     wait(at, lambda: len(job.history.snapshot()) > 5)
+    assert 0 < float(_shown(at, "Training loss")) < 10, "long before the first epoch is over"
+    axis = at.session_state["char_rnn.chart.loss"][1].layout.xaxis
+    assert 50 <= axis.range[1] < 52, "the run's plan, whatever the lecture's"
 
     def move(name: str, value: float) -> None:
         next(slider for slider in at.select_slider if f".{name}." in slider.key).set_value(value).run()

@@ -1,0 +1,86 @@
+"""The training board as a student sees it: the curve of a run, in the first screen, from the first press."""
+
+import re
+
+import pytest
+
+from tests.browser.looks import settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+PLOT = """() => { const plot = document.querySelector('.explorer-plot'), { top, bottom } = plot.getBoundingClientRect();
+    const reach = plot.layout?.xaxis?.range?.[1] ?? 1e9;
+    return { top, bottom, reach, filled: plot.calcdata[1]?.at(-1)?.x / reach }; }"""
+
+
+def transport(page):
+    """The board's own buttons, from left to right."""
+    names = ("Restart", "Pause", "1 step", "1 epoch", "Stop", "Rewind", "More")
+    return [page.get_by_test_id("stMain").get_by_role("button", name=name).first for name in names]
+
+
+def test_the_first_curve_is_seen_without_scrolling_and_fills_its_chart(visitor) -> None:
+    page = visitor.open("").page
+    visitor.press("Start")
+    page.wait_for_url("**/char_rnn**")
+    visitor.until(lambda: visitor.points(trace=1) > 5)
+    seen = page.evaluate(PLOT)
+    assert 0 < seen["top"] < 690
+    assert seen["bottom"] <= 900
+    assert 1 <= seen["reach"] < 1.1, "one epoch is planned"
+    training = page.get_by_test_id("stMetric").filter(has_text="Training loss")
+    assert re.search(r"\d\.\d{4}", training.inner_text()), "known long before the epoch is over"
+    rows = {round(button.bounding_box()["y"]) for button in transport(page)}
+    assert len(rows) == 1, "one row of buttons"
+    page.get_by_text(re.compile(r"\bdone\b")).first.wait_for(timeout=180_000)
+    visitor.until(lambda: page.evaluate(PLOT)["filled"] > 0.9)
+    assert "epoch 1 of 1" in page.get_by_test_id("stMain").inner_text()
+
+    # The lecture's nine epochs come when asked for, and go again.
+    page.get_by_text("All the lecture's epochs").click()
+    visitor.until(lambda: page.evaluate(PLOT)["reach"] > 9)
+    page.get_by_text("All the lecture's epochs").click()
+    visitor.until(lambda: page.evaluate(PLOT)["reach"] < 1.1)
+    assert not visitor.errors
+
+
+def test_the_curve_of_pictures_is_seen_without_scrolling(visitor) -> None:
+    page = visitor.open("cifar10?model=convnet&images=20000&batch_size=32&epochs=2&lead_epochs=0").page
+    visitor.press("Train")
+    visitor.until(lambda: "run=" in page.url and page.evaluate(PLOT)["reach"] < 2.1)  # recorded were six epochs
+    visitor.until(lambda: visitor.points(trace=1) > 5)
+    seen = page.evaluate(PLOT)
+    assert 0 < seen["top"] < 690 and seen["bottom"] <= 900
+    assert seen["reach"] >= 2
+    visitor.press("Stop")
+    page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
+    assert not visitor.errors
+
+
+def test_keys_work_and_the_rare_buttons_are_a_click_away(visitor) -> None:
+    page = visitor.open("char_rnn?model=gru&hidden=16&n_fac=8&epochs=20&schedule=constant").page
+    main = page.get_by_test_id("stMain")
+    visitor.until(lambda: visitor.points(trace=2) == 9)  # keys are listened to a moment after the buttons are there
+    settle(page)
+    page.keyboard.press("t")
+    main.get_by_role("button", name="Restart").wait_for()
+    visitor.until(lambda: visitor.points(trace=1) > 3)
+    page.keyboard.press("p")
+    main.get_by_role("button", name="Resume").wait_for()
+    visitor.idle()
+    run = re.search(r"run=(\w+)", page.url).group(1)
+    page.keyboard.press("w")
+    visitor.until(lambda: f"run={run}" not in page.url)
+    page.get_by_text(re.compile(r"\bpaused\b")).first.wait_for()
+    visitor.idle()
+    page.keyboard.press("n")
+    page.get_by_test_id("stMetric").filter(has_text="Steps").get_by_text("1", exact=True).wait_for()
+    assert "steps/s" not in main.inner_text() and " left" not in main.inner_text(), "nothing moves while it holds"
+    page.keyboard.press("s")
+    page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
+    visitor.idle()
+    main.get_by_role("button", name="More", exact=False).first.click()
+    page.get_by_role("button", name="New seed").click()
+    visitor.until(lambda: "seed=1" in page.url)
+    page.get_by_role("button", name="Go on from the shipped weights").wait_for()
+    assert not visitor.errors
