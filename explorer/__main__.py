@@ -6,29 +6,83 @@ python -m explorer sample lstm --prompt "for thos" --length 400
 """
 
 import argparse
+import contextlib
 import json
 import math
+import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, SettingsError, StorageError
 from explorer.experiment import SETTINGS, Experiment
 from explorer.models import catalog
+
+if TYPE_CHECKING:
+    from explorer.history import EpochRow
+    from explorer.jobs import Job
+    from explorer.store import Store
+
+INTERRUPTED = 130  #: exit status after Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status (0 well, 1 a problem said in one sentence, 130 interrupted)."""
-    options = _parser().parse_args(arguments)
+    _print_whatever_comes()
     try:
-        return options.command(options) or 0
+        try:
+            options = _parser().parse_args(arguments)
+            return options.command(options) or 0
+        finally:
+            if sys.stdout:  # None where it is closed
+                sys.stdout.flush()  # here, where it can still be said that it does not work
     except ExplorerError as error:
-        print(f"explorer: {error}", file=sys.stderr)
-        return 1
+        return _say(str(error))
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read has read enough
+        _let_go_of_output()
+        return 1
+    except OSError as error:
+        _let_go_of_output()
+        return _say(f"{error.filename or 'Standard output'} cannot be used: {error.strerror or error}.")
+    except (MemoryError, RuntimeError) as error:
+        from explorer import jobs
+
+        if not jobs.out_of_memory(error):
+            raise
+        return _say(jobs.explain(error))
+
+
+def _say(sentence: str) -> int:
+    """A problem, in one sentence; the exit status that goes with it."""
+    with contextlib.suppress(OSError):
+        print(f"explorer: {sentence}", file=sys.stderr)
+    return 1
+
+
+def _print_whatever_comes() -> None:
+    """Characters that the terminal's encoding lacks are printed as their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_output() -> None:
+    """What is left unprinted goes nowhere, or Python would try again at its end, and complain again."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _as_typed(argument: str) -> str:
+    """What was typed, where the locale is not UTF-8 or some bytes are none; such bytes become \ufffd."""
+    return os.fsencode(argument).decode("utf-8", errors="replace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train a model, printing loss and time per epoch")
     train.add_argument("key", metavar="KEY", help=f"{', '.join(keys)}, dogscats, dogscats-resnet34")
-    train.add_argument("--preset", default="lecture", help="a named set of settings (default: lecture)")
+    train.add_argument("--preset", help="a named set of settings (default: lecture)")
     train.add_argument("--save", type=Path, metavar="FILE", help="write the weights here, with the history beside them")
     train.add_argument(
         "--ship",
@@ -46,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the weights into weights/, in half precision where that is safe",
     )
     train.add_argument("--start", type=Path, metavar="FILE", help="go on from these weights")
+    train.add_argument("--no-record", action="store_true", help="leave the run out of the runs kept on this machine")
     _add_settings(train)
     train.set_defaults(command=_train)
 
@@ -58,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="text from a language model")
     sample.add_argument("key", metavar="KEY")
     sample.add_argument("--weights", type=Path, metavar="FILE")
-    sample.add_argument("--prompt", default="for thos")
+    sample.add_argument("--prompt", type=_as_typed, default="for thos")
     sample.add_argument("--length", type=int, default=400)
     sample.add_argument("--temperature", type=float, default=0.8)
     sample.add_argument("--top-k", type=int, default=0)
@@ -67,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
 
     find = commands.add_parser("lr-find", help="sweep the learning rate and suggest one")
     find.add_argument("key", metavar="KEY")
-    find.add_argument("--preset", default="lecture")
+    find.add_argument("--preset")
     find.add_argument("--from", dest="low", type=float, default=1e-5)
     find.add_argument("--to", dest="high", type=float, default=10.0)
     find.add_argument("--steps", type=int, default=100)
@@ -100,35 +155,131 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:
-    changes = {name: value for name in SETTINGS if (value := getattr(options, name)) is not None}
-    return Experiment.of(options.key, options.preset, **changes)
+    return Experiment.of(options.key, options.preset or "lecture", **_settings(options))
+
+
+def _settings(options: argparse.Namespace) -> dict[str, str]:
+    """The settings that were typed."""
+    return {name: value for name in SETTINGS if (value := getattr(options, name)) is not None}
 
 
 def _train(options: argparse.Namespace) -> int:
-    print(f"{'epoch':>5} {'train':>8} {'valid':>8} {'accuracy':>8} {'seconds':>8}")
     if options.key.startswith("dogscats"):
-        from explorer import own_classes
-
-        done = own_classes.train_dogscats(options.key, target=options.save, on_epoch=_line)
-        print(f"wrote {done['path']}", file=sys.stderr)
-        return 0
-    from explorer.jobs import Job
-    from explorer.training import run, ship
-
+        return _train_dogscats(options)
     experiment = _experiment(options)
+    target = _target(options)
+    from explorer.jobs import Job, Stopped
+    from explorer.training import prepare, run, ship
+
+    store = None if options.no_record else _store()
+    learner = prepare.learner_for(experiment, options.start)
     job = Job("train", experiment.rung.title, lambda job: None, experiment=experiment)
-    learner = run.train(job, experiment, start=options.start, on_epoch=lambda row: _line(asdict(row)))
-    print(f"{learner.data.source.name}; {learner.step:,} steps", file=sys.stderr)
-    if options.ship or options.save:
-        path = ship.write(learner, experiment, job.history.snapshot(), None if options.ship else options.save)
+    job.began = True  # by this thread
+    _heading()
+
+    def on_epoch(row: "EpochRow") -> None:
+        try:
+            _line(asdict(row))
+        except BrokenPipeError:  # nobody reads any more
+            _let_go_of_output()
+            job.stop()
+
+    stopped = False
+    try:
+        with _ends_when_interrupted(job):
+            run.train(job, experiment, store, on_epoch=on_epoch, learner=learner)
+    except Stopped:
+        stopped = True
+    recorded = f"; recorded as {job.id}" if store and not job.results.get("notice") else ""
+    print(f"{learner.data.source.name}; {learner.step:,} steps{recorded}", file=sys.stderr)
+    if job.results.get("notice"):
+        _say(job.results["notice"])
+    if target and learner.step and not (stopped and options.ship):
+        path = ship.write(learner, experiment, job.history.snapshot(), None if options.ship else target)
         print(f"wrote {path}", file=sys.stderr)
+    elif stopped:
+        kept = store.weights(job.id) if store else None
+        print(f"The weights so far are in {kept}" if kept and kept.exists() else "Nothing was kept.", file=sys.stderr)
+    return INTERRUPTED if stopped else 0
+
+
+def _train_dogscats(options: argparse.Namespace) -> int:
+    """The head on frozen features. It is made in one way only."""
+    from explorer import own_classes
+
+    own_classes.backbone_of(options.key)
+    typed = [*_settings(options), *(name for name in ("preset", "start") if getattr(options, name) is not None)]
+    if typed:
+        raise SettingsError(
+            f"{options.key} has no --{typed[0].replace('_', '-')}: only its head is trained, and in one way. "
+            "It takes --save FILE, or writes into weights/."
+        )
+    target = _target(options)
+    _heading()
+    done = own_classes.train_dogscats(options.key, target=None if options.ship else target, on_epoch=_line)
+    print(f"wrote {done['path']}", file=sys.stderr)
     return 0
 
 
+def _target(options: argparse.Namespace) -> Path | None:
+    """Where weights shall be written, if anywhere; that it can be is found out before hours of training.
+
+    Raises:
+        StorageError, SettingsError: it cannot.
+    """
+    from explorer.training import checkpoint
+
+    target = checkpoint.shipped(options.key) if options.ship else options.save
+    if target is not None:
+        if target.suffix == ".json":
+            raise SettingsError(f"{target.name} cannot hold weights: their run is recorded beside them as .json.")
+        checkpoint.check_writable(target)
+    return target
+
+
+def _store() -> "Store | None":
+    """Where runs are recorded; where that cannot be, a sentence, and the run is not."""
+    from explorer.store import Store
+
+    try:
+        return Store()
+    except StorageError as error:
+        _say(str(error))
+        return None
+
+
+@contextlib.contextmanager
+def _ends_when_interrupted(job: "Job") -> Iterator[None]:
+    """The first Ctrl-C ends the run after its step, so that nothing is lost; a second one at once."""
+    if threading.current_thread() is not threading.main_thread():  # Python tells only that one
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        os.write(2, b"\nEnding after this step; Ctrl-C again ends at once.\n")
+        job.stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _heading() -> None:
+    print(f"{'epoch':>5} {'train':>8} {'valid':>8} {'accuracy':>8} {'seconds':>8}", flush=True)
+
+
 def _line(row: Mapping[str, Any]) -> None:
-    """One epoch, as the lecture prints it."""
+    """One epoch, as the lecture prints it. A full disk costs the line, not the run."""
     columns = ("train_loss", "val_loss", "accuracy")
-    print(f"{row['epoch']:5}", *(f"{row[name]:8.5f}" for name in columns), f"{row['seconds']:8.1f}", flush=True)
+    try:
+        print(f"{row['epoch']:5}", *(f"{row[name]:8.5f}" for name in columns), f"{row['seconds']:8.1f}", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _say(f"Epoch {row['epoch']} cannot be printed: {error.strerror or error}. Training goes on.")
 
 
 def _weights(options: argparse.Namespace) -> Path:
@@ -158,15 +309,15 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _sample(options: argparse.Namespace) -> int:
     from explorer import device, generate
-    from explorer.errors import SettingsError
     from explorer.training import checkpoint
 
+    seed = SETTINGS["seed"].check(options.seed)
     model, story = checkpoint.load(_weights(options), device.choose())
     if story.vocabulary is None:
         raise SettingsError(f"{options.key} does not write text. Choose one of the language models.")
     characters = generate.sample(
         model, story.vocabulary, options.prompt, options.length, options.temperature, options.top_k,
-        options.seed, story.experiment.window,
+        seed, story.experiment.window,
     )  # fmt: skip
     print(options.prompt, end="")
     for character in characters:

@@ -1,11 +1,15 @@
 """The terminal: the commands others rely on, and a sentence with status 1 for what cannot be done."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from explorer import paths
 from explorer.__main__ import main
 from explorer.history import COLUMNS, Snapshot
 from explorer.training import checkpoint
@@ -108,6 +112,12 @@ def test_runs_lists_what_was_recorded(home, capsys):
         (["train", "gru", "--data", "pydoc", "--start", "/nowhere/w.safetensors"], "no weights"),
         (["evaluate", "gru", "--weights", "/nowhere/w.safetensors"], "no weights"),
         (["lr-find", "gru", "--data", "pydoc", "--from", "0"], "sweep"),
+        (["lr-find", "gru", "--data", "pydoc", "--steps", "1000000000000"], "at most 100,000 steps"),
+        (["train", "gru", "--seed", "1e20"], "Seed must lie between 0 and 2147483647"),
+        (["sample", "gru", "--seed", "100000000000000000000"], "Seed must lie between"),
+        (["sample", "gru", "--seed", "-1"], "Seed must lie between"),
+        (["sample", "convnet"], "does not write text"),
+        (["evaluate", "gru", "--weights", "/dev/zero"], "damaged"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_status_1(capsys, words, said):
@@ -144,3 +154,178 @@ def test_every_setting_is_an_option_with_its_help(capsys):
     assert ended.value.code == 0
     for name in ("--n-fac", "--cycle-mult", "--weight-decay", "--lead-lr", "--bptt", "--seed"):
         assert name in words
+
+
+# -- what can go wrong is found before training ------------------------------------------------------
+
+QUICK = ["--data", "pydoc", "--hidden", "16", "--batch-size", "512", "--bptt", "64", "--epochs", "1"]
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Fails the test when training begins."""
+    from explorer import own_classes
+    from explorer.training import prepare
+
+    monkeypatch.setattr(prepare, "learner_for", lambda *_: pytest.fail("it began to train"))
+    monkeypatch.setattr(own_classes, "train_dogscats", lambda *_, **__: pytest.fail("it began to train"))
+
+
+@pytest.mark.parametrize("key", ["gru", "convnet", "dogscats"])
+@pytest.mark.parametrize("name", ["", ".", "a folder", "a file/w.safetensors", "x" * 300, "w.json"])
+def test_where_nothing_can_be_saved_nothing_is_trained(key, name, untrained, capsys, tmp_path, monkeypatch, home):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a file").touch()
+    status, out, err = run(capsys, "train", key, "--save", name)
+    assert status == 1 and not out and len(err.strip().splitlines()) == 1
+    assert "Nothing can be saved as" in err or "w.json cannot hold weights" in err
+    assert not list(home.glob("runs/*/*")) and sorted(p.name for p in tmp_path.iterdir()) == ["a file", "a folder"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dogscats", "--epochs", "5"], "dogscats has no --epochs"),
+        (["dogscats", "--lead-lr", "1"], "dogscats has no --lead-lr"),
+        (["dogscats", "--preset", "x"], "dogscats has no --preset"),
+        (["dogscats-resnet34", "--start", "w.safetensors"], "dogscats-resnet34 has no --start"),
+        (["dogscats-vgg", "--epochs", "5"], "no photo model 'dogscats-vgg'"),
+    ],
+)
+def test_what_a_photo_model_cannot_be_told_is_not_dropped_without_a_word(words, said, untrained, capsys):
+    status, out, err = run(capsys, "train", *words)
+    assert status == 1 and said in err and not out
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_found_out_before_training(untrained, capsys, tmp_path, home):
+    tmp_path.chmod(0o500)
+    status, _, err = run(capsys, "train", "gru", "--save", tmp_path / "w.safetensors")
+    assert status == 1 and "Permission denied" in err
+
+
+def test_weights_of_a_run_that_broke_write_nothing(capsys, tiny, tmp_path):
+    import torch
+
+    from explorer.training import prepare
+
+    learner, path = tiny(), tmp_path / "w.safetensors"
+    with torch.no_grad():
+        learner.model.l_out.weight.fill_(torch.nan)
+    checkpoint.save(path, learner.model, prepare.story_of(learner, learner.experiment, 1.0, 0.5))
+    for command in ("sample", "evaluate"):
+        status, out, err = run(capsys, command, "gru", "--weights", path)
+        assert status == 1 and "no numbers" in err and not out
+
+
+# -- runs of the terminal are recorded ---------------------------------------------------------------
+
+
+def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home):
+    from explorer.store import Store
+
+    status, _, err = run(capsys, "train", "gru", *QUICK)
+    assert status == 0, err
+    (kept,) = Store().runs()
+    assert (kept.owner, kept.state, kept.experiment.hidden) == ("terminal", "done", 16) and kept.id in err
+    assert len(Store().history(kept.id).epochs) == 1 and Store().weights(kept.id).exists()
+    status, out, _ = run(capsys, "runs", "--json")
+    assert json.loads(out)["id"] == kept.id
+
+
+def test_a_run_may_be_left_out_of_the_record(capsys, home):
+    from explorer.store import Store
+
+    assert run(capsys, "train", "gru", *QUICK, "--no-record")[0] == 0
+    assert not Store().runs()
+
+
+def test_a_record_that_cannot_be_opened_does_not_keep_a_run_from_training(capsys, home, tmp_path):
+    (home / "runs").mkdir(parents=True)
+    (home / "runs" / "runs.sqlite3").write_bytes(b"no database at all, " * 1000)
+    path = tmp_path / "w.safetensors"
+    status, out, err = run(capsys, "train", "gru", *QUICK, "--save", path)
+    assert status == 0 and len(out.splitlines()) == 2 and path.exists()
+    assert "explorer: The record of runs is damaged" in err and "recorded as" not in err
+
+
+# -- the terminal itself -----------------------------------------------------------------------------
+
+
+def typed(*words, **how):
+    """The command as a user types it, in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "explorer", *words], text=True, timeout=180, check=False, **how)
+
+
+def test_a_full_disk_under_the_output_is_a_sentence():
+    with open("/dev/full", "w") as full:
+        done = typed("sample", "gru", "--length", "5", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == "explorer: Standard output cannot be used: No space left on device.\n"
+
+
+def test_whoever_has_read_enough_ends_it_without_a_word():
+    command = f"{sys.executable} -m explorer sample gru --length 200000 | head -c 20"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=180, check=False)
+    assert done.stdout.startswith("for thos") and done.stderr == ""
+
+
+def test_an_epoch_that_cannot_be_printed_does_not_end_the_run(capsys, home, monkeypatch, tmp_path):
+    import builtins
+
+    plain = print
+
+    def full(*words, **how):
+        if how.get("flush") and not str(words[0]).startswith("epoch"):
+            raise OSError(28, "No space left on device")
+        plain(*words, **how)
+
+    monkeypatch.setattr(builtins, "print", full)
+    path = tmp_path / "w.safetensors"
+    status, _, err = run(capsys, "train", "gru", *QUICK, "--save", path)
+    assert status == 0 and path.exists() and "Epoch 1 cannot be printed: No space left on device" in err
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("prompt", ["für Übermut", b"caf\xe9 \xff"])
+def test_any_prompt_may_be_typed_in_any_locale(prompt):
+    words = ["sample", "gru", "--length", "5", "--prompt", prompt]
+    plain, ascii_only = (
+        typed(*words, capture_output=True, env={**os.environ, **more}) for more in ({"PYTHONUTF8": "1"}, ASCII)
+    )
+    assert plain.returncode == ascii_only.returncode == 0, ascii_only.stderr
+    assert ascii_only.stdout == plain.stdout.encode("ascii", "backslashreplace").decode()
+
+
+@pytest.mark.parametrize("variable", ["EXPLORER_HOME", "EXPLORER_DATA"])
+def test_a_folder_of_a_user_who_is_not_here_is_a_sentence(capsys, monkeypatch, home, variable):
+    monkeypatch.setenv(variable, "~nosuchuser/x")
+    status, _, err = run(capsys, "train", "gru", *QUICK[2:])
+    assert status == 1 and err.startswith(f"explorer: {variable} is ~nosuchuser/x, and there is no such user.")
+
+
+@pytest.mark.parametrize("more", [[], ["--no-record"], ["--save", "w.safetensors"]], ids=["record", "nothing", "save"])
+def test_ctrl_c_keeps_what_was_learnt_and_says_where(home, tmp_path, more):
+    from explorer.store import Store
+
+    settings = ["--data", "pydoc", "--hidden", "32", "--epochs", "50"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "explorer", "train", "gru", *settings, *more], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(paths.REPOSITORY)},
+    ) as process:  # fmt: skip
+        assert process.stdout.readline().split()[0] == "epoch"
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130 and "Traceback" not in said and "Ctrl-C again" in said
+    if "--no-record" in more:
+        assert "Nothing was kept." in said and not Store().runs()
+        return
+    (kept,) = Store().runs()
+    assert kept.state == "stopped" and len(Store().history(kept.id)) > 0
+    path = tmp_path / "w.safetensors" if more else Store().weights(kept.id)
+    assert str(path.name) in said
+    assert checkpoint.read_story(path).experiment.hidden == 32

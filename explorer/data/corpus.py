@@ -45,7 +45,9 @@ class Vocabulary:
 
     def encode(self, text: str) -> np.ndarray:
         """Token numbers of ``text``, int64; what is not in the vocabulary becomes 0, ``<unk>``."""
-        codes, inverse = np.unique(np.frombuffer(text.encode("utf-32-le"), np.uint32), return_inverse=True)
+        codes, inverse = np.unique(
+            np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), return_inverse=True
+        )
         numbers = np.array([self.stoi.get(chr(code), 0) for code in codes], np.int64)
         return numbers[inverse] if len(codes) else np.zeros(0, np.int64)
 

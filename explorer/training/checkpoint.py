@@ -1,8 +1,10 @@
 """Weights on disk: safetensors, with their story in the metadata; written whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,6 +105,24 @@ def as_bytes(model: "nn.Module", story: Story, half: bool = False) -> bytes:
 
     tensors = {name: prepared(tensor) for name, tensor in model.state_dict().items()}
     return to_bytes(tensors, story.to_metadata())
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether :func:`write_whole` could write ``path``; what is there stays, its folder is made.
+
+    Raises:
+        StorageError: it could not.
+    """
+    try:
+        if not path.name or path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"Nothing can be saved as {str(path)!r}: {error.strerror or error}. Give another file name.", str(error)
+        ) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from explorer.history import smooth
 from explorer.training.learner import Learner
 
 DIVERGED = 4.0  # times the best smoothed loss, as the lecture's library has it
+MOST_STEPS = 100_000
 CHECK_EVERY = 10  # steps between looks at the loss on the host
 
 
@@ -31,8 +32,10 @@ def rates(low: float, high: float, steps: int) -> np.ndarray:
     """``steps`` rates from ``low`` to ``high``, each a fixed factor above the one before.
 
     Raises:
-        SettingsError: not 0 < low < high, or fewer than two steps.
+        SettingsError: not 0 < low < high, fewer than two steps, or far too many.
     """
+    if steps > MOST_STEPS:
+        raise SettingsError(f"A sweep takes at most {MOST_STEPS:,} steps, not {steps:,}.")
     if not (0 < low < high < np.inf and steps >= 2):
         raise SettingsError(
             f"A sweep needs at least 2 steps from a rate above 0 to a higher one, not {steps} from {low:g} to {high:g}."
