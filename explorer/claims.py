@@ -448,7 +448,7 @@ CLAIMS: tuple[Claim, ...] = (
         "every time we call “forward” we are resetting our activation values back to zero. We are losing some "
         "information.", 142, "char_rnn",
         "Both curves stay above the dashed line, which is the lecture's validation loss. Set *Reset the hidden state* "
-        "back to *never* and press **Restart**: they come down to it.",
+        "back to *never* and train again: they come down to it.",
         _measure_reset, _judge_reset, 6, "stateful", "forgetful", {"epochs": 2, "schedule": "constant"},
     ),
     Claim(

@@ -215,7 +215,7 @@ def _transport(
             st.rerun()
         if going:
             st.select_slider(
-                "Push all rates :material/bolt:", PUSHES, 1.0, format_func="× {:g}".format, width=340,
+                "Push all rates", PUSHES, 1.0, format_func="× {:g}".format, width=340,
                 key=f"{PAGE}.push.{job.id}", on_change=_push, args=(job,),
                 help="Multiplies every network's rate from the next step on. Push until one of them breaks.",
             )  # fmt: skip

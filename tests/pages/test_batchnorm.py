@@ -175,6 +175,7 @@ def test_the_axes_of_steps_end_with_the_plan_and_then_where_the_race_came_to() -
     job = race_job()
     wait(at, lambda: "race" in job.results and job.results["race"].reached > 4)
     assert ends(at) == {158} == {2 * -(-5000 // 64)}
+    assert "Push all rates" in [slider.label for slider in at.select_slider], "a sign's name would be read aloud"
     next(slider for slider in at.slider if slider.label == "Look at step").set_value(3).run()
     button(at, "Stop").click().run()
     wait(at, lambda: job.ended)
