@@ -117,6 +117,7 @@ def _decode(data: bytes, notes: list[str]) -> tuple[np.ndarray, tuple[int, int]]
     with Image.open(structure.Pieces(data), formats=FORMATS) as image:
         size = image.size
         _check_size(*size)
+        structure.check_decoder(image.tile[0][0] if image.tile else "", size[0] * size[1])
         if image.format in ("JPEG", "MPO"):
             structure.check_passes(data, size[0] * size[1])
         # Pillow would load every page of a TIFF to count them, and compare each with all before it.

@@ -20,6 +20,7 @@ MAX_PIECES = 500_000  #: reads of one file; 20 MB in a GIF's blocks of 255 bytes
 MAX_PROFILES = 4  #: colour profiles in a PNG, which may have one; each may unpack to a megabyte
 MAX_VALUES = 100_000  #: numbers in a TIFF's field; a strip a row, in three planes, of the longest photo make 85,000
 MAX_PAGES = 10_000  #: of a TIFF
+MAX_RUN_PIXELS = 4_000_000  #: of a BMP packed in runs, which Pillow unpacks in Python, pixel by pixel
 
 TOO_MANY_PIXELS = f"The photo has more than {MAX_PIXELS // 1_000_000} megapixels. Make it smaller and try again."
 TOO_MANY_PIECES = "The file is built of far more pieces than a photo needs. Save the photo again, or choose another."
@@ -57,6 +58,18 @@ def check(data: bytes) -> None:
     if data.startswith((b"II", b"MM")):
         for fields in itertools.islice(_directories(data), 1):
             _check_fields(fields, data[:2])
+
+
+def check_decoder(name: str, pixels: int) -> None:
+    """Refuse a large picture for which Pillow has no decoder but one in Python.
+
+    Raises:
+        PhotoError: the sentence says what to do.
+    """
+    if name == "bmp_rle" and pixels > MAX_RUN_PIXELS:
+        raise PhotoError(
+            f"A BMP packed in runs may have {MAX_RUN_PIXELS // 1_000_000} megapixels. Save it as PNG or JPEG."
+        )
 
 
 # -- JPEG ----------------------------------------------------------------------------------------------

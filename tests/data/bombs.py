@@ -97,10 +97,10 @@ def tiff_of_one_huge_tile(side, picture=64):
 
 
 # -- BMP -----------------------------------------------------------------------------------------------
-def bmp_of_runs(runs):
-    """A run-length encoded picture of 6000 × 6000 pixels."""
+def bmp_of_runs(runs, side=2000):
+    """A picture in 256 colours, packed in runs."""
     head = struct.pack("<2sIHHI", b"BM", 1078 + len(runs), 0, 0, 1078)
-    return head + struct.pack("<IiiHHIIiiII", 40, 6000, 6000, 1, 8, 1, len(runs), 0, 0, 256, 256) + bytes(1024) + runs
+    return head + struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(runs), 0, 0, 256, 256) + bytes(1024) + runs
 
 
 MANY = 600_000

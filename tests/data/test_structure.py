@@ -54,6 +54,15 @@ def test_a_tile_larger_than_a_photo_is_refused_whatever_the_picture():
     assert read_photo(bombs.tiff_of_one_huge_tile(256)).rgb.shape == (64, 64, 3)
 
 
+def test_a_large_picture_that_would_be_unpacked_in_python_is_refused(monkeypatch):
+    """One pixel and the end of the line, 6000 times: 25 kB, and Pillow fills 36 megapixels byte by byte."""
+    runs = b"\x01\x05\0\0"
+    assert read_photo(bombs.bmp_of_runs(runs * 100, 100)).rgb.shape == (100, 100, 3)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("it was decoded"))
+    with pytest.raises(PhotoError, match="packed in runs"):
+        read_photo(bombs.bmp_of_runs(runs * 6000, 6000))
+
+
 @pytest.mark.parametrize("big_endian", [False, True])
 def test_a_tiles_sides_are_read_in_either_order(big_endian):
     order = ">" if big_endian else "<"
