@@ -221,7 +221,7 @@ def test_answers_for_any_file(tmp_path):
         "file": str(tmp_path / "gone.jpg"),
         "error": "The file cannot be read: No such file or directory.",
     }
-    assert "cannot be read" in own_classes.answer(tmp_path)["error"]
+    assert "This is no file" in own_classes.answer(tmp_path)["error"]
     json.dumps(found)
 
 
