@@ -1,4 +1,4 @@
-"""Strangers' files, spoilt at random: photos, ZIPs and classifiers. Whatever comes, a picture or a sentence goes out.
+"""Strangers' files, spoilt at random: photos, ZIPs, classifiers, weights. A picture, a network or a sentence comes out.
 
 ``python -m tests.fuzz_files --count 20000 --seed 7`` tries more than the tests do; a case that fails is named, and
 ``--only 1234`` with the same seed tries it alone.
@@ -9,23 +9,30 @@ import copy
 import json
 import random
 import struct
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from explorer import cam, own_classes
+from explorer.data import Source
+from explorer.data.corpus import Vocabulary
 from explorer.data.photos import Photo, read_photo, read_zip
 from explorer.errors import DataError, PhotoError, WeightsError
+from explorer.experiment import Experiment
 from explorer.models import cam as models
+from explorer.training import checkpoint
 from tests.data import bombs
 from tests.data.test_photos import READ, packed
 
 SLOWEST = 5.0  # seconds of computing, which a loaded machine does not lengthen
-KINDS = {"photo": 0.8, "zip": 0.12, "classifier": 0.08}  # and their shares
+KINDS = {"photo": 0.75, "zip": 0.12, "classifier": 0.08, "weights": 0.05}  # and their shares
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
@@ -70,6 +77,23 @@ def classifiers() -> tuple[bytes, ...]:
     """A head, and one with its body."""
     tuned = copy.deepcopy(_network())
     return own_classes.save(_network(), val_loss=0.5), own_classes.save(tuned, with_body=True)
+
+
+@cache
+def weights() -> tuple[bytes, ...]:
+    """A language model's file and a vision model's, small."""
+    source, letters = Source("A text", "yours", ""), Vocabulary(("\0", *"abcde"))
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for experiment, vocabulary, classes in (
+            (Experiment.of("gru", hidden=16, n_fac=8), letters, ()),
+            (Experiment.of("convnet", widths="4,4"), None, tuple("abcdefghij")),
+        ):
+            model = experiment.rung.build(experiment, *([len(letters)] if vocabulary else []))
+            path = Path(folder) / experiment.model
+            checkpoint.save(path, model, checkpoint.Story(experiment, source, vocabulary, 1, 2.0, 0.5, classes))
+            found.append(path.read_bytes())
+    return tuple(found)
 
 
 # -- how -----------------------------------------------------------------------------------------------
@@ -123,6 +147,7 @@ def rewritten(data: bytes, rng: random.Random) -> bytes:
     strange: tuple[object, ...] = (
         None, 0, -1, 1e999, float("nan"), 2**70, "", "x", [], {}, [[]], ["a", "b"], [2**40, 2**40], ["a"] * 9,
         "F8_E4M3", "I64", "C64", "BOOL", "F16", '["a", "b"]', '{"a": 1}', "[" * 3000, '["\\ud800", "b"]', "NaN",
+        '{"model": "gru", "hidden": 1e999}', '{"model": "lstm"}', '{"model": 7}', '["a", 1, null]', "1e999", "²",
     )  # fmt: skip
     for _ in range(rng.randint(1, 3)):
         name = rng.choice(["__metadata__", "__metadata__", *header])
@@ -196,8 +221,25 @@ def try_classifier(rng: random.Random) -> bool:
     return True
 
 
+def try_weights(rng: random.Random) -> bool:
+    """Whether they were loaded."""
+    data = rng.choice(weights())
+    how = rng.random()
+    data = spoilt(data, weights(), rng) if how < 0.4 else (rewritten if how < 0.8 else with_numbers)(data, rng)
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write(data)
+        file.flush()
+        try:
+            model, _ = checkpoint.load(Path(file.name), torch.device("cpu"))
+        except WeightsError as error:
+            _sentence(error)
+            return False
+    assert all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values())
+    return True
+
+
 TRIES: dict[str, Callable[[random.Random], bool]] = {
-    "photo": try_photo, "zip": try_zip, "classifier": try_classifier,
+    "photo": try_photo, "zip": try_zip, "classifier": try_classifier, "weights": try_weights,
 }  # fmt: skip
 
 
@@ -222,7 +264,7 @@ def run(count: int, seed: int, seconds: float = float("inf")) -> Tally:
         AssertionError: anything but a picture or a sentence, or a case of more than five seconds.
     """
     tally = Tally()
-    photos(), zips(), classifiers()
+    photos(), zips(), classifiers(), weights()
     end = time.monotonic() + seconds
     for number in range(count):
         kind, taken, took = one(seed, number)
