@@ -134,7 +134,7 @@ class Recorder:
         if self._told and not (len(rows) or epochs or marks):
             return True
         if not complain(self.job, lambda: self._save(store, rows, epochs, marks), "metrics"):
-            return False
+            return self._deleted  # then there is nothing to try again
         self._rows.clear()
         self._written = (len(snapshot.epochs), len(snapshot.marks))
         return True
@@ -147,6 +147,8 @@ class Recorder:
         self._entered = self._told = True
         if not self._deleted and (len(rows) or epochs or marks):
             self._deleted = not store.append(self.job.id, rows, epochs, marks)
+        if self._deleted:
+            raise StorageError("This run was deleted from the record of runs: what it does now is not written down.")
 
     def keep_best(self, content: bytes) -> None:
         """Save the best weights so far beside the metrics, or remember them for when there is room."""

@@ -426,6 +426,7 @@ def test_a_run_that_is_deleted_while_it_trains_leaves_nothing_behind(tiny, store
     store.delete(job.id)
     until(lambda: job.ended, 60)
     assert job.state == DONE and store.run(job.id) is None
+    assert "not written down" in job.results["notice"] and job.unfinished is None
     with store._reading() as connection:
         for table in ("runs", "steps", "epochs", "marks"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
