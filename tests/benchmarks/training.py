@@ -30,7 +30,7 @@ from explorer.data import Batch, Source, cifar10
 from explorer.experiment import Experiment
 from explorer.jobs import Job
 from explorer.store import Store
-from explorer.training import prepare, run
+from explorer.training import prepare, record, run
 from explorer.training.learner import Learner, make_optimiser
 from explorer.training.schedules import plan
 
@@ -78,7 +78,7 @@ def driven(experiment: Experiment, data, place: torch.device, store: Store) -> C
     learner = Learner(prepare.model_for(experiment, data), data, experiment, place)
     learner.autocast = False  # the reference has none
     job = Job("train", "benchmark", lambda job: None, "visitor", experiment)
-    recorder = run.Recorder(job, experiment, store)
+    recorder = record.Recorder(job, experiment, store)
     recorder.queue()
     steps = learner.steps(plan(experiment))
     stretch = SimpleNamespace(recurrent=learner.recurrent)
@@ -107,7 +107,7 @@ def measure(key: str, rounds: int, block: int, folder: Path) -> dict[str, float]
             yield from an_epoch(generator)
 
     data.train_batches = endless
-    clock = run.time = Clock()
+    clock = record.time = Clock()
     ours, reference = driven(experiment, data, place, Store(folder)), bare(experiment, data, place)
     times: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
     works = {"ours": lambda: ours(block), "bare": lambda: [next(reference) for _ in range(block)]}
