@@ -34,6 +34,7 @@ NOBODY_LOOKING = "Stopped because nobody was looking any more."
 GONE = "This has ended; what it left is on disk."
 REPLACED = "Stopped because you started it again."
 KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
+KEPT_BODIES = 4  # of these with a whole photo network as their result, 85 MB each
 MOST = 200  # jobs that may run, pause or wait at once: each may hold a model and a thread
 EACH = 6  # and of one owner
 LONG = frozenset({"train", "race", "map", "unfreeze"})  # kinds that train for minutes; all others run beside
@@ -504,7 +505,8 @@ class Registry:
     def _forget_oldest(self) -> None:
         """Of the ended jobs keep the last few; one that never began has nothing to show and goes first."""
         ended = sorted((job for job in self._jobs.values() if job.ended), key=lambda job: job.began)
-        for job in ended[: max(0, len(ended) - KEPT)]:
+        bodies = [job for job in ended if job.kind == "unfreeze"]
+        for job in {*ended[: max(0, len(ended) - KEPT)], *bodies[: max(0, len(bodies) - KEPT_BODIES)]}:
             del self._jobs[job.id]
 
     def _begin(self, job: Job) -> bool:

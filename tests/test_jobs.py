@@ -512,6 +512,15 @@ def test_old_ended_jobs_are_forgotten(registry, monkeypatch):
     assert len(registry.all()) <= 4 and registry.find(job.id) is job
 
 
+def test_few_ended_jobs_that_hold_a_network_are_kept(registry, monkeypatch):
+    monkeypatch.setattr(jobs, "KEPT_BODIES", 2)
+    for kind in ("unfreeze", "claim", "unfreeze", "unfreeze", "claim", "unfreeze"):
+        job = registry.submit(Job(kind, "test", Work(steps=1)))
+        until(lambda job=job: job.ended)
+    registry.submit(Job("claim", "test", Work(steps=1)))
+    assert [job.kind for job in registry.all()] == ["claim", "unfreeze", "claim", "unfreeze", "claim"]
+
+
 @pytest.mark.parametrize(("words", "workers"), [(None, 1), ("3", 3), ("0", 1), ("-2", 1), ("many", 1)])
 def test_the_environment_sets_the_workers(monkeypatch, words, workers):
     monkeypatch.setattr(jobs, "_registry", None)
