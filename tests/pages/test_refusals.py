@@ -2,9 +2,9 @@
 
 import pytest
 
-from explorer import claims, jobs
+from explorer import claims, device, jobs
 from explorer.errors import ExplorerError
-from tests.pages.conftest import open_page
+from tests.pages.conftest import open_page, texts, wait
 
 FULL = "Too much is waiting on this server."
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1"}
@@ -86,3 +86,27 @@ def test_own_classes_say_so(full) -> None:
     at.button(key="cam.classes.borrow").click().run()
     at.button(key="cam.classes.train").click().run()
     assert said(at)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        ("char_rnn", {"model": "lstm", "hidden": "1024", "layers": "4", "batch_size": "2048", "bptt": "100"}),
+        ("cifar10", {"model": "builder", "widths": "512,512", "size": "64", "batch_size": "2048"}),
+    ],
+)
+def test_a_run_that_cannot_fit_into_memory_says_so_and_the_next_one_trains(page, link, monkeypatch) -> None:
+    """Every value lies within its slider's range; together they would take the whole server with them."""
+    monkeypatch.setattr(device, "free_memory", lambda place: 3_000_000_000)
+    at = open_page(page, **link)
+    at.button(key=f"{page}.train").click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    assert job.state == jobs.FAILED and "would need about" in job.message and "3.0 GB are free" in job.message
+    assert "would need about" in texts(at)
+    again = open_page("char_rnn", **SMALL)
+    again.button(key="char_rnn.train").click().run()
+    job = jobs.registry().all()[-1]
+    wait(again, lambda: job.ended or len(job.history.snapshot()) > 0)
+    assert job.state != jobs.FAILED, job.message

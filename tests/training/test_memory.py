@@ -204,6 +204,20 @@ def test_memory_promised_to_one_run_is_not_promised_to_another(monkeypatch):
     assert prepare.learner_for(experiment).need.total == pytest.approx(need, rel=0.2)
 
 
+def test_a_race_needs_the_memory_of_all_its_networks(monkeypatch):
+    from explorer.training.race import Race
+
+    experiment = Experiment.of("builder", data="standin", images=500, widths="8,16", depth=1)
+    need = memory.estimate(experiment).total
+    lanes = {name: experiment for name in ("one", "two", "three")}
+    monkeypatch.setattr(device, "free_memory", lambda place: int(2.5 * need))
+    with pytest.raises(SettingsError, match="of which other runs may take"):
+        Race(lanes)
+    gc.collect()
+    monkeypatch.setattr(device, "free_memory", lambda place: int(3.5 * need))
+    assert len(Race(lanes).lanes) == 3
+
+
 def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
     from explorer.jobs import Job
 
