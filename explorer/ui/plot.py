@@ -114,7 +114,10 @@ def show(figure: "go.Figure", key: str, alt: str) -> None:
         log.info("falling back to st.plotly_chart: %s", error)
         st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False})
         return
-    _component()(key=key, data={"figure": figure.to_json(), "src": source, "alt": alt}, height="content")
+    # Streamlit divides its own names by two underscores, and a path may have some.
+    _component()(
+        key=key.replace("__", "_-"), data={"figure": figure.to_json(), "src": source, "alt": alt}, height="content"
+    )
 
 
 def expect() -> None:

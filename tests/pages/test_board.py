@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from explorer import jobs
 from explorer.experiment import Experiment
@@ -176,3 +177,17 @@ def test_a_rate_moved_after_another_setting_reaches_the_run_once_and_the_tiles_c
     reloaded = open_page("char_rnn", **SMALL, lr="0.005", run=job.id)
     assert "Set otherwise" not in texts(reloaded) and "it now uses" not in texts(reloaded)
     assert len(job.history.snapshot().marks) == 1
+
+
+def a_chart(key: str) -> None:
+    """A page with one chart."""
+    from explorer.figures import style
+    from explorer.ui import plot
+
+    plot.show(style.figure("epochs", "loss"), key, "A chart.")
+
+
+@pytest.mark.parametrize("key", ["cifar10.loss.abcd", "cifar10.confusion./home/my__folder___of/runs"])
+def test_a_chart_may_be_named_after_a_folder_of_any_name(key) -> None:
+    at = AppTest.from_function(a_chart, args=(key,)).run()
+    assert not at.exception
