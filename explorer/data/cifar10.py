@@ -362,8 +362,7 @@ class VisionData:
         n = len(self.train_y)
         order = torch.randperm(n, generator=generator)
         if self.augment:
-            down, right = torch.randint(2 * PAD + 1, (2, n), generator=generator)
-            mirrored = torch.randint(2, (n,), generator=generator)
+            down, right, mirrored = augmentation(n, generator)
         else:
             down = right = torch.full((n,), PAD)
             mirrored = torch.zeros(n, dtype=torch.long)
@@ -395,6 +394,14 @@ class VisionData:
         if self.size != SIDE:
             x = F.interpolate(x, size=(self.size, self.size), mode="bilinear", align_corners=False)
         return x if self.channels_last else x.contiguous()
+
+
+def augmentation(n: int, generator: "torch.Generator") -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
+    """What training draws for ``n`` pictures: :func:`crop`'s ``down``, ``right`` and ``mirrored``."""
+    import torch
+
+    down, right = torch.randint(2 * PAD + 1, (2, n), generator=generator)
+    return down, right, torch.randint(2, (n,), generator=generator)
 
 
 def crop(

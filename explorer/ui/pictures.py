@@ -62,18 +62,16 @@ def _sample(_pictures: cifar10.Pictures, seed: int) -> np.ndarray:
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def _augmented(_pictures: cifar10.Pictures, seed: int, experiment: Experiment) -> np.ndarray:
+    """A picture and eleven draws of what training makes of it: uint8 (12, 3, 32, 32)."""
     import torch
 
     one = np.asarray(_pictures.train_x[[(seed * 7919 + 123) % len(_pictures.train_y)]])
     if not experiment.augment:
         return one.repeat(12, 0)
-    generator = torch.Generator().manual_seed(seed)
-    padded = np.pad(one, ((0, 0), (0, 0), (cifar10.PAD,) * 2, (cifar10.PAD,) * 2), mode="symmetric")
-    views = [one[0]]
-    for down, right, mirrored in torch.randint(0, 2 * cifar10.PAD, (11, 3), generator=generator).tolist():
-        view = padded[0, :, down : down + 32, right : right + 32]
-        views.append(view[:, :, ::-1] if mirrored % 2 else view)
-    return np.stack(views)
+    padded = cifar10.symmetric_pad(torch.from_numpy(one.transpose(0, 2, 3, 1)), cifar10.PAD, (1, 2))
+    drawn = cifar10.augmentation(11, torch.Generator().manual_seed(seed))
+    views = cifar10.crop(padded, torch.zeros(11, dtype=torch.long), *drawn)
+    return np.concatenate([one, views.numpy().transpose(0, 3, 1, 2)])
 
 
 def _offer_download() -> None:

@@ -4,10 +4,12 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from explorer import jobs
 from explorer.data import cifar10
+from explorer.experiment import Experiment
 from explorer.figures import vision
 from explorer.training import predictions
 from explorer.ui import parts, pictures
@@ -78,3 +80,21 @@ def test_the_layers_of_the_lecture_are_in_the_table() -> None:
     layers = next(table for table in tables if "multiply-adds" in table)
     assert layers["parameters"].tolist()[:3] == [560, 7240, 28880]
     assert layers["out"].tolist()[:3] == ["20 × 15 × 15", "40 × 7 × 7", "80 × 3 × 3"]
+
+
+def test_the_pictures_are_moved_and_mirrored_as_training_does_it(monkeypatch) -> None:
+    def corner(n, generator):
+        return torch.full((n,), 8), torch.full((n,), 8), torch.ones(n, dtype=torch.long)
+
+    monkeypatch.setattr(cifar10, "augmentation", corner)
+    shapes = cifar10.load("standin")
+    experiment = Experiment.of("convnet", images=500, batch_size=500)
+    shown = pictures._augmented.__wrapped__(shapes, 3, experiment)
+    assert shown.shape == (12, 3, 32, 32) and shown.dtype == np.uint8
+    padded = np.pad(shown[0], ((0, 0), (4, 4), (4, 4)), mode="symmetric")
+    assert (shown[1:] == padded[:, 8:, 8:][:, :, ::-1]).all()
+    data = cifar10.VisionData(shapes, experiment, torch.device("cpu"))
+    trained = next(iter(data.train_batches(torch.Generator().manual_seed(0)))).x
+    moved = data._normalised(data.train_x[:, 8:40, 8:40].flip(2))  # in the set's own order
+    assert {*trained[:, 0, 0, 0].tolist()} == {*moved[:, 0, 0, 0].tolist()}
+    assert trained.double().sum().item() == pytest.approx(moved.double().sum().item(), rel=1e-6)
