@@ -62,9 +62,7 @@ def train(
     outcome, message = STOPPED, ""  # unless it ends otherwise
     try:
         learner = learner or prepare.learner_for(experiment, start)
-        # What its page writes with; a vision model would only stay in memory.
-        writer = {"model": learner.model, "vocabulary": learner.data.vocabulary} if learner.recurrent else {}
-        job.publish(source=learner.data.source, **writer)
+        job.publish(source=learner.data.source, vocabulary=getattr(learner.data, "vocabulary", None))
         recorder.begin(learner.data.source)
         job.before_hold = recorder.flush
         job.answers["weights"] = lambda: Weights.of(learner)
@@ -84,8 +82,6 @@ def train(
         if recorder.store and learner is not None and learner.step and outcome in (DONE, STOPPED):
             final = _weights(job, experiment, learner)
         recorder.end(outcome, message, final)
-        if "model" in job.results:
-            job.publish(model=None)  # from here on its weights are on disk
     return learner
 
 

@@ -13,6 +13,7 @@ from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.history import Snapshot
 from explorer.jobs import Job
 from explorer.recorded import recording
+from explorer.training import checkpoint
 from explorer.ui import controls, parts, plot, start
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
+LEFT = {"best": "this run's best weights", "final": "this run's last weights"}  # on disk, by name
 AT_WORK = ("going", "paused")  # the phases in which there is something to stop
 
 
@@ -42,6 +44,11 @@ def find(page: str) -> Job | None:
     return job
 
 
+def linked(page: str) -> str | None:
+    """The id of the run the link names."""
+    return st.query_params.get("run")
+
+
 def stored(page: str) -> Kept | None:
     """The run the link names, from disk: what is left of it after the server was restarted."""
     run_id = st.query_params.get("run")
@@ -51,6 +58,29 @@ def stored(page: str) -> Kept | None:
         run = start.store().run(run_id)
         return Kept(run_id, run.experiment, start.store().history(run_id), run.state) if run else None
     return None
+
+
+def weights(page: str, job: Job | None, experiment: Experiment, first: str) -> tuple[Path | None, str]:
+    """The weights on disk that a page shows, and whose they are: its run's, be it live or read back, else those that
+    ship. Without any, None and why.
+
+    Args:
+        first: which of a run's to look for before the others, "best" or "final".
+
+    Raises:
+        StorageError: the link names no run.
+    """
+    run = job.id if job is not None else linked(page)
+    if run is None:
+        path = checkpoint.shipped(experiment.model)
+        return (path, "the shipped weights") if path.exists() else (None, "No weights ship for this model; train it.")
+    for which in sorted(LEFT, key=lambda which: which != first):
+        path = start.store().weights(run, which)
+        if path.exists():
+            return path, LEFT[which]
+    if job is not None and not job.ended:
+        return None, "There will be something to see after the run's first epoch."
+    return None, "This run left no weights behind."
 
 
 def submit(

@@ -10,8 +10,8 @@ from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures import vision as figures
 from explorer.jobs import Job
-from explorer.training import checkpoint, predictions
-from explorer.ui import live, parts, start
+from explorer.training import predictions
+from explorer.ui import live, parts
 
 
 def load() -> cifar10.Pictures | None:
@@ -92,11 +92,11 @@ def _predictions(path: Path, stamp: float) -> predictions.Predictions:
 
 def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar10.Pictures) -> None:
     """Accuracy by class, confusions, and the pictures the model is most wrong about."""
-    path, words = _weights(experiment, job)
-    if path is None:
-        st.caption(words)
-        return
     try:
+        path, words = live.weights(page, job, experiment, "best")
+        if path is None:
+            st.caption(words)
+            return
         found = _predictions(path, path.stat().st_mtime)
     except OtherDataError as error:  # without CIFAR-10 that is to be expected
         st.caption(parts.escape(str(error)))
@@ -117,16 +117,6 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
         live.chart(page, "by_class", identity, lambda: figures.by_class(found.by_class(), found.classes),
                    "Accuracy by class.", "Share of each class told right.")  # fmt: skip
     _gallery(page, found, pictures)
-
-
-def _weights(experiment: Experiment, job: Job | None) -> tuple[Path | None, str]:
-    if job is not None and job.kind == "train":
-        path = start.store().weights(job.id, "best")
-        if path.exists():
-            return path, "this run's best weights"
-        return None, "There will be something to see after the run's first epoch."
-    path = checkpoint.shipped(experiment.model)
-    return (path, "the shipped weights") if path.exists() else (None, "No weights ship for this model; train it.")
 
 
 def _gallery(page: str, found: predictions.Predictions, pictures: cifar10.Pictures) -> None:

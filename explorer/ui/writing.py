@@ -1,136 +1,201 @@
 """Text from a language model: sampled on demand, several temperatures at once, and over the course of training."""
 
-import copy
+import contextlib
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from explorer.errors import ExplorerError
+from explorer import jobs
+from explorer.errors import WeightsError
 from explorer.experiment import Experiment
 from explorer.history import Snapshot
 from explorer.jobs import Job
-from explorer.ui import parts, start, steps
+from explorer.ui import live, parts, start, steps
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
     from torch import nn
 
     from explorer.data.corpus import Vocabulary
     from explorer.generate import Character
 
+    Texts = dict[float, list[Character]]  #: by temperature
+
 TEMPERATURES = [0.5, 0.8, 1.0, 1.3]
+PATIENCE = 30.0  # seconds to wait for a run to hand out its weights
 FRAMES = 25  # most updates of the page while one text streams in
 
 
+@dataclass(frozen=True)
+class Author:
+    """A model that writes."""
+
+    model: "nn.Module"
+    vocabulary: "Vocabulary"
+    window: int  #: characters it reads at a time, where it has no memory
+    name: str  #: what it is, and as of which step
+
+
+class Questions(NamedTuple):
+    """What is asked of the author."""
+
+    prompt: str
+    length: int
+    temperature: float
+    top_k: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What stands on the page: who was asked what, and what they wrote."""
+
+    asked: tuple
+    prompt: str
+    by: str
+    texts: "Texts"
+
+
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _from_file(path: Path, stamp: float) -> "tuple[nn.Module, Vocabulary]":
+def _from_file(path: Path, stamp: float, name: str) -> Author:
     from explorer import device
     from explorer.training import checkpoint
 
     model, story = checkpoint.load(path, device.choose())
-    return model, story.vocabulary
+    return Author(model, story.vocabulary, story.experiment.window, name)
 
 
-def _model(experiment: Experiment, job: Job | None) -> "tuple[nn.Module, Vocabulary, str] | None":
-    """The model to write with, and what it is: the run's (copied, it may be training), else the shipped one."""
+def _from_run(job: Job) -> Author:
+    """The model of a run at work, as it is between two steps; a copy that stays as it is.
+
+    Raises:
+        Unanswered: the run has ended meanwhile.
+        WeightsError: it cannot write now.
+    """
+    from explorer import device
+
+    try:
+        with st.spinner("Waiting for the run to finish its step …"):
+            weights = job.ask("weights").result(PATIENCE)
+    except TimeoutError as error:
+        raise WeightsError("The run has not got round to it: it waits for its turn. Ask again in a moment.") from error
+    if not all(bool(tensor.isfinite().all()) for tensor in weights.tensors.values()):
+        raise WeightsError("The run's weights are no numbers any more: it broke. Train again at a lower rate.")
+    experiment, vocabulary = job.experiment, job.results["vocabulary"]
+    model = experiment.rung.build(experiment, len(vocabulary))
+    model.load_state_dict(weights.tensors)
+    return Author(model.to(device.choose()).eval(), vocabulary, experiment.window, f"this run, step {weights.step:,}")
+
+
+def _author(page: str, experiment: Experiment, job: Job | None) -> Author:
+    """Who writes: the run shown, as it is now or as it ended, else the shipped weights.
+
+    Raises:
+        ExplorerError: there are no weights, or they cannot be had or read.
+    """
     start.engine().wait()
-    if job is not None and job.kind == "train" and (model := job.results.get("model")) is not None:
-        return (
-            copy.deepcopy(model).eval(),
-            job.results["vocabulary"],
-            f"this run, {len(job.history.snapshot()):,} steps",
-        )
-    from explorer.training import checkpoint
-
-    run = st.query_params.get("run")
-    kept = start.store().weights(run) if run else None
-    for path, words in ((kept, "the run in the link"), (checkpoint.shipped(experiment.model), "the shipped weights")):
-        if path is not None and path.exists():
-            return *_from_file(path, path.stat().st_mtime), words
-    return None
+    if job is not None and not job.ended:
+        with contextlib.suppress(jobs.Unanswered):  # what it left is on disk
+            return _from_run(job)
+    path, name = live.weights(page, job, experiment, "final")
+    if path is None:
+        raise WeightsError(name)
+    return _from_file(path, path.stat().st_mtime, name)
 
 
 def panel(page: str, experiment: Experiment, job: Job | None) -> None:
-    """Prompt, length, temperature, top-k and seed; a first text is there without a click."""
-    try:
-        found = _model(experiment, job)
-    except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
-        return
-    if found is None:
-        st.caption("No weights ship for this rung. Train it; it can write from the first step on.")
-        return
-    model, vocabulary, words = found
-    with st.container(border=True):
-        prompt, length, warmth, top_k, seed = _questions(page)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            write = st.button("Write", type="primary", icon=":material/edit:", key=f"{page}.write")
-            several = st.button("Four temperatures", icon=":material/thermostat:", key=f"{page}.several",
-                                help="The same prompt and seed at 0.5 to 1.3, as one batch.")  # fmt: skip
-            surprise = st.toggle("Colour by surprise", key=f"{page}.surprise", persist_state="session",
-                                 help="The darker, the less the model expected it (−log p, in nats).")  # fmt: skip
-            st.badge(words, icon=":material/edit_note:", color="gray")
-        window = experiment.window
-        if several:
-            steps.did(page, "temperatures")
-            _side_by_side(model, vocabulary, prompt, length, top_k, seed, window, surprise)
+    """Prompt, length, temperature, top-k and seed; a first text is there without a click.
+
+    What was written stays, in whichever colours, until something else is written.
+    """
+    at_work = job is not None and not job.ended
+    with parts.refusals():
+        path, name = (None, "this run") if at_work else live.weights(page, job, experiment, "final")
+        if path is None and not at_work:
+            st.caption(name)
             return
-        from explorer import generate
+        with st.container(border=True):
+            asked = (job.id if at_work else str(path), questions := _questions(page))
+            with st.container(horizontal=True, vertical_alignment="center"):
+                write = st.button("Write", type="primary", icon=":material/edit:", key=f"{page}.write")
+                several = st.button("Four temperatures", icon=":material/thermostat:", key=f"{page}.several",
+                                    help="The same prompt and seed at 0.5 to 1.3, as one batch.")  # fmt: skip
+                surprise = st.toggle("Colour by surprise", key=f"{page}.surprise", persist_state="session",
+                                     help="The darker, the less the model expected it (−log p, in nats).")  # fmt: skip
+                signature = st.empty()
+            place = st.empty()
+            shown: Written | None = st.session_state.get(f"{page}.text")
+            if write or several or (job is None and (shown is None or shown.asked != asked)):
+                with parts.refusals():  # what was written before stays
+                    author = _author(page, experiment, job)
+                    _sign(signature, author.name)
+                    if several:
+                        steps.did(page, "temperatures")
+                        texts = _side_by_side(author, questions)
+                    else:
+                        texts = _one(author, questions, place if write else None, surprise)
+                    shown = Written(asked, questions.prompt, author.name, texts)
+                    st.session_state[f"{page}.text"] = shown
+            _sign(signature, shown.by if shown else name)
+            if shown:
+                _show(place, shown, surprise)
 
-        characters = generate.sample(model, vocabulary, prompt, length, warmth, top_k, seed, window)
-        place = st.empty()
-        kept = st.session_state.get(f"{page}.text")
-        asked = (words if job is None else job.id, experiment.model, prompt, length, warmth, top_k, seed)
-        if write:
-            st.session_state[f"{page}.text"] = (asked, _stream(place, prompt, characters, surprise))
-        elif kept is not None and kept[0] == asked:
-            place.html(parts.written(prompt, kept[1], surprise))
-        elif job is None:
-            st.session_state[f"{page}.text"] = (asked, drawn := list(characters))
-            place.html(parts.written(prompt, drawn, surprise))
-        elif kept is not None:
-            place.html(parts.written(kept[0][2], kept[1], surprise))
+
+def _sign(place: "DeltaGenerator", name: str) -> None:
+    place.badge(name, icon=":material/edit_note:", color="gray")
 
 
-def _questions(page: str) -> tuple[str, int, float, int, int]:
+def _questions(page: str) -> Questions:
     wide, *narrow = st.columns([3, 2, 2, 2, 1])
-    prompt = wide.text_input("Prompt", "for thos", max_chars=200, key=f"{page}.prompt", persist_state="session",
-                             help="Fed once, character by character; then the model goes on by itself.")  # fmt: skip
-    length = narrow[0].slider("Length", 50, 1000, 400, 50, key=f"{page}.length", persist_state="session")
-    warmth = narrow[1].slider("Temperature", 0.0, 2.0, 0.8, 0.05, key=f"{page}.warmth", persist_state="session",
-                              help="Low: safe and repetitive. High: adventurous. 0: always the likeliest.")  # fmt: skip
-    top_k = narrow[2].slider("Top-k", 0, 40, 0, key=f"{page}.top_k", persist_state="session",
-                             help="Choose among the k likeliest characters only; 0 allows all.")  # fmt: skip
-    seed = narrow[3].number_input("Seed", 0, 10**6, 0, key=f"{page}.text_seed", persist_state="session")
-    return prompt, length, warmth, top_k, int(seed)
+    return Questions(
+        wide.text_input("Prompt", "for thos", max_chars=200, key=f"{page}.prompt", persist_state="session",
+                        help="Fed once, character by character; then the model goes on by itself."),
+        narrow[0].slider("Length", 50, 1000, 400, 50, key=f"{page}.length", persist_state="session"),
+        narrow[1].slider("Temperature", 0.0, 2.0, 0.8, 0.05, key=f"{page}.warmth", persist_state="session",
+                         help="Low: safe and repetitive. High: adventurous. 0: always the likeliest."),
+        narrow[2].slider("Top-k", 0, 40, 0, key=f"{page}.top_k", persist_state="session",
+                         help="Choose among the k likeliest characters only; 0 allows all."),
+        int(narrow[3].number_input("Seed", 0, 10**6, 0, key=f"{page}.text_seed", persist_state="session")),
+    )  # fmt: skip
 
 
-def _stream(place, prompt: str, characters: "Iterator[Character]", surprise: bool) -> "list[Character]":  # noqa: ANN001
-    """The text as it is written, a few updates a second."""
-    drawn: list[Character] = []
-    shown = time.monotonic()
-    for character in characters:
-        drawn.append(character)
-        if time.monotonic() - shown > 1 / FRAMES:
-            place.html(parts.written(prompt, drawn, surprise))
-            shown = time.monotonic()
-    place.html(parts.written(prompt, drawn, surprise))
-    return drawn
-
-
-def _side_by_side(
-    model: "nn.Module", vocabulary: "Vocabulary", prompt: str, length: int, top_k: int, seed: int, window: int,
-    surprise: bool,
-) -> None:  # fmt: skip
+def _one(author: Author, q: Questions, place: "DeltaGenerator | None", surprise: bool) -> "Texts":
+    """One text; in ``place``, where there is one, as it is written, a few updates a second."""
     from explorer import generate
 
-    texts = generate.side_by_side(model, vocabulary, prompt, min(length, 300), TEMPERATURES, top_k, seed, window)
-    for column, temperature, text in zip(st.columns(len(texts)), TEMPERATURES, texts, strict=True):
-        with column:
-            st.markdown(f"**{temperature}**")
-            st.html(parts.written(prompt, text, surprise))
+    drawn: list[Character] = []
+    shown = time.monotonic()
+    for character in generate.sample(
+        author.model, author.vocabulary, q.prompt, q.length, q.temperature, q.top_k, q.seed, author.window
+    ):
+        drawn.append(character)
+        if place and time.monotonic() - shown > 1 / FRAMES:
+            place.html(parts.written(q.prompt, drawn, surprise))
+            shown = time.monotonic()
+    return {q.temperature: drawn}
+
+
+def _side_by_side(author: Author, q: Questions) -> "Texts":
+    """The same prompt and seed at several temperatures, as one batch."""
+    from explorer import generate
+
+    texts = generate.side_by_side(
+        author.model, author.vocabulary, q.prompt, min(q.length, 300), TEMPERATURES, q.top_k, q.seed, author.window
+    )
+    return dict(zip(TEMPERATURES, texts, strict=True))
+
+
+def _show(place: "DeltaGenerator", shown: Written, surprise: bool) -> None:
+    if len(shown.texts) == 1:
+        place.html(parts.written(shown.prompt, *shown.texts.values(), surprise))
+        return
+    with place.container():
+        for column, (temperature, text) in zip(st.columns(len(shown.texts)), shown.texts.items(), strict=True):
+            column.markdown(f"**{temperature}**")
+            column.html(parts.written(shown.prompt, text, surprise))
 
 
 def over_training(page: str, history: Snapshot) -> None:

@@ -98,3 +98,16 @@ def test_the_pictures_are_moved_and_mirrored_as_training_does_it(monkeypatch) ->
     moved = data._normalised(data.train_x[:, 8:40, 8:40].flip(2))  # in the set's own order
     assert {*trained[:, 0, 0, 0].tolist()} == {*moved[:, 0, 0, 0].tolist()}
     assert trained.double().sum().item() == pytest.approx(moved.double().sum().item(), rel=1e-6)
+
+
+def test_mistakes_after_a_restart_are_those_of_the_run_in_the_link() -> None:
+    at = open_page("cifar10", **SMALL)
+    at.button(key="cifar10.train").click().run()
+    job = jobs.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    at.run()
+    said = next(words for words in texts(at).split("\n") if words.startswith("From this run's best weights"))
+    jobs.registry()._jobs.pop(job.id)  # the server forgets it
+    later = texts(open_page("cifar10", **SMALL, run=job.id))
+    assert said in later
+    assert "the shipped weights" not in later

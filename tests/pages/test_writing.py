@@ -1,0 +1,95 @@
+"""Let it write: whose text stands there, as of which step, and that it stays."""
+
+import re
+
+import pytest
+
+from explorer import jobs
+from explorer.ui import start, writing
+from tests.pages.conftest import open_page, texts, wait
+
+pytestmark = pytest.mark.data
+SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "50", "schedule": "constant"}
+
+
+def written(at) -> list[str]:
+    """The texts on the page that go on from the prompt, as HTML."""
+    bodies = [element.proto.body for element in at.get("html")]
+    return [body for body in bodies if body.startswith('<div class="written"><span class="prompt">for thos')]
+
+
+def bare(bodies: list[str]) -> list[str]:
+    """Without their colours."""
+    return [re.sub(r"<span style=[^>]*>|</span>|<span class=.prompt.>", "", body) for body in bodies]
+
+
+def surprise(at) -> None:
+    next(toggle for toggle in at.toggle if toggle.key == "char_rnn.surprise").set_value(True).run()
+
+
+def test_four_temperatures_stay_when_they_are_coloured() -> None:
+    at = open_page("char_rnn")
+    assert len(written(at)) == 1
+    at.button(key="char_rnn.several").click().run()
+    four = written(at)
+    assert len(four) == 4 and len({*four}) == 4
+    surprise(at)
+    assert all("background" in body for body in written(at))
+    assert bare(written(at)) == bare(four)
+
+
+def test_a_text_of_a_run_says_the_step_it_was_written_at_and_stays_while_the_run_goes_on() -> None:
+    at = open_page("char_rnn", **SMALL)
+    at.button(key="char_rnn.train").click().run()
+    job = jobs.registry().find(at.session_state["char_rnn.job"])
+    wait(at, lambda: len(job.history.snapshot()) > 20)
+    at.button(key="char_rnn.several").click().run()
+    assert not at.exception and not at.error
+    step = int(re.search(r"this run, step ([\d,]+)", texts(at)).group(1).replace(",", ""))
+    assert 20 < step <= job.history.snapshot()["step"][-1] + 200
+    four = written(at)
+    wait(at, lambda: job.history.snapshot()["step"][-1] > step + 20)
+    surprise(at)
+    assert f"this run, step {step:,}" in texts(at)
+    assert bare(written(at)) == bare(four)
+
+
+def test_a_run_at_work_lends_a_copy_of_its_weights_and_one_that_holds_too() -> None:
+    at = open_page("char_rnn", **SMALL)
+    at.button(key="char_rnn.step").click().run()
+    job = jobs.registry().find(at.session_state["char_rnn.job"])
+    wait(at, lambda: job.state == jobs.PAUSED)
+    assert "model" not in job.results, "nobody gets at what is being trained"
+    author = writing._from_run(job)
+    assert author.name == "this run, step 1"
+    before = {name: tensor.clone() for name, tensor in author.model.state_dict().items()}
+    job.resume(steps=5)
+    wait(at, lambda: job.history.snapshot()["step"][-1] == 6)
+    later = writing._from_run(job)
+    assert later.name == "this run, step 6"
+    assert all((tensor == before[name]).all() for name, tensor in author.model.state_dict().items())
+    assert any((tensor != before[name]).any() for name, tensor in later.model.state_dict().items())
+
+
+def test_after_a_restart_the_run_in_the_link_writes_and_not_what_ships() -> None:
+    at = open_page("char_rnn", **SMALL)
+    at.button(key="char_rnn.train").click().run()
+    job = jobs.registry().find(at.session_state["char_rnn.job"])
+    wait(at, lambda: len(job.history.snapshot()) > 5)
+    job.stop()
+    wait(at, lambda: job.ended)
+    assert start.store().weights(job.id).exists()
+    at.button(key="char_rnn.write").click().run()
+    assert "this run's last weights" in texts(at)
+    of_the_run = written(at)[-1]
+
+    jobs.registry()._jobs.pop(job.id)  # the server forgets it
+    later = open_page("char_rnn", **SMALL, run=job.id)
+    assert "Read back from this server's disk" in texts(later)
+    assert "this run's last weights" in texts(later) and "the shipped weights" not in texts(later)
+    assert written(later)[-1] == of_the_run
+
+    start.store().weights(job.id).unlink()
+    start.store().weights(job.id, "best").unlink(missing_ok=True)
+    later.run()
+    assert "This run left no weights behind" in texts(later) and not written(later)
