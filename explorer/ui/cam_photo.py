@@ -172,16 +172,19 @@ def bring() -> None:
 
 
 def refusals(found: Sequence[Refusal]) -> None:
-    """One box for all files that could not be used: each reason once, with the files it holds for."""
+    """Which files could not be used: one in full, several as one line that unfolds to each reason and its files."""
     if not found:
         return
     by_reason: dict[str, list[str]] = {}
     for refusal in found:
         by_reason.setdefault(refusal.reason, []).append(parts.escape(refusal.name or "The photo"))
     lines = [f"{_listed(names)}: {parts.escape(reason)}" for reason, names in list(by_reason.items())[:MOST_REASONS]]
-    if len(found) > 1:
-        lines = [f"{len(found)} files could not be used.", *(f"- {line}" for line in lines)]
-    st.error("\n".join(lines), icon=":material/error:")
+    if len(found) == 1:
+        st.error(lines[0], icon=":material/error:")
+        return
+    names = _listed([name for names in by_reason.values() for name in names])
+    with st.expander(f":red[{len(found)} files could not be used: {names}. Why?]", icon=":material/error:"):
+        st.markdown("\n".join(f"- {line}" for line in lines))
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:
