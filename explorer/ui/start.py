@@ -1,8 +1,6 @@
 """What every page needs before it draws: the owner of its runs, the store, torch loaded behind the first page."""
 
 import gc
-import hashlib
-import secrets
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -10,6 +8,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from explorer import identity
 from explorer.store import Store
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
@@ -73,14 +72,14 @@ def store() -> Store:
 
 
 def owner() -> str:
-    """Who this browser is: the same after a reload, unknown to other browsers.
+    """Whose this session's runs are: the same in every tab of a browser, after reloads and restarts of the server.
 
-    From the cookie Streamlit sets against cross-site requests, hashed; without one (tests), a word of this session.
+    A browser that keeps no cookies is another one in every session, which its pages say.
     """
     if "owner" not in st.session_state:
-        cookie = st.context.cookies.get("_streamlit_xsrf")
-        cookie = cookie if isinstance(cookie, str) and cookie else secrets.token_hex(16)
-        st.session_state.owner = hashlib.sha256(cookie.encode()).hexdigest()[:16]
+        token = st.context.cookies.get(identity.COOKIE)
+        st.session_state.forgotten = not identity.is_token(token)
+        st.session_state.owner = identity.owner_of(identity.new_token() if st.session_state.forgotten else token)
     return st.session_state.owner
 
 
@@ -90,6 +89,8 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewB
 <circle cx="18" cy="16" r="3.8" fill="#C9690F"/><circle cx="31" cy="16" r="3.4" fill="#16877A"/>
 <text x="44" y="22" font-family="Georgia,serif" font-size="18" fill="#3D7DC8">Lesson 7, explored</text>
 </svg>"""
+
+_FORGOTTEN = "This browser keeps no cookies: what you train is yours only until you reload or close this page."
 
 # Streamlit has no setting for these; the rest of the look is in .streamlit/config.toml.
 _CSS = """<style>
@@ -129,6 +130,10 @@ def begin() -> None:
     """Before the page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar."""
     st.session_state.begun = True
     made = engine()
+    newcomer = "owner" not in st.session_state
+    owner()
+    if newcomer and st.session_state.forgotten:
+        st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
     st.html(_CSS + (_TEACHER_CSS if teacher() else ""))
     with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.toggle(

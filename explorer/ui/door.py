@@ -1,0 +1,72 @@
+"""What the web server does around Streamlit: each browser's cookie, safe headers, an orderly end.
+
+``streamlit run`` serves a script that holds an ``st.App`` through that app, with this middleware around every answer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from explorer import identity
+
+KEPT = 400 * 24 * 3600  # seconds a browser may keep a cookie at most; begins anew at each visit
+# Nothing is guessed from a file's content; no other site puts a page into a frame of its own, learns the address of
+# a run, or is asked for a picture that somebody's words name.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "img-src 'self' data: blob:; frame-ancestors 'self'",
+}
+
+
+class Door:
+    """Gives a browser that opens a page its token, for good, and every answer its headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on; add to the beginning of what is answered to HTTP."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        asked = Request(scope)
+        cookie = _cookie(asked) if "text/html" in asked.headers.get("accept", "") else ""
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if cookie:
+                    headers.append("Set-Cookie", cookie)
+                    headers["Cache-Control"] = "private, no-cache"
+            await send(message)
+
+        await self.app(scope, receive, answer)
+
+
+def _cookie(asked: Request) -> str:
+    """The cookie to set: the browser's own token again, else a new one. Scripts cannot read it."""
+    known = asked.cookies.get(identity.COOKIE)
+    token = known if identity.is_token(known) else identity.new_token()
+    secure = "; Secure" if asked.url.scheme == "https" else ""
+    return f"{identity.COOKIE}={token}; Path=/; Max-Age={KEPT}; HttpOnly; SameSite=Lax{secure}"
+
+
+MIDDLEWARE = [Middleware(Door)]
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: object) -> AsyncIterator[None]:
+    """While the server is up; when it is asked to end, runs are stopped and saved before the process goes."""
+    yield
+    from explorer import jobs
+
+    await asyncio.to_thread(jobs.registry().close)
