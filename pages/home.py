@@ -2,10 +2,6 @@
 
 import streamlit as st
 
-from explorer.ui import start
-
-start.enter()
-
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
 from explorer.ui import parts

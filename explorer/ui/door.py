@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.runtime.pages_manager import PagesManager
 
 from explorer import identity
 
@@ -23,6 +24,10 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "img-src 'self' data: blob:; frame-ancestors 'self'",
 }
+
+# A folder called pages/ makes Streamlit show a menu of file names, and run a page without its app, until the app has
+# declared its navigation. There is no setting that says it will.
+PagesManager.uses_pages_directory = False
 
 
 class Door:

@@ -6,7 +6,6 @@ import threading
 from dataclasses import dataclass, field
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from explorer import identity
 from explorer.store import Store
@@ -116,19 +115,16 @@ _TEACHER_CSS = """<style>html { font-size: 118%; } .written { font-size: 1.35rem
 
 
 def enter() -> None:
-    """First line of every page: stand the app around it.
+    """First line of every page but the home page, which draws no chart: what charts need is there, whole.
 
-    As there is a folder called pages/, the first visit to a fresh server runs a deep-linked page's file alone, with
-    Streamlit's own menu of file names, until the app has declared its navigation. Say that it has one, and run again.
+    Plotly looks whether pandas has been imported, and a table in another visitor's page may be importing it just then:
+    half of it breaks the chart.
     """
-    if "begun" not in st.session_state:
-        PagesManager.uses_pages_directory = False
-        st.rerun()
+    import pandas  # noqa: F401
 
 
 def begin() -> None:
     """Before the page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar."""
-    st.session_state.begun = True
     made = engine()
     newcomer = "owner" not in st.session_state
     owner()
