@@ -21,6 +21,7 @@ class Engine:
     device: str = ""
     problem: str = ""
     _loading: threading.Lock = field(default_factory=threading.Lock)
+    _freezing: threading.Lock = field(default_factory=threading.Lock)
     _frozen: int = 0  #: modules there were when the garbage collector was last told to leave everything alone
 
     def wait(self) -> None:
@@ -47,11 +48,14 @@ class Engine:
 
         Streamlit collects garbage after every run of a script: with torch's objects among it that takes 175 ms, with
         those that torchvision, imported later by one page, brings along another 110, on every page, for everybody.
+        What visitors had on their pages the last time is in its way again: some of them have gone since.
         """
-        if len(sys.modules) > self._frozen:
-            self._frozen = len(sys.modules)
-            gc.collect()
-            gc.freeze()
+        with self._freezing:
+            if len(sys.modules) > self._frozen:
+                self._frozen = len(sys.modules)
+                gc.unfreeze()
+                gc.collect()
+                gc.freeze()
 
 
 @st.cache_resource(show_spinner=False)
