@@ -10,6 +10,7 @@ from explorer.ui import start
 start.enter()
 
 from explorer import jobs
+from explorer.data import corpus
 from explorer.figures import curves
 from explorer.models import catalog
 from explorer.recorded import recording
@@ -29,11 +30,17 @@ def as_it_is_now(run: Run) -> Run:
     return replace(run, state=job.state, message=job.message) if job else run
 
 
+def is_shown(run: Run) -> bool:
+    """Training runs, but for those that learn from another visitor's own text."""
+    own = start.owner()
+    return run.kind == "train" and (run.owner == own or corpus.may_see(run.experiment.data, own))
+
+
 store = start.store()
 mine = st.segmented_control("Whose", ["mine", "everybody's"], default="mine", required=True, key=f"{PAGE}.whose")
 runs: list[Run] = []
 with parts.refusals():  # a folder that cannot be read is a sentence; the rest of the page does without
-    found = [run for run in store.runs(start.owner() if mine == "mine" else None) if run.kind == "train"]
+    found = [run for run in store.runs(start.owner() if mine == "mine" else None) if is_shown(run)]
     histories = store.validations([run.id for run in found])  # their steps are read of the chosen one only
     runs = [as_it_is_now(run) for run in found]
     if not runs:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 URL = "https://s3.amazonaws.com/text-datasets/nietzsche.txt"
 BYTES, CHARACTERS, MD5 = 600_901, 600_893, "a941bb9acc3a83c1f5186b846bbee663"
 SMALLEST, LARGEST = 2_000, 20_000_000  # bytes of a text of one's own
+NAMES = ("auto", "pydoc")  # the texts that are everybody's
+_OWN = re.compile(r"own-([0-9a-f]{16})-([0-9a-f]{12})")  # whose it is, and which
 UNKNOWN, PADDING = "<unk>", "<pad>"
 MIN_FREQUENCY = 3
+_GONE = "The text this was made with is not on this server. Paste or upload it again."
 
 
 @dataclass(frozen=True)
@@ -123,26 +127,53 @@ def decode(raw: bytes) -> str:
     return text
 
 
-def keep_own(raw: bytes) -> str:
-    """Check a text of the user's own and keep it; returns what to put into ``Experiment.data``.
+def keep_own(raw: bytes, owner: str) -> str:
+    """Check a text of ``owner``'s own and keep it; returns what to put into ``Experiment.data``.
 
     Raises:
         DataError: see :func:`decode` and :func:`prepare`; or the disk is full.
     """
     text = decode(raw)
     prepare(text, Source("", "yours", ""))
-    name = hashlib.md5(text.encode()).hexdigest()[:12]
-    folder = paths.home() / "texts"
-    partial = folder / f".{name}.{secrets.token_hex(4)}.partial"  # two visitors may bring the same text
+    data = f"own-{_whose(owner)}-{hashlib.md5(text.encode()).hexdigest()[:12]}"
+    path = _path(data)
+    partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial")  # two tabs may bring the same text
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8", newline="")
-        partial.replace(folder / f"{name}.txt")
+        partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise DataError(f"The text could not be kept: {error.strerror or error}.", str(error)) from error
-    return f"own-{name}"
+    return data
+
+
+def is_own(data: str) -> bool:
+    """Whether ``Experiment.data`` names a text that somebody brought."""
+    return data.startswith("own-")
+
+
+def may_see(data: str, owner: str) -> bool:
+    """Whether what learns from ``data`` is for ``owner`` to see: all but the texts that others brought."""
+    return not is_own(data) or data.startswith(f"own-{_whose(owner)}-")
+
+
+def _whose(owner: str) -> str:
+    """What stands for an owner in the name of a text; it is in links, so it must not be the owner itself."""
+    return hashlib.sha256(f"text of {owner}".encode()).hexdigest()[:16]
+
+
+def _path(data: str) -> Path:
+    """Where a text of somebody's own lies.
+
+    Raises:
+        DataError: there is no such name.
+    """
+    parts = _OWN.fullmatch(data)
+    if parts is None:
+        raise DataError(_GONE)
+    return paths.home() / "texts" / parts[1] / f"{parts[2]}.txt"
 
 
 def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
@@ -194,16 +225,17 @@ def _pydoc() -> tuple[str, Source]:
 
 
 def _own(data: str) -> tuple[str, Source]:
-    path = paths.home() / "texts" / f"{data.removeprefix('own-')}.txt"
-    if not data.removeprefix("own-").isalnum() or not path.exists():
-        raise DataError("The text this link was made with is not on this server. Paste or upload it again.")
-    text = path.read_bytes().decode()
+    path = _path(data)
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise DataError(_GONE, str(error)) from error
     return text, Source("Your text", "yours", path.name, hashlib.md5(text.encode()).hexdigest())
 
 
 @functools.lru_cache(maxsize=4)
 def _load(data: str, newlines: bool, path: Path | None, stamp: float) -> Corpus:
-    if data.startswith("own-"):
+    if is_own(data):
         text, source = _own(data)
     elif path is not None:
         text, source = _nietzsche(path)
@@ -218,7 +250,7 @@ def load(data: str = "auto", newlines: bool = False) -> Corpus:
     Raises:
         DataError: the text is not here, or cannot be used.
     """
-    if data not in ("auto", "pydoc") and not data.startswith("own-"):
+    if data not in NAMES and not is_own(data):
         raise DataError(f"There is no text {data!r}. Use auto, pydoc, or upload one.")
     path = paths.find_data("nietzsche.txt") if data == "auto" else None
     return _load(data, newlines, path, path.stat().st_mtime if path else 0.0)

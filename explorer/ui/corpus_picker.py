@@ -5,7 +5,7 @@ import streamlit as st
 from explorer.data import corpus
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.ui import controls, parts
+from explorer.ui import controls, parts, start
 
 
 def show(page: str, experiment: Experiment) -> None:
@@ -54,7 +54,7 @@ def _own_text(page: str, experiment: Experiment) -> None:
     with st.expander("Use a text of your own", icon=":material/upload_file:"):
         st.caption(
             f"{corpus.SMALLEST:,} bytes to {corpus.LARGEST // 10**6} MB of any language. "
-            "It is kept on this server so that your runs can be continued."
+            "It is kept on this server so that your runs can be continued; only you see it and what learns from it."
         )
         pasted = st.text_area("Paste it", height=140, max_chars=corpus.LARGEST, key=f"{page}.pasted")
         file = st.file_uploader(
@@ -63,7 +63,7 @@ def _own_text(page: str, experiment: Experiment) -> None:
         )  # fmt: skip
         if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
             try:
-                kept = corpus.keep_own(file.getvalue() if file else pasted.encode())
+                kept = corpus.keep_own(file.getvalue() if file else pasted.encode(), start.owner())
             except ExplorerError as error:
                 st.error(parts.escape(str(error)), icon=":material/error:")
             else:

@@ -182,19 +182,19 @@ PROSE = "It was the best of times, it was the worst of times.\nIt was the age of
     ids=["UTF-8", "UTF-8 with mark", "UTF-16", "UTF-16 big-endian", "Windows line ends", "no line breaks"],
 )
 def test_a_text_of_ones_own_is_kept_and_found_again(raw, home):
-    name = keep_own(raw)
-    assert name == keep_own(raw), "the same text twice is one text"
+    name = keep_own(raw, "ann")
+    assert name == keep_own(raw, "ann"), "the same text twice is one text"
     loaded = load(name)
     assert loaded.source.kind == "yours" and len(loaded.train) > 3 * len(loaded.valid) > 0
     assert loaded.vocabulary.decode(loaded.train[:20].tolist()) == "it was the best of t"
-    assert not [p for p in (home / "texts").iterdir() if p.suffix != ".txt"]
+    assert [p.suffix for p in (home / "texts").rglob("*") if p.is_file()] == [".txt"]
     learner_data = TextData(loaded, Experiment.of("gru", batch_size=8), CPU)
     assert batches(learner_data)
 
 
 def test_latin_1_is_read_with_its_accents(home):
     text = "Grüße aus Köln, schöne Größe, süße Äpfel überall.\n" * 100
-    loaded = load(keep_own(text.encode("latin-1")))
+    loaded = load(keep_own(text.encode("latin-1"), "ann"))
     assert {"ü", "ß", "ö", "ä"} <= set(loaded.vocabulary.itos) and "\ufffd" not in loaded.vocabulary.itos
 
 
@@ -218,7 +218,7 @@ def test_latin_1_is_read_with_its_accents(home):
 )  # fmt: skip
 def test_what_cannot_be_learnt_from_gives_a_sentence_and_leaves_nothing(raw, words, home):
     with pytest.raises(DataError, match=words) as error:
-        keep_own(raw)
+        keep_own(raw, "ann")
     assert str(error.value).endswith(".") and not list(home.rglob("*.*"))
 
 
@@ -244,7 +244,7 @@ def test_a_full_disk_while_keeping_a_text_gives_a_sentence(home, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(DataError, match="No space left"):
-        keep_own(PROSE.encode())
+        keep_own(PROSE.encode(), "ann")
     assert not list(home.rglob("*.*"))
 
 
@@ -253,7 +253,7 @@ def test_many_visitors_may_bring_the_same_text_at_once(home):
 
     def bring():
         try:
-            names.append(keep_own(PROSE.encode()))
+            names.append(keep_own(PROSE.encode(), "ann"))
         except Exception as error:
             errors.append(error)
 
@@ -265,7 +265,18 @@ def test_many_visitors_may_bring_the_same_text_at_once(home):
     assert not errors and len(set(names)) == 1
 
 
-@pytest.mark.parametrize("name", ["own-0123456789ab", "own-../../secret", "own-", "war-and-peace", "../nietzsche"])
+def test_a_text_is_only_its_owners_to_see_and_its_name_does_not_say_who_that_is(home):
+    anns, bobs = keep_own(PROSE.encode(), "ann"), keep_own(PROSE.encode(), "bob")
+    assert anns != bobs and "ann" not in anns
+    assert corpus.may_see(anns, "ann") and not corpus.may_see(anns, "bob") and not corpus.may_see(anns, "")
+    assert not corpus.may_see("own-0123456789ab", "ann"), "of an earlier version: nobody knows whose it was"
+    assert all(corpus.may_see(data, "bob") for data in ("auto", "pydoc", "standin"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["own-0123456789ab", f"own-{'0' * 16}-{'1' * 12}", "own-../../secret", "own-", "war-and-peace", "../nietzsche"],
+)
 def test_a_text_that_is_not_here_gives_a_sentence(name, home):
     with pytest.raises(DataError, match="text"):
         load(name)
