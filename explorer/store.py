@@ -23,6 +23,7 @@ from explorer.presence import Presence
 
 log = logging.getLogger(__name__)
 
+ID = re.compile(r"[0-9a-z]{1,40}")  # what a run's id looks like: it names a folder, and comes from links
 WAIT = 10.0  # seconds for another process to finish writing
 IDLE = 4  # connections kept open for the next who asks
 
@@ -36,7 +37,6 @@ CREATE TABLE IF NOT EXISTS epochs (run TEXT, epoch INTEGER, row TEXT, PRIMARY KE
 CREATE TABLE IF NOT EXISTS marks (run TEXT, step INTEGER, text TEXT);
 CREATE INDEX IF NOT EXISTS marks_of ON marks (run);
 """
-_PLAIN = re.compile(r"[\w-]{1,64}")  # a run's id, which is also the name of its folder
 
 
 @dataclass(frozen=True)
@@ -247,9 +247,13 @@ class Store:
         return {run: _snapshot([], epochs) for run, epochs in found.items()}
 
     def weights(self, run: str, which: str = "final") -> Path:
-        """Where a run's weights lie ("best" or "final"); the file may be absent."""
-        if not _PLAIN.fullmatch(run):
-            raise StorageError("There is no such run here.", run[:200])
+        """Where a run's weights lie ("best" or "final"); the file may be absent.
+
+        Raises:
+            StorageError: that is no run's id, or no kind of weights.
+        """
+        if not ID.fullmatch(run) or not ID.fullmatch(which):
+            raise StorageError("There is no such run on this server.", f"{run!r}, {which!r}")
         return self.folder / run / f"{which}.safetensors"
 
 

@@ -16,7 +16,7 @@ parts.title(
 with st.spinner("Loading torch …"):
     start.engine().wait()
 
-from explorer.ui import cards, inside_evaluation, inside_map, inside_memory, inside_race, inside_time, steps
+from explorer.ui import cards, inside_evaluation, inside_map, inside_memory, inside_race, inside_time, links, steps
 
 SECTIONS = {
     "race": ("The race", inside_race.show),
@@ -25,9 +25,11 @@ SECTIONS = {
     "time": ("Gradients through time", inside_time.show),
     "memory": ("What it remembers", inside_memory.show),
 }
-asked = "race" if "race" in st.query_params else st.query_params.get("show", "race")
+asked, notices = links.picked(st.query_params, "show", SECTIONS)
+links.tell(notices)
+asked = "race" if "race" in st.query_params or not asked else asked[0]
 tabs = st.tabs(
-    [title for title, _ in SECTIONS.values()], default=SECTIONS.get(asked, SECTIONS["race"])[0], on_change="rerun",
+    [title for title, _ in SECTIONS.values()], default=SECTIONS[asked][0], on_change="rerun",
     key="batchnorm.tab",
 )  # fmt: skip
 for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):

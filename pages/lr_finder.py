@@ -12,12 +12,13 @@ from explorer import jobs, recorded
 from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
 from explorer.models import catalog
-from explorer.ui import cards, controls, live, parts, steps
+from explorer.ui import cards, controls, links, live, parts, steps
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
 
 PAGE, LR = "lr_finder", SETTINGS["lr"]
+MODELS = 5  # sweeps over each other that one can still tell apart
 if page := st.session_state.pop(f"{PAGE}.go", None):  # a suggestion was taken
     st.switch_page(f"pages/{page}.py")
 parts.title(
@@ -26,10 +27,12 @@ parts.title(
 )  # fmt: skip
 
 rungs = {rung.key: rung for ladder in catalog.LADDERS.values() for rung in ladder}
-st.session_state.setdefault(f"{PAGE}.models", [k for k in st.query_params.get("models", "").split(",") if k in rungs])
+if f"{PAGE}.models" not in st.session_state:
+    st.session_state[f"{PAGE}.models"], notices = links.picked(st.query_params, "models", rungs, most=MODELS)
+    links.tell(notices)
 with st.sidebar:
     models = st.multiselect(
-        "Models", list(rungs), default=st.session_state[f"{PAGE}.models"] or ["convnet"], max_selections=5,
+        "Models", list(rungs), default=st.session_state[f"{PAGE}.models"] or ["convnet"], max_selections=MODELS,
         format_func=lambda key: rungs[key].title, help="Sweeps are laid over each other.",
     )  # fmt: skip
     powers = [f"1e{p}" for p in range(-7, 4)]

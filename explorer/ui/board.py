@@ -29,7 +29,7 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
             f":material/restart_alt: Set otherwise than in this run: {', '.join(others)}. "
             f"Press **{live.begins(job, phase)}** for a run that uses what is set now."
         )
-    controls.write_link(experiment, job.id if job else st.query_params.get("run"))
+    controls.write_link(page, experiment, job.id if job else live.linked(page))
     if job is not None:
 
         def draw(job: Job) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import streamlit as st
 
 from explorer.errors import SettingsError
-from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
+from explorer.experiment import Experiment, Setting, settings_of
 from explorer.models import catalog
+from explorer.ui import links, start
 
 GROUPS = {
     "rate": ("Learning rate", ":material/speed:"),
@@ -20,15 +21,21 @@ _NOT_WIDGETS = {"data"}  # chosen elsewhere on the page
 
 
 def current(page: str, default_model: str) -> Experiment:
-    """The page's experiment: what the visitor has set, else what the link says, else the default rung's."""
-    key = f"{page}.experiment"
-    if key not in st.session_state:
-        experiment, notices = Experiment.from_query(st.query_params.to_dict(), default_model)
-        if experiment.rung.ladder != catalog.rung(default_model).ladder:
-            experiment = Experiment.of(default_model)
-        st.session_state[key] = experiment
-        for notice in notices:
-            st.toast(notice, icon=":material/link_off:")
+    """The page's experiment: what the visitor has set, else what the link says, else the default rung's.
+
+    A link that is followed later goes before what was set till then; the bare address of the page does not.
+    """
+    key, asked = f"{page}.experiment", st.query_params.to_dict()
+    followed = asked.keys() - {"hide"} and asked != st.session_state.get(f"{page}.address")
+    if key not in st.session_state or followed:
+        experiment, notices = links.experiment(asked, default_model, start.owner())
+        links.tell(notices)
+        if experiment != st.session_state.get(key):
+            put(page, experiment)
+        if asked.get("run", st.session_state.get(f"{page}.job")) != st.session_state.get(f"{page}.job"):
+            st.session_state.pop(f"{page}.job", None)
+    st.session_state[f"{page}.address"] = asked
+    st.session_state[f"{page}.default"] = default_model
     return st.session_state[key]
 
 
@@ -64,7 +71,7 @@ def rung_picker(page: str, ladder: str) -> None:
 def sidebar(page: str) -> Experiment:
     """Presets and every setting of the page's rung; returns the experiment they describe."""
     experiment: Experiment = st.session_state[f"{page}.experiment"]
-    hidden = {name for name in st.query_params.get("hide", "").split(",") if name in SETTINGS}
+    hidden = links.hide().split(",")
     with st.sidebar:
         _presets(page, experiment)
         values = {}
@@ -167,10 +174,11 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def write_link(experiment: Experiment, run: str | None = None) -> None:
-    """Put the experiment (and the run) into the address bar; what a teacher hid stays hidden."""
-    wanted = experiment.to_query() | ({"run": run} if run else {})
-    if "hide" in st.query_params:
-        wanted["hide"] = st.query_params["hide"]
-    if st.query_params.to_dict() != wanted:
+def write_link(page: str, experiment: Experiment, run: str | None = None) -> None:
+    """Let the address say what is on the page, with what a teacher hid; one that says it already stays as it is."""
+    asked, hidden = st.query_params.to_dict(), links.hide()
+    said, _ = links.experiment(asked, st.session_state[f"{page}.default"], start.owner())
+    if (said, asked.get("run"), asked.get("hide", "")) != (experiment, run, hidden):
+        wanted = experiment.to_query() | ({"run": run} if run else {}) | ({"hide": hidden} if hidden else {})
         st.query_params.from_dict(wanted)
+        st.session_state[f"{page}.address"] = wanted

@@ -14,7 +14,7 @@ from explorer.models import batchnorm, vision
 from explorer.training import activations, claims, race
 from explorer.training.claims import BY_KEY, PRESETS, Preset
 from explorer.training.race import RaceView
-from explorer.ui import inside_layers, live, parts, start, steps
+from explorer.ui import inside_layers, links, live, parts, start, steps
 
 PAGE = "batchnorm.race"
 OWN = "own"
@@ -35,7 +35,6 @@ def show() -> None:
         st.error(parts.escape(str(error)), icon=":material/error:")
         experiments = {}
     job = live.find(PAGE)
-    job = job if job is not None and job.kind == "race" else None
     if _asked_to_start(job) and experiments:
         with parts.refusals():
             job = _start(chosen, experiments, options)
@@ -59,8 +58,11 @@ def _asked_to_start(job: jobs.Job | None) -> bool:
 def _choose() -> str:
     """Which claim, by key; or a race of one's own."""
     titles = {preset.key: preset.title for preset in PRESETS} | {OWN: "Your own"}
-    key, asked = f"{PAGE}.preset", st.query_params.get("race")
-    if asked in titles and st.session_state.get(f"{PAGE}.asked") != asked:
+    key = f"{PAGE}.preset"
+    words, notices = links.picked(st.query_params, "race", titles)
+    links.tell(notices)
+    asked = words[0] if words else None
+    if asked and st.session_state.get(f"{PAGE}.asked") != asked:
         st.session_state[key] = st.session_state[f"{PAGE}.asked"] = asked
     st.session_state.setdefault(key, PRESETS[0].key)
     return st.pills(
@@ -79,8 +81,9 @@ def _sidebar(chosen: str) -> dict:
     """What all networks share."""
     first = next(iter(BY_KEY[chosen].experiments.values())) if chosen in BY_KEY else None
     sizes = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000]
-    asked = {str(size): size for size in sizes}.get(st.query_params.get("images", ""))
-    images = asked or (first.images if first else 5_000)
+    asked, notices = links.picked(st.query_params, "images", map(str, sizes))
+    links.tell(notices)
+    images = int(asked[0]) if asked else first.images if first else 5_000
     with st.sidebar:
         st.markdown("**The race**")
         found = {

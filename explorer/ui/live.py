@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer import jobs
+from explorer.data import corpus
+from explorer.errors import ExplorerError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.history import Snapshot
 from explorer.jobs import Job
 from explorer.recorded import recording
+from explorer.store import ID
 from explorer.training import checkpoint
-from explorer.ui import controls, parts, plot, start
+from explorer.ui import controls, links, parts, plot, start
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
 LEFT = {"best": "this run's best weights", "final": "this run's last weights"}  # on disk, by name
+SHOWN = {"char_rnn": ("train", "language"), "cifar10": ("train", "vision"), "batchnorm.race": ("race", "")}
 AT_WORK = ("going", "paused")  # the phases in which there is something to stop
 
 
@@ -37,7 +41,7 @@ class Kept:
 
 def find(page: str) -> Job | None:
     """The page's run: this session's, or the one the link names."""
-    job_id = st.session_state.get(f"{page}.job") or st.query_params.get("run")
+    job_id = st.session_state.get(f"{page}.job") or linked(page)
     job = jobs.registry().find(job_id) if job_id else None
     if job is not None:
         st.session_state[f"{page}.job"] = job.id
@@ -45,14 +49,44 @@ def find(page: str) -> Job | None:
 
 
 def linked(page: str) -> str | None:
-    """The id of the run the link names."""
-    return st.query_params.get("run")
+    """The id of the run the link names, where this page can show it to this visitor; else one notice says why not."""
+    run_id = st.query_params.get("run")
+    if not run_id:
+        return None
+    try:
+        why_not = _hindrance(page, run_id)
+    except ExplorerError as error:
+        why_not = str(error)
+    if why_not:
+        links.tell([f"From the link: {why_not} Ignored."])
+        return None
+    return run_id
+
+
+def _hindrance(page: str, run_id: str) -> str:
+    """Why a page cannot show a run to this visitor; empty if it can. Nothing is looked for before it looks like an id.
+
+    Raises:
+        ExplorerError: the record of runs cannot be read.
+    """
+    found = None
+    if ID.fullmatch(run_id):
+        found = jobs.registry().find(run_id) or start.store().run(run_id)
+    if found is None:
+        return "There is no such run on this server."
+    kind, ladder = SHOWN[page]
+    if found.kind != kind or (ladder and (found.experiment is None or found.experiment.rung.ladder != ladder)):
+        return "That run is not of a kind that this page shows."
+    own = start.owner()
+    if found.experiment is not None and found.owner != own and not corpus.may_see(found.experiment.data, own):
+        return "That run learns from another visitor's own text, which only they see."
+    return ""
 
 
 def stored(page: str) -> Kept | None:
     """The run the link names, from disk: what is left of it after the server was restarted."""
-    run_id = st.query_params.get("run")
-    if not run_id or jobs.registry().find(run_id):
+    run_id = linked(page)
+    if run_id is None or jobs.registry().find(run_id):
         return None
     with parts.refusals():
         run = start.store().run(run_id)

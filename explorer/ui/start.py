@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer import identity
 from explorer.store import Store
+from explorer.ui import links
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
@@ -135,6 +136,7 @@ def begin() -> None:
     if newcomer and st.session_state.forgotten:
         st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
     st.html(_CSS + (_TEACHER_CSS if teacher() else ""))
+    links.hide()
     with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.toggle(
             "Teacher view",

@@ -1,0 +1,78 @@
+"""What a link asks for: any words at all give an experiment, and a sentence for what was left out."""
+
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from explorer.data import corpus
+from explorer.errors import StorageError
+from explorer.experiment import SETTINGS, Experiment, applies
+from explorer.models import catalog
+from explorer.store import ID, Store
+from explorer.ui import links
+
+RUNGS = [rung.key for ladder in catalog.LADDERS.values() for rung in ladder]
+NASTY = [
+    "", " ", "0", "-1", "1e999", "-1e999", "nan", "inf", "9" * 5000, "1_000", "²", "١٢", "0x10", "1e3", "true", "None",
+    "../../etc/passwd", "/etc/passwd", "a" * 300, "\x00", "\ud800", "a\nb", "![x](http://evil/x.png)", "<b>", "%00",
+    "own-", "own-../../secret", f"own-{'0' * 16}-{'1' * 12}", "standin", "pydoc", ",", ",,,", "20,40", "1," * 999,
+]  # fmt: skip
+values = st.sampled_from(NASTY) | st.text(max_size=40) | st.floats().map(str) | st.integers().map(str)
+names = st.sampled_from([*SETTINGS, "model", "run", "hide", "models", "race", "images", "show", "start"])
+queries = st.dictionaries(names | st.text(string.ascii_lowercase, max_size=8), values, max_size=12)
+
+
+@settings(max_examples=1500)
+@given(queries, st.sampled_from(["gru", "convnet"]), st.none() | st.sampled_from(RUNGS))
+def test_no_link_is_too_odd_to_be_an_experiment_of_the_page(query, default, model):
+    query = query if model is None else {**query, "model": model}
+    experiment, notices = links.experiment(query, default, "ann")
+    assert experiment.rung.ladder == catalog.rung(default).ladder
+    assert experiment.data in links.DATA[experiment.rung.ladder] or corpus.may_see(experiment.data, "ann")
+    for name, setting in SETTINGS.items():
+        assert not applies(setting, experiment.rung) or setting.check(getattr(experiment, name)) is not None
+    assert all(isinstance(notice, str) and notice for notice in notices)
+    again = experiment.to_query()
+    assert links.experiment(again, default, "ann") == (experiment, []), "what it says is itself a link without mistakes"
+
+
+@given(values, st.sampled_from(["models", "show"]), st.integers(1, 5))
+def test_of_a_list_only_what_is_known_remains_each_once(words, name, most):
+    picked, notices = links.picked({name: f"gru,{words},gru,{words}"}, name, RUNGS, most)
+    assert set(picked) <= set(RUNGS) and len(picked) == len(set(picked)) <= most and picked[0] == "gru"
+    assert len(notices) <= 2
+
+
+def test_what_is_left_out_of_a_list_is_said():
+    assert links.picked({"models": "gru,gpt,lstm"}, "models", RUNGS, 5)[1] == [
+        "From the link: models cannot be 'gpt'. Ignored."
+    ]
+    assert "2 at most" in links.picked({"models": "gru,lstm,bn"}, "models", RUNGS, 2)[1][0]
+    assert links.picked({}, "models", RUNGS) == ([], [])
+
+
+def test_a_model_of_the_other_ladder_and_data_that_are_not_there_are_said():
+    assert "another page" in links.experiment({"model": "bn"}, "gru", "ann")[1][0]
+    assert "no data called" in links.experiment({"data": "war-and-peace"}, "gru", "ann")[1][0]
+    assert "no data called" in links.experiment({"data": "pydoc"}, "convnet", "ann")[1][0]
+    assert links.experiment({"data": "pydoc"}, "gru", "ann") == (Experiment.of("gru", data="pydoc"), [])
+
+
+def test_the_text_of_another_falls_back_to_everybodys(home):
+    kept = corpus.keep_own(("The quick brown fox jumps over the lazy dog.\n" * 60).encode(), "ann")
+    assert links.experiment({"data": kept}, "gru", "ann") == (Experiment.of("gru", data=kept), [])
+    experiment, notices = links.experiment({"data": kept}, "gru", "bob")
+    assert experiment.data == "auto" and "another visitor's own" in notices[0]
+    assert links.experiment({"data": kept}, "convnet", "ann")[0].data == "auto"
+
+
+@given(values)
+def test_no_id_leads_out_of_the_store(tmp_path_factory, word):
+    store = Store(tmp_path_factory.getbasetemp() / "store")
+    if ID.fullmatch(word):
+        assert store.weights(word).parent.parent == store.folder
+        return
+    with pytest.raises(StorageError):
+        store.weights(word)
