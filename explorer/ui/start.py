@@ -96,8 +96,22 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewB
 
 _FORGOTTEN = "This browser keeps no cookies: what you train is yours only until you reload or close this page."
 
+# Streamlit makes an entry of the browser's history of every change to the address, so that Back would go through all
+# the sliders that were moved; a page is one entry.
+_ADDRESS = """<script>
+if (!history.pushState.pages) {
+  const push = history.pushState;
+  history.pushState = function (state, title, url) {
+    const here = new URL(url ?? "", location.href).pathname === location.pathname;
+    return (here ? history.replaceState : push).call(history, state, title, url);
+  };
+  history.pushState.pages = true;
+}
+</script>"""
+
 # Streamlit has no setting for these; the rest of the look is in .streamlit/config.toml.
 _CSS = """<style>
+.st-key-explorer-address { display: none; }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 [data-testid="stStatusWidget"] { display: none; }  /* its Stop would stop the page's script, not the run */
 /* on the primary colour, which is dark in the light theme and pale in the dark one */
@@ -136,6 +150,8 @@ def begin() -> None:
     if newcomer and st.session_state.forgotten:
         st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
     st.html(_CSS + (_TEACHER_CSS if teacher() else ""))
+    with st.container(key="explorer-address"):
+        st.html(_ADDRESS, unsafe_allow_javascript=True)
     links.hide()
     with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.toggle(

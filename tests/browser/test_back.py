@@ -1,0 +1,47 @@
+"""A page is one entry of the browser's history: Back leaves it, whatever was moved on it."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+
+def test_back_leaves_a_page_at_once_and_forward_finds_it_as_it_was(visitor) -> None:
+    page = visitor.open("").page
+    entries = page.evaluate("history.length")
+    page.get_by_role("link", name="CIFAR-10").first.click()
+    page.wait_for_url("**/cifar10**")
+    visitor.idle()
+    slider = page.get_by_role("slider", name=re.compile("^Learning rate")).first
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        slider.focus()
+        slider.press(key)
+        visitor.idle()
+    moved = page.url
+    assert "lr=" in moved and page.evaluate("history.length") == entries + 1
+
+    page.get_by_role("link", name="Character RNN").first.click()
+    page.wait_for_url("**/char_rnn**")
+    visitor.idle()
+    assert page.evaluate("history.length") == entries + 2
+    page.go_back()
+    page.get_by_role("heading", name="CIFAR-10").wait_for()
+    visitor.idle()
+    assert page.url == moved
+    page.go_back()
+    page.get_by_role("heading", name="Lesson 7").wait_for()
+    page.go_forward()
+    page.get_by_role("heading", name="CIFAR-10").wait_for()
+    visitor.idle()
+    assert page.url == moved and visitor.errors == []
+
+
+@pytest.mark.parametrize("link", ["char_rnn", "char_rnn?model=lstm&hidden=64", "cifar10?model=bn&lr=ten"])
+def test_arriving_by_a_link_is_one_entry(visitor, link) -> None:
+    page = visitor.page
+    page.goto("about:blank")
+    before = page.evaluate("history.length")
+    visitor.open(link)
+    assert page.evaluate("history.length") == before + 1
+    assert page.url.endswith(link)
