@@ -73,6 +73,7 @@ def sidebar(page: str) -> Experiment:
     experiment: Experiment = st.session_state[f"{page}.experiment"]
     hidden = links.hide().split(",")
     with st.sidebar:
+        st.html(_bolts(page))
         _presets(page, experiment)
         values = {}
         for group, (title, icon) in GROUPS.items():
@@ -85,6 +86,14 @@ def sidebar(page: str) -> Experiment:
         experiment = experiment.replace(**values)
     st.session_state[f"{page}.experiment"] = experiment
     return experiment
+
+
+def _bolts(page: str) -> str:
+    """The style that draws a bolt beside each live setting: a sign in the label would be read out as it is typed."""
+    places = (f'[class*="st-key-{page}-{name}-"]' for name, setting in SETTINGS.items() if setting.live)
+    labels = ", ".join(f'{place} [data-testid="stWidgetLabel"] p::after' for place in places)
+    look = 'content: "bolt"; font-family: "Material Symbols Rounded"; vertical-align: bottom; padding-left: 0.25em;'
+    return f"<style>{labels} {{ {look} }}</style>"
 
 
 def _presets(page: str, experiment: Experiment) -> None:
@@ -119,7 +128,7 @@ def _widgets(page: str, experiment: Experiment, settings: Iterable[Setting], cho
 
 
 def _widget(setting: Setting, value: object, key: str) -> object:
-    label = f"{setting.label} :material/bolt:" if setting.live else setting.label
+    label = setting.label
     note = "Takes effect at the next step." if setting.live else "A change restarts the run."
     shared = {"key": key, "help": f"{setting.help} *{note}*"}
     if setting.kind is bool:

@@ -12,6 +12,9 @@ PLOT = """() => { const plot = document.querySelector('.explorer-plot'), { top, 
     const reach = plot.layout?.xaxis?.range?.[1] ?? 1e9;
     return { top, bottom, reach, filled: plot.calcdata[1]?.at(-1)?.x / reach }; }"""
 
+BOLTS = """() => Object.fromEntries([...document.querySelectorAll('[data-testid="stSidebar"] label p')]
+    .map(label => [label.innerText, getComputedStyle(label, '::after').content]))"""
+
 
 def transport(page):
     """The board's own buttons, from left to right."""
@@ -83,4 +86,22 @@ def test_keys_work_and_the_rare_buttons_are_a_click_away(visitor) -> None:
     page.get_by_role("button", name="New seed").click()
     visitor.until(lambda: "seed=1" in page.url)
     page.get_by_role("button", name="Go on from the shipped weights").wait_for()
+    assert not visitor.errors
+
+
+def test_settings_are_read_out_in_words_and_the_live_ones_show_a_bolt(visitor) -> None:
+    page = visitor.open("char_rnn?model=lstm").page
+    sidebar = page.get_by_test_id("stSidebar")
+    for panel in ("Model", "Training"):
+        sidebar.get_by_text(panel, exact=True).click()
+    visitor.idle()
+    read = sidebar.aria_snapshot()
+    assert ":material" not in read and "bolt" not in read
+    assert 'group "Learning rate"' in read and 'group "Dropout"' in read
+    assert 'button "Help for Learning rate"' in read
+    drawn = page.evaluate(BOLTS)
+    assert {name for name, content in drawn.items() if "bolt" in content} == {
+        "Learning rate", "Dropout", "Weight decay", "Clip gradients"
+    }  # fmt: skip
+    assert "Epochs" in drawn
     assert not visitor.errors
