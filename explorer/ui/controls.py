@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from explorer.errors import SettingsError
-from explorer.experiment import Experiment, Setting, settings_of
+from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
 from explorer.models import catalog
 from explorer.ui import links, start
 
