@@ -29,7 +29,7 @@ def main() -> None:
         }
     )
 
-    from explorer.ui import start  # the menu must not wait for anything
+    from explorer.ui import app as start  # the menu must not wait for anything
 
     start.begin()
     pages.run()

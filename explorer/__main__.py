@@ -18,14 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explorer import ladders
 from explorer.errors import ExplorerError, SettingsError, StorageError
 from explorer.experiment import SETTINGS, Experiment
-from explorer.models import catalog
 
 if TYPE_CHECKING:
-    from explorer.history import EpochRow
-    from explorer.jobs import Job
-    from explorer.store import Store
+    from explorer.runs.history import EpochRow
+    from explorer.runs.jobs import Job
+    from explorer.runs.store import Store
 
 INTERRUPTED = 130  #: exit status after Ctrl-C
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _let_go_of_output()
         return _say(f"{error.filename or 'Standard output'} cannot be used: {error.strerror or error}.")
     except (MemoryError, RuntimeError) as error:
-        from explorer import jobs
+        from explorer.runs import jobs
 
         if not jobs.out_of_memory(error):
             raise
@@ -88,7 +88,7 @@ def _as_typed(argument: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m explorer", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    keys = [rung.key for ladder in catalog.LADDERS.values() for rung in ladder]
+    keys = [rung.key for ladder in ladders.LADDERS.values() for rung in ladder]
 
     train = commands.add_parser("train", help="train a model, printing loss and time per epoch")
     train.add_argument("key", metavar="KEY", help=f"{', '.join(keys)}, dogscats, dogscats-resnet34")
@@ -168,8 +168,9 @@ def _train(options: argparse.Namespace) -> int:
         return _train_dogscats(options)
     experiment = _experiment(options)
     target = _target(options)
-    from explorer.jobs import Job, Stopped
-    from explorer.training import prepare, run, ship
+    from explorer.runs import ship, train
+    from explorer.runs.jobs import Job, Stopped
+    from explorer.training import prepare
 
     store = None if options.no_record else _store()
     learner = prepare.learner_for(experiment, options.start)
@@ -187,7 +188,7 @@ def _train(options: argparse.Namespace) -> int:
     stopped = False
     try:
         with _ends_when_interrupted(job):
-            run.train(job, experiment, store, on_epoch=on_epoch, learner=learner)
+            train.train(job, experiment, store, on_epoch=on_epoch, learner=learner)
     except Stopped:
         stopped = True
     recorded = f"; recorded as {job.id}" if store and not job.results.get("notice") else ""
@@ -205,9 +206,9 @@ def _train(options: argparse.Namespace) -> int:
 
 def _train_dogscats(options: argparse.Namespace) -> int:
     """The head on frozen features. It is made in one way only."""
-    from explorer import own_classes
+    from explorer.cam import head
 
-    own_classes.backbone_of(options.key)
+    head.backbone_of(options.key)
     typed = [*_settings(options), *(name for name in ("preset", "start") if getattr(options, name) is not None)]
     if typed:
         raise SettingsError(
@@ -216,7 +217,7 @@ def _train_dogscats(options: argparse.Namespace) -> int:
         )
     target = _target(options)
     _heading()
-    done = own_classes.train_dogscats(options.key, target=None if options.ship else target, on_epoch=_line)
+    done = head.train_dogscats(options.key, target=None if options.ship else target, on_epoch=_line)
     print(f"wrote {done['path']}", file=sys.stderr)
     return 0
 
@@ -239,7 +240,7 @@ def _target(options: argparse.Namespace) -> Path | None:
 
 def _store() -> "Store | None":
     """Where runs are recorded; where that cannot be, a sentence, and the run is not."""
-    from explorer.store import Store
+    from explorer.runs.store import Store
 
     try:
         return Store()
@@ -286,17 +287,17 @@ def _weights(options: argparse.Namespace) -> Path:
     from explorer.training import checkpoint
 
     if not options.weights:
-        catalog.rung(options.key)
+        ladders.rung(options.key)
     return options.weights or checkpoint.shipped(options.key)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     if options.key.startswith("dogscats"):
-        from explorer import own_classes
+        from explorer.cam import head
 
-        result = own_classes.evaluate_dogscats(options.key)
+        result = head.evaluate_dogscats(options.key)
     else:
-        from explorer.training import ship
+        from explorer.runs import ship
 
         result = ship.evaluate(_weights(options))
     if options.json:
@@ -308,11 +309,12 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _sample(options: argparse.Namespace) -> int:
-    from explorer import device, generate
+    from explorer import devices
+    from explorer.models import generate
     from explorer.training import checkpoint
 
     seed = SETTINGS["seed"].check(options.seed)
-    model, story = checkpoint.load(_weights(options), device.choose())
+    model, story = checkpoint.load(_weights(options), devices.choose())
     if story.vocabulary is None:
         raise SettingsError(f"{options.key} does not write text. Choose one of the language models.")
     characters = generate.sample(
@@ -343,11 +345,11 @@ def _lr_find(options: argparse.Namespace) -> int:
 
 
 def _cam(options: argparse.Namespace) -> int:
-    from explorer import own_classes
+    from explorer.cam import head
 
     failed = 0
     for path in options.photos:
-        answer = own_classes.answer(path)
+        answer = head.answer(path)
         failed += "error" in answer
         print(json.dumps(answer) if options.json else _in_words(answer), flush=True)
     return 1 if failed == len(options.photos) else 0
@@ -361,7 +363,7 @@ def _in_words(answer: dict[str, Any]) -> str:
 
 
 def _runs(options: argparse.Namespace) -> int:
-    from explorer.store import Store
+    from explorer.runs.store import Store
 
     store = Store()
     for run in store.runs():
@@ -375,9 +377,9 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from explorer.data import cifar10, corpus, dogscats
+    from explorer.data import cifar10, dogscats, text
 
-    rooms = {"nietzsche": corpus, "cifar10": cifar10, "dogscats": dogscats}
+    rooms = {"nietzsche": text, "cifar10": cifar10, "dogscats": dogscats}
     for name in options.what or rooms:
 
         def progress(done: int, total: int | None, name: str = name) -> None:

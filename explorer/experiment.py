@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from explorer import ladders
 from explorer.errors import SettingsError
-from explorer.models import catalog
 
 LANGUAGE, VISION = "language", "vision"
 
@@ -245,7 +245,7 @@ class Experiment:
         Raises:
             SettingsError: unknown model, preset or setting, a value out of range, or a setting this rung does not have.
         """
-        rung = catalog.rung(model)
+        rung = ladders.rung(model)
         if preset not in rung.presets:
             raise SettingsError(f"{model} has no preset {preset!r}; it has {', '.join(rung.presets)}.")
         values = {**rung.presets["lecture"], **rung.presets[preset]}
@@ -268,9 +268,9 @@ class Experiment:
         return changed
 
     @property
-    def rung(self) -> catalog.Rung:
+    def rung(self) -> ladders.Rung:
         """The ladder's entry this experiment trains."""
-        return catalog.rung(self.model)
+        return ladders.rung(self.model)
 
     @property
     def total_epochs(self) -> int:
@@ -313,7 +313,7 @@ class Experiment:
     def from_json(cls, text: str) -> "Experiment":
         """The inverse of :meth:`to_json`; fields it does not know are ignored, missing ones take their default."""
         values = json.loads(text)
-        rung = catalog.rung(values.pop("model"))
+        rung = ladders.rung(values.pop("model"))
         return cls.of(rung.key, **{k: v for k, v in values.items() if k in SETTINGS and applies(SETTINGS[k], rung)})
 
 
@@ -330,12 +330,12 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: SETTINGS[name].check(value) for name, value in values.items()}
 
 
-def applies(setting: Setting, rung: catalog.Rung) -> bool:
+def applies(setting: Setting, rung: ladders.Rung) -> bool:
     """Whether a setting means something for a rung."""
     return setting.ladder in ("", rung.ladder) and setting.name not in rung.fixed
 
 
-def settings_of(rung: catalog.Rung) -> Iterable[Setting]:
+def settings_of(rung: ladders.Rung) -> Iterable[Setting]:
     """The settings that mean something for this rung, in the table's order."""
     for setting in SETTINGS.values():
         if applies(setting, rung):

@@ -36,7 +36,7 @@ class Rung:
     figures: tuple[Figure, ...] = ()
     fixed: frozenset[str] = frozenset()  #: settings that mean nothing for this rung
     note: str = ""  #: where a preset had to differ from the lecture, and what was measured
-    cut: str = ""  #: language only, how the text is cut: see explorer.data.corpus.TextData
+    cut: str = ""  #: language only, how the text is cut: see explorer.data.text.TextData
 
     @property
     def metric(self) -> str:

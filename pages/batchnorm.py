@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from explorer.ui import start
+from explorer.ui import app
 
-start.enter()
+app.enter()
 
 from explorer.ui import parts
 
@@ -14,16 +14,18 @@ parts.title(
     "Then look the other way: how far back in time does a gradient reach?"
 )  # fmt: skip
 with st.spinner("Loading torch …"):
-    start.engine().wait()
+    app.engine().wait()
 
-from explorer.ui import cards, inside_evaluation, inside_map, inside_memory, inside_race, inside_time, links, steps
+from explorer.ui import links, steps
+from explorer.ui.batchnorm import evaluating, grid, memory, race, through_time
+from explorer.ui.home import claims
 
 SECTIONS = {
-    "race": ("The race", inside_race.show),
-    "evaluating": ("Evaluating", inside_evaluation.show),
-    "map": ("Rate × depth", inside_map.show),
-    "time": ("Gradients through time", inside_time.show),
-    "memory": ("What it remembers", inside_memory.show),
+    "race": ("The race", race.show),
+    "evaluating": ("Evaluating", evaluating.show),
+    "map": ("Rate × depth", grid.show),
+    "time": ("Gradients through time", through_time.show),
+    "memory": ("What it remembers", memory.show),
 }
 asked, notices = links.picked(st.query_params, "show", SECTIONS)
 links.tell(notices)
@@ -38,4 +40,4 @@ for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):
             draw()
 
 steps.try_this("batchnorm")
-cards.did_you_notice("batchnorm")
+claims.did_you_notice("batchnorm")

@@ -2,22 +2,25 @@
 
 import streamlit as st
 
-from explorer.ui import start
+from explorer.ui import app
 
-start.enter()
+app.enter()
 
-from explorer.ui import cam_answer, cam_classes, cam_inside, cam_photo, cards, parts, steps
+from explorer.ui import parts, steps
+from explorer.ui.cam import answer as cam_answer
+from explorer.ui.cam import behind, classes, photos
+from explorer.ui.home import claims
 
 parts.title(
     "Class activation maps", "center_focus_strong",
     "Which pixels did the network look at? Drop a photo: it says cat or dog, how sure it is, and draws the heat "
     "where the evidence lies. Then teach it classes of your own."
 )  # fmt: skip
-cam_photo.dress()
+photos.dress()
 key, look = cam_answer.sidebar()
-cam_photo.bring()
-here, source = cam_photo.small_pictures() if key in cam_answer.small_keys() else cam_photo.samples()
-shown = cam_photo.choose(here)
+photos.bring()
+here, source = photos.small_pictures() if key in cam_answer.small_keys() else photos.samples()
+shown = photos.choose(here)
 parts.source_note(source)
 looker = cam_answer.network(key)
 answer = cam_answer.explain(looker, shown, look) if looker and shown else None
@@ -28,10 +31,10 @@ elif looker:
 
 if answer:
     st.header("Behind the answer", anchor=False)
-    cam_inside.show(answer)
+    behind.show(answer)
 
 st.header("Teach it your own classes", anchor=False)
-cam_classes.show()
+classes.show()
 
-steps.try_this(cam_photo.PAGE)
-cards.did_you_notice(cam_photo.PAGE)
+steps.try_this(photos.PAGE)
+claims.did_you_notice(photos.PAGE)

@@ -2,16 +2,18 @@
 
 import streamlit as st
 
-from explorer.ui import start
+from explorer.ui import app
 
-start.enter()
+app.enter()
 
 from explorer.figures import diagrams
 from explorer.models import cells, char_rnn
-from explorer.ui import board, cards, controls, corpus_picker, parts, steps, writing
+from explorer.ui import board, controls, parts, steps
+from explorer.ui.char_rnn import text, writing
+from explorer.ui.home import claims
 
 PAGE = "char_rnn"
-st.html(cards.STYLE)
+st.html(claims.STYLE)
 
 controls.current(PAGE, "gru")
 parts.title(
@@ -32,7 +34,7 @@ writing.panel(PAGE, experiment, job)
 st.header("Behind it", anchor=False)
 tabs = st.tabs(["The text", "The model's code", "Where the memory goes", "The lecture's numbers"])
 with tabs[0]:
-    corpus_picker.show(PAGE, experiment)
+    text.show(PAGE, experiment)
 with tabs[1]:
     parts.drawing(diagrams.unrolled(experiment) + diagrams.arrows_legend())
     if rung.key in ("gru", "gru-cell"):
@@ -66,4 +68,4 @@ with tabs[3]:
         st.caption("The notes print no figure for this rung.")
 
 steps.try_this(PAGE, steps.state_of(experiment, job))
-cards.did_you_notice(PAGE)
+claims.did_you_notice(PAGE)

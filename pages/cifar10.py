@@ -2,17 +2,19 @@
 
 import streamlit as st
 
-from explorer.ui import start
+from explorer.ui import app
 
-start.enter()
+app.enter()
 
 from explorer.errors import SettingsError
 from explorer.figures import diagrams
 from explorer.models import vision
-from explorer.ui import board, cards, controls, network, parts, pictures, steps
+from explorer.ui import board, controls, parts, steps
+from explorer.ui.cifar10 import network, pictures
+from explorer.ui.home import claims
 
 PAGE = "cifar10"
-st.html(cards.STYLE)
+st.html(claims.STYLE)
 
 controls.current(PAGE, "convnet")
 parts.title(
@@ -63,4 +65,4 @@ with tabs[3]:
     )
 
 steps.try_this(PAGE, steps.state_of(experiment, job))
-cards.did_you_notice(PAGE)
+claims.did_you_notice(PAGE)

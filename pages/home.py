@@ -29,9 +29,10 @@ view = st.segmented_control(
 )  # fmt: skip
 
 # While Python imports the rest, the browser already fetches all kinds of elements that this page is made of.
-from explorer import claims, quirks
 from explorer.figures import style
-from explorer.ui import cards, controls, live, plot
+from explorer.lecture import claims, quirks
+from explorer.ui import controls, live, plot
+from explorer.ui.home import claims as cards
 
 FIRST = Experiment.of("gru", epochs=1, hidden=128, schedule="constant", lr=2e-3)  # moves at once, writes in a minute
 PATHS = (

@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.ui import start
+from explorer.ui import app
 
-start.enter()
+app.enter()
 
-from explorer import jobs, recorded
+from explorer import ladders
 from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
-from explorer.models import catalog
-from explorer.ui import cards, controls, links, live, parts, steps
+from explorer.lecture import recorded
+from explorer.runs import jobs
+from explorer.ui import controls, links, live, parts, steps
+from explorer.ui.home import claims
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
@@ -26,7 +28,7 @@ parts.title(
     "is a good rate; where it shoots up is one too many. The model is put back exactly as it was."
 )  # fmt: skip
 
-rungs = {rung.key: rung for ladder in catalog.LADDERS.values() for rung in ladder}
+rungs = {rung.key: rung for ladder in ladders.LADDERS.values() for rung in ladder}
 if f"{PAGE}.models" not in st.session_state:
     st.session_state[f"{PAGE}.models"], notices = links.picked(st.query_params, "models", rungs, most=MODELS)
     links.tell(notices)
@@ -66,14 +68,14 @@ job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
 phase = live.phase(job)
 with st.container(horizontal=True):
     if st.button("Sweep", type="primary", icon=":material/play_arrow:", disabled=not models, shortcut="t"):
-        start.engine().wait()
-        from explorer.training import sweeps
+        app.engine().wait()
+        from explorer.runs import sweep
 
         wanted = experiments()
         span = (float(low), float(high), batches, beta)
         with parts.refusals():
             job = jobs.registry().submit(
-                jobs.Job("lr-find", ", ".join(wanted), lambda job: sweeps.work(job, wanted, *span), start.owner()),
+                jobs.Job("lr-find", ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner()),
                 instead_of=job,
             )
             st.session_state[f"{PAGE}.job"] = job.id
@@ -172,5 +174,5 @@ with st.expander("How it works", icon=":material/code:"):
     parts.code(lr_finder.sweep)
     parts.code(lr_finder.suggest)
 steps.try_this(PAGE)
-cards.did_you_notice(PAGE)
+claims.did_you_notice(PAGE)
 st.caption(f"{LR.help} Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")

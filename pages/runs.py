@@ -5,16 +5,16 @@ from datetime import datetime
 
 import streamlit as st
 
-from explorer.ui import start
+from explorer.ui import app
 
-start.enter()
+app.enter()
 
-from explorer import jobs
-from explorer.data import corpus
+from explorer import ladders
+from explorer.data import text
 from explorer.figures import curves
-from explorer.models import catalog
-from explorer.recorded import recording
-from explorer.store import Run
+from explorer.lecture.recorded import recording
+from explorer.runs import jobs
+from explorer.runs.store import Run
 from explorer.ui import live, parts, steps
 
 PAGE = "runs"
@@ -32,15 +32,15 @@ def as_it_is_now(run: Run) -> Run:
 
 def is_shown(run: Run) -> bool:
     """Training runs, but for those that learn from another visitor's own text."""
-    own = start.owner()
-    return run.kind == "train" and (run.owner == own or corpus.may_see(run.experiment.data, own))
+    own = app.owner()
+    return run.kind == "train" and (run.owner == own or text.may_see(run.experiment.data, own))
 
 
-store = start.store()
+store = app.store()
 mine = st.segmented_control("Whose", ["mine", "everybody's"], default="mine", required=True, key=f"{PAGE}.whose")
 runs: list[Run] = []
 with parts.refusals():  # a folder that cannot be read is a sentence; the rest of the page does without
-    found = [run for run in store.runs(start.owner() if mine == "mine" else None) if is_shown(run)]
+    found = [run for run in store.runs(app.owner() if mine == "mine" else None) if is_shown(run)]
     histories = store.validations([run.id for run in found])  # their steps are read of the chosen one only
     runs = [as_it_is_now(run) for run in found]
     if not runs:
@@ -102,7 +102,7 @@ if runs:
                 st.download_button(
                     "Weights", weights.read_bytes, weights.name, icon=":material/download:", key=f"w.{run.id}"
                 )
-            if run.owner == start.owner() and st.button("Delete", icon=":material/delete:", key=f"del.{run.id}"):
+            if run.owner == app.owner() and st.button("Delete", icon=":material/delete:", key=f"del.{run.id}"):
                 if (job := jobs.registry().find(run.id)) is not None:
                     job.stop("Deleted.")
                 with parts.refusals():
@@ -111,7 +111,7 @@ if runs:
 
 st.header("Against the lecture", anchor=False)
 scores = []
-for ladder in catalog.LADDERS.values():
+for ladder in ladders.LADDERS.values():
     for rung in ladder:
         recorded = recording(rung.key)
         ours = [run for run in runs if run.experiment.model == rung.key]

@@ -71,7 +71,8 @@ def tiny(text):
     """``tiny(key, **settings)``: a small learner on the CPU over a short English text."""
     import torch
 
-    from explorer.data import Source, corpus
+    from explorer.data import Source
+    from explorer.data import text as corpus
     from explorer.experiment import Experiment
     from explorer.training import prepare
     from explorer.training.learner import Learner

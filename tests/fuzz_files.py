@@ -20,13 +20,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer import cam, own_classes
+from explorer.cam import head, maps, network
 from explorer.data import Source
-from explorer.data.corpus import Vocabulary
 from explorer.data.photos import Photo, read_photo, read_zip
+from explorer.data.text import Vocabulary
 from explorer.errors import DataError, PhotoError, WeightsError
 from explorer.experiment import Experiment
-from explorer.models import cam as models
 from explorer.training import checkpoint
 from tests.data import bombs
 from tests.data.test_photos import READ, packed
@@ -68,15 +67,15 @@ def zips() -> tuple[bytes, ...]:
 
 
 @cache
-def _network() -> models.CamNet:
-    return models.build("mobilenet_v2", ("a", "b"))
+def _network() -> network.CamNet:
+    return network.build("mobilenet_v2", ("a", "b"))
 
 
 @cache
 def classifiers() -> tuple[bytes, ...]:
     """A head, and one with its body."""
     tuned = copy.deepcopy(_network())
-    return own_classes.save(_network(), val_loss=0.5), own_classes.save(tuned, with_body=True)
+    return head.save(_network(), val_loss=0.5), head.save(tuned, with_body=True)
 
 
 @cache
@@ -212,8 +211,8 @@ def try_classifier(rng: random.Random) -> bool:
     how = rng.random()
     data = spoilt(data, classifiers(), rng) if how < 0.4 else (rewritten if how < 0.8 else with_numbers)(data, rng)
     try:
-        network, _ = own_classes.load(data, "mine.safetensors", _network())
-        found = cam.explain(network, np.zeros((64, 64, 3), np.uint8))
+        network, _ = head.load(data, "mine.safetensors", _network())
+        found = maps.explain(network, np.zeros((64, 64, 3), np.uint8))
     except (WeightsError, DataError) as error:
         _sentence(error)
         return False

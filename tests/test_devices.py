@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from explorer import device
+from explorer import devices
 
 GB = 1_000_000_000
 
@@ -39,7 +39,7 @@ def version_1(folder, limit, used, inactive=0):
 
 
 def test_without_groups_it_is_what_the_machine_has_available(machine):
-    assert device.free_on_host(*machine()) == pytest.approx(8 * GB, abs=2048)
+    assert devices.free_on_host(*machine()) == pytest.approx(8 * GB, abs=2048)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_without_groups_it_is_what_the_machine_has_available(machine):
     ],
 )
 def test_the_tightest_group_decides(machine, group, files, left):
-    assert device.free_on_host(*machine(group, files)) == pytest.approx(left * GB, abs=2048)
+    assert devices.free_on_host(*machine(group, files)) == pytest.approx(left * GB, abs=2048)
 
 
 def test_the_cpu_has_what_the_host_has_and_this_machine_has_something():
-    free = device.free_memory(torch.device("cpu"))
+    free = devices.free_memory(torch.device("cpu"))
     assert free is None or free > 1_000_000

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, applies, settings_of
-from explorer.models import catalog
 
-RUNGS = [rung for ladder in catalog.LADDERS.values() for rung in ladder]
+RUNGS = [rung for ladder in ladders.LADDERS.values() for rung in ladder]
 PRESETS = [(rung.key, preset) for rung in RUNGS for preset in rung.presets]
 
 
@@ -123,7 +123,7 @@ def test_every_setting_is_described_and_its_default_allowed(setting):
     if setting.when:
         other, words = setting.when
         assert set(words) <= set(SETTINGS[other].options)
-    assert setting.ladder in ("", *catalog.LADDERS)
+    assert setting.ladder in ("", *ladders.LADDERS)
 
 
 def test_what_is_live_is_what_the_learner_can_change():
@@ -132,7 +132,7 @@ def test_what_is_live_is_what_the_learner_can_change():
 
 @pytest.mark.parametrize(("key", "preset"), PRESETS)
 def test_presets_change_only_what_the_rung_has(key, preset):
-    rung = catalog.rung(key)
+    rung = ladders.rung(key)
     allowed = {setting.name for setting in settings_of(rung)}
     base = Experiment.of(key)
     changed = {
@@ -148,10 +148,10 @@ def test_fixed_names_are_settings():
 
 
 def test_the_names_others_rely_on():
-    assert [r.key for r in catalog.LANGUAGE] == [
+    assert [r.key for r in ladders.LANGUAGE] == [
         "char3", "char-loop", "char-rnn", "char-seq", "stateful", "rnn-cell", "gru-cell", "gru", "lstm",
     ]  # fmt: skip
-    assert {"simplenet", "convnet", "convnet2", "bn", "deep-bn", "resnet", "resnet2"} <= {r.key for r in catalog.VISION}
+    assert {"simplenet", "convnet", "convnet2", "bn", "deep-bn", "resnet", "resnet2"} <= {r.key for r in ladders.VISION}
 
 
 def test_a_range_is_said_in_full():

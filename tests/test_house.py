@@ -60,10 +60,16 @@ def test_pages_start_without_torch_and_compute_nothing(path):
 def test_arrows_point_down(folder):
     """ui → (jobs, figures, store) → training → models, data → device; training/run.py is the job's own work."""
     above = {
-        "models": ("explorer.training", "explorer.jobs", "explorer.store", "explorer.figures"),
-        "data": ("explorer.models", "explorer.training", "explorer.jobs", "explorer.store", "explorer.figures"),
+        "models": ("explorer.training", "explorer.runs.jobs", "explorer.runs.store", "explorer.figures"),
+        "data": (
+            "explorer.models",
+            "explorer.training",
+            "explorer.runs.jobs",
+            "explorer.runs.store",
+            "explorer.figures",
+        ),
         "training": ("explorer.figures",),
-        "figures": ("explorer.jobs", "explorer.store"),
+        "figures": ("explorer.runs.jobs", "explorer.runs.store"),
     }[folder]
     for path in (REPOSITORY / "explorer" / folder).glob("*.py"):
         for name in imports(path, top_only=True):
@@ -72,8 +78,8 @@ def test_arrows_point_down(folder):
 
 @pytest.mark.parametrize(
     "module",
-    ["explorer.models.catalog", "explorer.experiment", "explorer.jobs", "explorer.store", "explorer.history",
-     "explorer.recorded", "explorer.paths", "explorer.device", "explorer.data.corpus"],
+    ["explorer.ladders", "explorer.experiment", "explorer.runs.jobs", "explorer.runs.store", "explorer.runs.history",
+     "explorer.lecture.recorded", "explorer.paths", "explorer.devices", "explorer.data.text"],
 )  # fmt: skip
 def test_what_the_first_view_needs_does_not_wait_for_torch(module):
     loaded = _loaded_by(module)

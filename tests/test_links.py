@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from explorer.data import corpus
+from explorer import ladders
+from explorer.data import text
 from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, applies
-from explorer.models import catalog
-from explorer.store import ID, Store
+from explorer.runs.store import ID, Store
 from explorer.ui import links
 
-RUNGS = [rung.key for ladder in catalog.LADDERS.values() for rung in ladder]
+RUNGS = [rung.key for ladder in ladders.LADDERS.values() for rung in ladder]
 NASTY = [
     "", " ", "0", "-1", "1e999", "-1e999", "nan", "inf", "9" * 5000, "1_000", "²", "١٢", "0x10", "1e3", "true", "None",
     "../../etc/passwd", "/etc/passwd", "a" * 300, "\x00", "\ud800", "a\nb", "![x](http://evil/x.png)", "<b>", "%00",
@@ -29,8 +29,8 @@ queries = st.dictionaries(names | st.text(string.ascii_lowercase, max_size=8), v
 def test_no_link_is_too_odd_to_be_an_experiment_of_the_page(query, default, model):
     query = query if model is None else {**query, "model": model}
     experiment, notices = links.experiment(query, default, "ann")
-    assert experiment.rung.ladder == catalog.rung(default).ladder
-    assert experiment.data in links.DATA[experiment.rung.ladder] or corpus.may_see(experiment.data, "ann")
+    assert experiment.rung.ladder == ladders.rung(default).ladder
+    assert experiment.data in links.DATA[experiment.rung.ladder] or text.may_see(experiment.data, "ann")
     for name, setting in SETTINGS.items():
         assert not applies(setting, experiment.rung) or setting.check(getattr(experiment, name)) is not None
     assert all(isinstance(notice, str) and notice for notice in notices)
@@ -61,7 +61,7 @@ def test_a_model_of_the_other_ladder_and_data_that_are_not_there_are_said():
 
 
 def test_the_text_of_another_falls_back_to_everybodys(home):
-    kept = corpus.keep_own(("The quick brown fox jumps over the lazy dog.\n" * 60).encode(), "ann")
+    kept = text.keep_own(("The quick brown fox jumps over the lazy dog.\n" * 60).encode(), "ann")
     assert links.experiment({"data": kept}, "gru", "ann") == (Experiment.of("gru", data=kept), [])
     experiment, notices = links.experiment({"data": kept}, "gru", "bob")
     assert experiment.data == "auto" and "another visitor's own" in notices[0]

@@ -11,7 +11,7 @@ import pytest
 
 from explorer import paths
 from explorer.__main__ import main
-from explorer.history import COLUMNS, Snapshot
+from explorer.runs.history import COLUMNS, Snapshot
 from explorer.training import checkpoint
 
 TINY = ["--epochs", "1", "--hidden", "16", "--n-fac", "8", "--bptt", "16", "--batch-size", "256", "--lr", "0.01"]
@@ -84,7 +84,7 @@ def test_lr_find_prints_the_curve_and_suggestions(capsys):
 
 
 def test_runs_lists_what_was_recorded(home, capsys):
-    from tests.test_store import Store, a_run, rows
+    from tests.runs.test_store import Store, a_run, rows
 
     assert run(capsys, "runs")[:2] == (0, "")
     store = Store()
@@ -164,11 +164,11 @@ QUICK = ["--data", "pydoc", "--hidden", "16", "--batch-size", "512", "--bptt", "
 @pytest.fixture
 def untrained(monkeypatch):
     """Fails the test when training begins."""
-    from explorer import own_classes
+    from explorer.cam import head
     from explorer.training import prepare
 
     monkeypatch.setattr(prepare, "learner_for", lambda *_: pytest.fail("it began to train"))
-    monkeypatch.setattr(own_classes, "train_dogscats", lambda *_, **__: pytest.fail("it began to train"))
+    monkeypatch.setattr(head, "train_dogscats", lambda *_, **__: pytest.fail("it began to train"))
 
 
 @pytest.mark.parametrize("key", ["gru", "convnet", "dogscats"])
@@ -223,7 +223,7 @@ def test_weights_of_a_run_that_broke_write_nothing(capsys, tiny, tmp_path):
 
 
 def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home):
-    from explorer.store import Store
+    from explorer.runs.store import Store
 
     status, _, err = run(capsys, "train", "gru", *QUICK)
     assert status == 0, err
@@ -235,7 +235,7 @@ def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home):
 
 
 def test_a_run_may_be_left_out_of_the_record(capsys, home):
-    from explorer.store import Store
+    from explorer.runs.store import Store
 
     assert run(capsys, "train", "gru", *QUICK, "--no-record")[0] == 0
     assert not Store().runs()
@@ -309,7 +309,7 @@ def test_a_folder_of_a_user_who_is_not_here_is_a_sentence(capsys, monkeypatch, h
 
 @pytest.mark.parametrize("more", [[], ["--no-record"], ["--save", "w.safetensors"]], ids=["record", "nothing", "save"])
 def test_ctrl_c_keeps_what_was_learnt_and_says_where(home, tmp_path, more):
-    from explorer.store import Store
+    from explorer.runs.store import Store
 
     settings = ["--data", "pydoc", "--hidden", "32", "--epochs", "50"]
     with subprocess.Popen(

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer import device
+from explorer import devices, ladders
 from explorer.experiment import Experiment
-from explorer.models import catalog
 from explorer.training import lr_finder, prepare
 
 TARGET = Path(__file__).with_name("sweeps.json")
@@ -25,7 +24,7 @@ def short(values: np.ndarray) -> list[float]:
 def main() -> None:
     """Each rung with the lecture's settings and the lecture's range, 1e-5 to 10 in 100 steps."""
     sweeps = {}
-    for rung in (rung for ladder in catalog.LADDERS.values() for rung in ladder if rung.key != "builder"):
+    for rung in (rung for ladder in ladders.LADDERS.values() for rung in ladder if rung.key != "builder"):
         learner = prepare.learner_for(Experiment.of(rung.key))
         if learner.data.source.kind != "real":
             sys.exit(f"{rung.key} would be swept on {learner.data.source.name}, not on the lecture's data")
@@ -34,7 +33,7 @@ def main() -> None:
             "lr": short(found.lr), "loss": short(found.loss), "smooth": short(found.smooth), "diverged": found.diverged
         }  # fmt: skip
         print(rung.key, lr_finder.suggest(found))
-    TARGET.write_text(json.dumps({"device": device.describe(), "sweeps": sweeps}) + "\n")
+    TARGET.write_text(json.dumps({"device": devices.describe(), "sweeps": sweeps}) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from explorer import cam, device, paths
+from explorer import devices, paths
+from explorer.cam import maps
+from explorer.cam import network as models
 from explorer.data import dogscats
 from explorer.data.photos import MAX_BYTES, Photo, read_photo
 from explorer.errors import ExplorerError, PhotoError, SettingsError, WeightsError
-from explorer.models import cam as models
 from explorer.training.checkpoint import write_whole
 
 FORMAT = "explorer-head-1"
@@ -121,7 +122,7 @@ def extract(
 
     def pictures() -> Iterator[np.ndarray]:
         for i, photo in enumerate(photos):
-            picture = cam.as_seen(photo.rgb, cam.geometry(*photo.rgb.shape[1::-1], network.size))
+            picture = maps.as_seen(photo.rgb, maps.geometry(*photo.rgb.shape[1::-1], network.size))
             yield picture
             if mirrored:
                 yield np.ascontiguousarray(picture[:, ::-1])
@@ -138,7 +139,7 @@ def taps_of(network: models.CamNet, pictures: Iterable[np.ndarray], batch: int =
 
     def run(part: list[np.ndarray]) -> None:
         with torch.no_grad():  # not inference_mode, whose tensors may never be trained on
-            found.append(taps(network.features(cam.normalised(np.stack(part), network))).float().cpu())
+            found.append(taps(network.features(maps.normalised(np.stack(part), network))).float().cpu())
 
     waiting: list[np.ndarray] = []
     for picture in pictures:
@@ -289,7 +290,7 @@ def fine_tune(
             for chosen in torch.randperm(len(photos), generator=generator).split(batch_size):
                 pictures = [dogscats.augmented(photos[int(i)].rgb, network.size, generator) for i in chosen]
                 y = torch.tensor([labels[int(i)] for i in chosen], device=network.device)
-                logits = network(cam.normalised(np.stack(pictures), network))
+                logits = network(maps.normalised(np.stack(pictures), network))
                 loss = F.cross_entropy(logits, y)
                 optimiser.zero_grad()
                 loss.backward()
@@ -309,9 +310,9 @@ def background_shares(
     """For each class, the mean share of its own map's heat at the border, over its first ``limit`` photos."""
     shares = []
     for index, photos in enumerate(classes.values()):
-        found = [cam.explain(network, photo, class_index=index) for photo in photos[:limit]]
+        found = [maps.explain(network, photo, class_index=index) for photo in photos[:limit]]
         # Of the part that speaks for this class: min–max, because a bias may lift the whole map.
-        shares.append(float(np.mean([cam.background_share(e.heat.values) for e in found])))
+        shares.append(float(np.mean([maps.background_share(e.heat.values) for e in found])))
     return tuple(shares)
 
 
@@ -335,7 +336,7 @@ def warnings(features: Features, shares: Sequence[float] = (), tested: LeaveOneO
     found += [
         f"For {name} most of the heat ({share:.0%}) lies at the border: the background may be what decides."
         for name, share in zip(features.classes, shares, strict=False)
-        if share > cam.BORDER_HEAVY
+        if share > maps.BORDER_HEAVY
     ]
     return tuple(found)
 
@@ -399,9 +400,9 @@ def load(data: bytes, name: str = "The file", network: models.CamNet | None = No
         if not _finite(network.body):
             raise WeightsError(f"{name} is damaged: some of its weights are no numbers.")
         network.freeze_to(-4)
-        network.to(device.choose())
+        network.to(devices.choose())
     elif network is None or network.backbone != saved.backbone:
-        network = models.build(saved.backbone, saved.classes).to(device.choose())
+        network = models.build(saved.backbone, saved.classes).to(devices.choose())
     return network.with_head(head, saved.classes), saved
 
 
@@ -471,7 +472,7 @@ def _kept_taps(
     def pictures() -> Iterator[np.ndarray]:
         for photo in data.photos(split, per_class):
             labels.append(dogscats.CLASSES.index(photo.label))
-            yield cam.as_seen(photo.rgb, cam.geometry(*photo.rgb.shape[1::-1], network.size))
+            yield maps.as_seen(photo.rgb, maps.geometry(*photo.rgb.shape[1::-1], network.size))
             for _ in range(views - 1):
                 yield dogscats.augmented(photo.rgb, network.size, generator)
 
@@ -512,7 +513,7 @@ def train_dogscats(
         DataError: no photos, or no weights for the backbone. SettingsError: no such key.
     """
     data = dogscats.here()
-    network = models.build(backbone_of(key), dogscats.CLASSES).to(device.choose())
+    network = models.build(backbone_of(key), dogscats.CLASSES).to(devices.choose())
     train, labels = _kept_taps(network, data, "train", per_class, views)
     valid, answers = _kept_taps(network, data, "valid", None, 1)
     started = time.perf_counter()
@@ -540,10 +541,10 @@ def train_dogscats(
 
 
 def _record(done: Sequence[FitStep], rows: Sequence[Mapping[str, float]]) -> bytes:
-    """The recorded run, in the shape of :meth:`explorer.history.Snapshot.to_json`."""
+    """The recorded run, in the shape of :meth:`explorer.runs.history.Snapshot.to_json`."""
     columns = {name: [float(f"{getattr(s, name):.6g}") for s in done] for name in ("step", "loss", "lr")}
     columns["epoch"] = [s.step + 1.0 for s in done]
-    record = {"experiment": None, "device": device.describe(), "steps": columns, "epochs": list(rows), "marks": []}
+    record = {"experiment": None, "device": devices.describe(), "steps": columns, "epochs": list(rows), "marks": []}
     return json.dumps(record, separators=(",", ":")).encode()
 
 
@@ -594,8 +595,8 @@ def evaluate_dogscats(key: str = "dogscats") -> dict[str, Any]:
     network, data = shipped(key), dogscats.here()
     losses, right = [], []
     for photo in data.photos("valid"):
-        x, _ = cam.prepare(photo.rgb, network)
-        logits = cam.forward(network, x)[2]
+        x, _ = maps.prepare(photo.rgb, network)
+        logits = maps.forward(network, x)[2]
         label = torch.tensor([dogscats.CLASSES.index(photo.label)], device=logits.device)
         losses.append(float(F.cross_entropy(logits, label)))
         right.append(bool(logits.argmax() == label[0]))
@@ -621,7 +622,7 @@ def answer(path: str | Path, key: str = "dogscats") -> dict[str, Any]:
             raise PhotoError("This is no file. Give the path of a photo.")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)  # as much as is taken, and what shows that there is more
-        found = cam.explain(network, read_photo(data, path.name))
+        found = maps.explain(network, read_photo(data, path.name))
     except PhotoError as error:
         return {"file": str(path), "error": str(error)}
     except OSError as error:

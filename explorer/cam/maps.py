@@ -32,7 +32,7 @@ Rgb = np.ndarray  # uint8 (height, width, 3)
 
 
 class Network(Protocol):
-    """What can be explained: :class:`explorer.models.cam.CamNet`, or a :class:`Pair`."""
+    """What can be explained: :class:`explorer.cam.network.CamNet`, or a :class:`Pair`."""
 
     classes: tuple[str, ...]
     size: int  #: side of the square picture, in pixels
@@ -403,7 +403,7 @@ def explain(
     """Answer and map for one photo.
 
     Args:
-        network: a :class:`~explorer.models.cam.CamNet` or :class:`Pair` in evaluation mode; it is not changed.
+        network: a :class:`~explorer.cam.network.CamNet` or :class:`Pair` in evaluation mode; it is not changed.
         photo: uint8 RGB, upright, any shape.
         view: what the network sees: ``crop``, ``pad`` or ``own shape``.
         method: ``cam``, ``gradcam``, ``gradcam++`` or ``occlusion``.

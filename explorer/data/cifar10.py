@@ -64,7 +64,7 @@ def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
     Raises:
         DataError: no network, or the connection ended early.
     """
-    from explorer.data.fetch import download
+    from explorer.data.files import download
 
     return download([URL], paths.cache() / "cifar10.tgz", expect_bytes=None, md5=None, progress=progress)
 
@@ -150,7 +150,7 @@ def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
 
 def _files(path: Path) -> Iterable[tuple[PurePath, IO[bytes]]]:
     if path.is_file():
-        from explorer.data.fetch import read_archive
+        from explorer.data.files import read_archive
 
         yield from read_archive(path)
         return

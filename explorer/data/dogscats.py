@@ -17,7 +17,7 @@ from PIL import Image
 
 from explorer import paths
 from explorer.data import Source
-from explorer.data.fetch import download, read_archive
+from explorer.data.files import download, read_archive
 from explorer.data.photos import MAX_BYTES, Photo, read_photo
 from explorer.errors import DataError, PhotoError
 

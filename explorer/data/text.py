@@ -182,7 +182,7 @@ def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
     Raises:
         DataError: no network, or what arrived is not a text of that kind.
     """
-    from explorer.data.fetch import download
+    from explorer.data.files import download
 
     target = paths.cache() / "nietzsche.txt"
     arrived = target.with_name(f".nietzsche.{secrets.token_hex(4)}.arrived")

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from explorer.figures import style
 
 if TYPE_CHECKING:
-    from explorer.cam import Deletion
-    from explorer.own_classes import FitStep
+    from explorer.cam.head import FitStep
+    from explorer.cam.maps import Deletion
 
 
 def map_numbers(
@@ -25,7 +25,7 @@ def map_numbers(
     """A map's cells (h, w) with their numbers, each clickable.
 
     A click on a heat map selects nothing in Streamlit, so transparent markers lie on the cells; their
-    ``customdata`` is [row, column]. ``colours`` is a table of 256 RGB values (:func:`explorer.cam.colours`),
+    ``customdata`` is [row, column]. ``colours`` is a table of 256 RGB values (:func:`explorer.cam.maps.colours`),
     stretched from ``low`` to ``high`` (default: the map's own range).
     """
     rows, columns = values.shape

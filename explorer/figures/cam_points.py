@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from explorer.figures import style
 
 if TYPE_CHECKING:
-    from explorer.cam import Geometry
+    from explorer.cam.maps import Geometry
 
 MOST = 6  #: classes listed at a point, the strongest first
 

@@ -7,8 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.history import Snapshot, extremes, spread
-from explorer.models.catalog import Figure
+from explorer.ladders import Figure
+from explorer.runs.history import Snapshot, extremes, spread
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep

@@ -7,13 +7,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.history import extremes, smooth, spread
+from explorer.runs.history import extremes, smooth, spread
 
 if TYPE_CHECKING:
-    from explorer.training.activations import ActivationRecord, FeatureMaps
-    from explorer.training.evaluation import Evaluation
-    from explorer.training.grid import GridView
-    from explorer.training.race import RaceView
+    from explorer.probes.activations import ActivationRecord, FeatureMaps
+    from explorer.probes.bn_statistics import Evaluation
+    from explorer.runs.grid import GridView
+    from explorer.runs.race import RaceView
 
 WHAT = {
     "mean": ("mean activation", False), "std": ("standard deviation", True), "dead": ("share near zero", False),

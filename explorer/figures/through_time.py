@@ -7,12 +7,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.figures.activations import positive
-from explorer.history import extremes
+from explorer.figures.layers import positive
+from explorer.runs.history import extremes
 
 if TYPE_CHECKING:
-    from explorer.training.gates import Trace, Tracked
-    from explorer.training.gradients import Explosion, Influence, ReachCurve
+    from explorer.probes.gates import Trace, Tracked
+    from explorer.probes.gradients import Explosion, Influence, ReachCurve
 
 UNITS, CHARACTERS = 64, 160  # most units and characters a heat map shows
 DIVERGING = [[0.0, style.TRAIN], [0.5, style.faded(style.MUTED, 0.0)], [1.0, style.VALID]]

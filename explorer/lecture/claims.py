@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer.experiment import Experiment
-from explorer.recorded import recording
+from explorer.lecture.recorded import recording
 
 if TYPE_CHECKING:
-    from explorer.history import Snapshot
+    from explorer.runs.history import Snapshot
     from explorer.training.learner import Learner
 
 Values = Mapping[str, float]
@@ -55,7 +55,7 @@ class Claim:
     model: str = ""  #: the rung to train there
     preset: str = "lecture"
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: the sliders to move
-    race: str = ""  #: the race preset of explorer.training.claims to start instead of a run
+    race: str = ""  #: the race preset of explorer.lecture.races to start instead of a run
     recorded: Callable[[], Values | None] = lambda: None  #: values of recorded full runs, where they tell
     caution: str = ""  #: what the reduced form cannot show
 
@@ -70,13 +70,13 @@ class Claim:
 
 def _text_learner(experiment: Experiment, train: int = TRAIN) -> "Learner":
     """A learner on the beginning of the text, so that an epoch takes a second."""
-    from explorer import device
-    from explorer.data import corpus
+    from explorer import devices
+    from explorer.data import text
     from explorer.training import prepare
 
-    whole = corpus.load(experiment.data)
+    whole = text.load(experiment.data)
     cut = dataclasses.replace(whole, train=whole.train[:train], valid=whole.valid[:VALID])
-    return prepare.learner_for(experiment, data=corpus.TextData(cut, experiment, device.choose()))
+    return prepare.learner_for(experiment, data=text.TextData(cut, experiment, devices.choose()))
 
 
 def _picture_learner(experiment: Experiment) -> "Learner":
@@ -95,7 +95,7 @@ def _learner(experiment: Experiment) -> "Learner":
 
 def _train(learner: "Learner", rate: float, steps: int, tick: Tick) -> dict[str, float]:
     """``steps`` steps at one rate: losses (nats), largest gradient norm, seconds a step; ends where it breaks."""
-    from explorer.training.gradients import endless
+    from explorer.probes.gradients import endless
 
     learner.watch_gradients = learner.recurrent
     losses, largest = [], 0.0
@@ -182,7 +182,8 @@ def _judge_explosion(v: Values) -> Verdict:
 
 def _measure_memory(tick: Tick) -> Values:
     from explorer import paths
-    from explorer.training import gradients, prepare
+    from explorer.probes import gradients
+    from explorer.training import prepare
 
     found: dict[str, float] = {}
     for place, key in enumerate(("stateful", "gru")):
@@ -388,14 +389,14 @@ def _judge_skip(v: Values) -> Verdict:
 def _measure_map(tick: Tick) -> Values:
     import numpy as np
 
-    from explorer import cam, own_classes
+    from explorer.cam import head, maps
     from explorer.data import dogscats
 
-    network, rows = own_classes.shipped(), []
+    network, rows = head.shipped(), []
     photos = [p for p in dogscats.here().photos("valid", 3) if p.label == "cats"]
     for place, photo in enumerate(photos):
-        found = cam.explain(network, photo)
-        curve = cam.deletion_curve(network, photo, found, shares=(0.4,), tries=3)
+        found = maps.explain(network, photo)
+        curve = maps.deletion_curve(network, photo, found, shares=(0.4,), tries=3)
         rows.append((curve.hottest[0], curve.hottest[1], curve.random[1]))
         tick((place + 1) / len(photos))
     whole, hottest, random = np.mean(rows, axis=0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explorer.experiment import Experiment
-from explorer.training.race import LaneView, RaceView
+from explorer.runs.race import LaneView, RaceView
 
 UNTRAINED = 2.2  #: nats; ln 10 = 2.303 is what guessing all ten classes alike costs
 CLEAR = 0.03  #: nats; runs that differ by less are called equal

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from explorer.errors import SettingsError
 
 if TYPE_CHECKING:
-    from explorer.data.corpus import Vocabulary
+    from explorer.data.text import Vocabulary
 
 
 COLDEST = 1e-4  # below this, dividing by the temperature overflows, and only the likeliest has a chance anyway

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from explorer.errors import SettingsError
 from explorer.models.cells import gru_cell, gru_gates, lstm_cell, lstm_gates, rnn_cell
-from explorer.training.gradients import parts, twin
+from explorer.probes.gradients import parts, twin
 
 
 @dataclass(frozen=True, eq=False)

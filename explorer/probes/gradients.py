@@ -23,7 +23,7 @@ from explorer.training.learner import Learner
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
-    from explorer.jobs import Job
+    from explorer.runs.jobs import Job
 
 WARM_UP = 64  # characters read first, so that the hidden state is one the model really meets
 SHOW_EVERY = 25  # steps between two looks at the device

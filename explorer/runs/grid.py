@@ -19,7 +19,7 @@ from explorer.training import prepare
 from explorer.training.learner import Learner
 
 if TYPE_CHECKING:
-    from explorer.jobs import Job
+    from explorer.runs.jobs import Job
 
 DEPTHS = (1, 2, 3, 4, 6)  #: convolutions in each of three stages
 RATES = tuple(float(f"{rate:.2g}") for rate in np.geomspace(1e-3, 1.0, 7))

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ExplorerError
-from explorer.history import History
-from explorer.lane import Lane
+from explorer.runs.history import History
+from explorer.runs.lane import Lane
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from explorer import own_classes
-from explorer.jobs import Job
-from explorer.models.cam import CamNet
+from explorer.cam import head
+from explorer.cam.network import CamNet
+from explorer.runs.jobs import Job
 
 if TYPE_CHECKING:
     from explorer.data.photos import Photo
@@ -40,15 +40,15 @@ def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) ->
     Publishes ``curve`` (the steps so far) and, at the end, ``trained``, a :class:`Trained`.
 
     Raises:
-        SettingsError: see :func:`explorer.own_classes.check`. Stopped: the job was asked to stop.
+        SettingsError: see :func:`explorer.cam.head.check`. Stopped: the job was asked to stop.
     """
 
     def looked(done: int, photos: int) -> None:
         job.between_steps(LOOKING * done / photos)
 
-    features = own_classes.extract(network, classes, progress=looked)
+    features = head.extract(network, classes, progress=looked)
     began = time.perf_counter()
-    fit, curve = own_classes.Fit(features), []
+    fit, curve = head.Fit(features), []
     for step in fit:
         curve.append(step)
         job.between_steps(LOOKING + (1 - LOOKING) * step.step / fit.steps)
@@ -56,13 +56,13 @@ def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) ->
             job.publish(curve=tuple(curve))
     seconds = time.perf_counter() - began
     own = network.with_head(fit.head().to(network.device), features.classes)
-    tested = own_classes.leave_one_out(features)
-    shares = own_classes.background_shares(own, classes)
+    tested = head.leave_one_out(features)
+    shares = head.background_shares(own, classes)
     job.publish(
         curve=tuple(curve),
         trained=Trained(
             secrets.token_hex(4), own, features.counts(), tested.accuracy,
-            tested.per_class(len(features.classes)), own_classes.warnings(features, shares, tested), seconds,
+            tested.per_class(len(features.classes)), head.warnings(features, shares, tested), seconds,
             learnt_from=_digests(classes),
         ),
     )  # fmt: skip
@@ -83,7 +83,7 @@ def tune(job: Job, before: Trained, classes: Mapping[str, Sequence["Photo"]], ep
     batches = math.ceil(len(photos) / TUNE_BATCH)
     size = math.ceil(len(photos) / batches)  # even ones: batch normalisation makes nonsense of a last batch of three
     began, curve = time.perf_counter(), []
-    for step in own_classes.fine_tune(network, photos, labels, epochs=epochs, lr=lr, batch_size=size):
+    for step in head.fine_tune(network, photos, labels, epochs=epochs, lr=lr, batch_size=size):
         curve.append(step)
         job.publish(curve=tuple(curve))
         job.between_steps(len(curve) / (epochs * batches + 1))

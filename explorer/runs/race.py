@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explorer import device as devices
+from explorer import devices
 from explorer.data import Batch, Data, Source
 from explorer.errors import SettingsError
-from explorer.history import EpochRow, History, Snapshot
-from explorer.training import prepare
-from explorer.training.activations import (
+from explorer.probes.activations import (
     AFTER_ACTIVATION,
     EVERY,
     ActivationProbe,
@@ -27,12 +25,14 @@ from explorer.training.activations import (
     FeatureMaps,
     feature_maps,
 )
+from explorer.runs.history import EpochRow, History, Snapshot
+from explorer.training import prepare
 from explorer.training.learner import Learner
 from explorer.training.schedules import Plan, plan
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
-    from explorer.jobs import Job
+    from explorer.runs.jobs import Job
 
 PUBLISH_SECONDS = 0.3
 EXPLODED, WINDOW = 4.0, 20  # broken: this many times the first loss, for so many steps on end

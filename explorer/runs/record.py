@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer import device
+from explorer import devices
 from explorer.data import Source
 from explorer.errors import StorageError
-from explorer.history import COLUMNS, EpochRow, Mark
-from explorer.jobs import QUEUED, RUNNING, Diverged, Job
-from explorer.store import Run, Store
+from explorer.runs.history import COLUMNS, EpochRow, Mark
+from explorer.runs.jobs import QUEUED, RUNNING, Diverged, Job
+from explorer.runs.store import Run, Store
 from explorer.training import checkpoint
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Recorder:
 
     def begin(self, source: Source) -> None:
         """Record that it runs, and on what."""
-        self._tell(state=RUNNING, device=device.describe(), source=source.name)
+        self._tell(state=RUNNING, device=devices.describe(), source=source.name)
 
     def end(self, state: str, message: str, final: bytes | None = None) -> None:
         """Write what is left of a run that has ended, however its last steps look, and its final weights."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from explorer import device
-from explorer.history import Snapshot
+from explorer import devices
+from explorer.runs.history import Snapshot
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Learner
 
@@ -42,7 +42,7 @@ def write(learner: Learner, experiment: "Experiment", history: Snapshot, path: P
     checkpoint.save(target, learner.model, story, half)
     record = {
         "experiment": json.loads(experiment.to_json()),
-        "device": device.describe(),
+        "device": devices.describe(),
         **history.to_json(),
     }
     checkpoint.write_whole(target.with_suffix(".json"), json.dumps(record, separators=(",", ":")).encode())
@@ -55,7 +55,7 @@ def evaluate(path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: the file cannot be used. OtherDataError: it knows other characters or classes than what is here.
     """
-    place = device.choose()
+    place = devices.choose()
     model, story = checkpoint.load(path, place)
     data = prepare.data_for(story.experiment, place)
     prepare.check_data(story, data, path.name)

@@ -18,8 +18,8 @@ import numpy as np
 from explorer import paths
 from explorer.errors import ExplorerError, StorageError
 from explorer.experiment import Experiment
-from explorer.history import COLUMNS, EpochRow, Mark, Snapshot
-from explorer.presence import Presence
+from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
+from explorer.runs.presence import Presence
 
 log = logging.getLogger(__name__)
 

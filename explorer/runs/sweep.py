@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer.data import Source
-from explorer.jobs import Job
+from explorer.runs.jobs import Job
 from explorer.training import lr_finder, prepare
 
 if TYPE_CHECKING:

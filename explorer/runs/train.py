@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from explorer import generate
 from explorer.errors import ExplorerError
-from explorer.history import EpochRow, History
-from explorer.jobs import DIVERGED, DONE, FAILED, STOPPED, Diverged, Job, Stopped, explain
-from explorer.store import Store
+from explorer.models import generate
+from explorer.runs.history import EpochRow, History
+from explorer.runs.jobs import DIVERGED, DONE, FAILED, STOPPED, Diverged, Job, Stopped, explain
+from explorer.runs.record import Recorder
+from explorer.runs.store import Store
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Epoch, Learner
-from explorer.training.record import Recorder
 from explorer.training.schedules import plan
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def submit(
     Raises:
         QueueFull: no more jobs are taken just now.
     """
-    from explorer.jobs import registry
+    from explorer.runs.jobs import registry
 
     job = Job(
         "train",

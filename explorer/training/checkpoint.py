@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from explorer import paths
 from explorer.data import Source
-from explorer.data.corpus import Vocabulary
+from explorer.data.text import Vocabulary
 from explorer.errors import ExplorerError, StorageError, WeightsError
 from explorer.experiment import Experiment
 

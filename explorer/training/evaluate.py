@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from explorer import device as devices
+from explorer import devices
 from explorer.training import checkpoint, prepare
 
 if TYPE_CHECKING:

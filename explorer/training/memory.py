@@ -12,7 +12,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from explorer import device as devices
+from explorer import devices
 from explorer.errors import SettingsError
 from explorer.models import vision
 

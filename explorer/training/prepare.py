@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from explorer import device as devices
-from explorer.data import corpus
+from explorer import devices
+from explorer.data import text
 from explorer.errors import OtherDataError
 from explorer.models import randomness
 from explorer.training import checkpoint, memory
@@ -25,7 +25,7 @@ def data_for(experiment: "Experiment", device: torch.device) -> "Data":
         DataError: the data cannot be found or used.
     """
     if experiment.rung.ladder == "language":
-        return corpus.TextData(corpus.load(experiment.data, experiment.newlines), experiment, device)
+        return text.TextData(text.load(experiment.data, experiment.newlines), experiment, device)
     from explorer.data import cifar10
 
     return cifar10.VisionData(cifar10.load(experiment.data), experiment, device)

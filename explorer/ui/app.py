@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from explorer import identity
-from explorer.store import Store
-from explorer.ui import links
+from explorer.runs.store import Store
+from explorer.ui import identity, links
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
@@ -35,10 +34,10 @@ class Engine:
         """Import what training needs."""
         try:
             import explorer.figures.curves
-            import explorer.training.run  # noqa: F401
-            from explorer import device
+            import explorer.runs.train  # noqa: F401
+            from explorer import devices
 
-            self.device = device.describe()
+            self.device = devices.describe()
         except Exception as error:  # shown in the sidebar: without torch nothing trains
             self.problem = str(error)
         self.freeze()

@@ -6,9 +6,9 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import curves
-from explorer.history import Snapshot
-from explorer.jobs import Job
-from explorer.models.catalog import Figure, Rung
+from explorer.ladders import Figure, Rung
+from explorer.runs.history import Snapshot
+from explorer.runs.jobs import Job
 from explorer.training import checkpoint, schedules
 from explorer.ui import controls, live, parts
 

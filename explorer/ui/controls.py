@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
-from explorer.models import catalog
-from explorer.ui import links, start
+from explorer.ui import app, links
 
 GROUPS = {
     "rate": ("Learning rate", ":material/speed:"),
@@ -28,7 +28,7 @@ def current(page: str, default_model: str) -> Experiment:
     key, asked = f"{page}.experiment", st.query_params.to_dict()
     followed = asked.keys() - {"hide"} and asked != st.session_state.get(f"{page}.address")
     if key not in st.session_state or followed:
-        experiment, notices = links.experiment(asked, default_model, start.owner())
+        experiment, notices = links.experiment(asked, default_model, app.owner())
         links.tell(notices)
         if experiment != st.session_state.get(key):
             put(page, experiment)
@@ -48,7 +48,7 @@ def put(page: str, experiment: Experiment) -> None:
 def rung_picker(page: str, ladder: str) -> None:
     """The ladder as a row of pills; choosing a rung loads its lecture preset and keeps the seed."""
     experiment = st.session_state[f"{page}.experiment"]
-    rungs = {rung.key: rung for rung in catalog.LADDERS[ladder]}
+    rungs = {rung.key: rung for rung in ladders.LADDERS[ladder]}
     key = f"{page}.rung.{st.session_state.get(f'{page}.generation', 0)}"
 
     def choose() -> None:
@@ -186,7 +186,7 @@ def _short(value: float) -> str:
 def write_link(page: str, experiment: Experiment, run: str | None = None) -> None:
     """Let the address say what is on the page, with what a teacher hid; one that says it already stays as it is."""
     asked, hidden = st.query_params.to_dict(), links.hide()
-    said, _ = links.experiment(asked, st.session_state[f"{page}.default"], start.owner())
+    said, _ = links.experiment(asked, st.session_state[f"{page}.default"], app.owner())
     if (said, asked.get("run"), asked.get("hide", "")) != (experiment, run, hidden):
         wanted = experiment.to_query() | ({"run": run} if run else {}) | ({"hide": hidden} if hidden else {})
         st.query_params.from_dict(wanted)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
-from explorer import identity
+from explorer.ui import identity
 
 KEPT = 400 * 24 * 3600  # seconds a browser may keep a cookie at most; begins anew at each visit
 # Nothing is guessed from a file's content; no other site puts a page into a frame of its own, learns the address of
@@ -72,6 +72,6 @@ MIDDLEWARE = [Middleware(Door)]
 async def lifespan(app: object) -> AsyncIterator[None]:
     """While the server is up; when it is asked to end, runs are stopped and saved before the process goes."""
     yield
-    from explorer import jobs
+    from explorer.runs import jobs
 
     await asyncio.to_thread(jobs.registry().close)

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import streamlit as st
 
-from explorer.data import corpus
+from explorer import ladders
+from explorer.data import text
 from explorer.experiment import SETTINGS, Experiment
-from explorer.models import catalog
 from explorer.ui import parts
 
 SENTENCES, LONGEST = 3, 200  # of a notice; characters of each
-DATA = {"language": corpus.NAMES, "vision": ("auto", "standin")}  # what a link may name besides a text of one's own
+DATA = {"language": text.NAMES, "vision": ("auto", "standin")}  # what a link may name besides a text of one's own
 
 
 def experiment(query: Mapping[str, str], default_model: str, owner: str) -> tuple[Experiment, list[str]]:
@@ -19,15 +19,15 @@ def experiment(query: Mapping[str, str], default_model: str, owner: str) -> tupl
     Returns:
         The experiment, as it would be without what cannot be used, and a sentence for each such thing.
     """
-    ladder = catalog.rung(default_model).ladder
+    ladder = ladders.rung(default_model).ladder
     found, notices = Experiment.from_query(query, default_model)
     if found.rung.ladder != ladder:
         notices = [f"From the link: {found.rung.title} has another page. Ignored."]
         found = Experiment.of(default_model)
     if found.data not in DATA[ladder]:
-        if corpus.is_own(found.data) and not corpus.may_see(found.data, owner):
+        if text.is_own(found.data) and not text.may_see(found.data, owner):
             why = "Its text is another visitor's own, which only they see."
-        elif ladder == "language" and corpus.is_own(found.data):
+        elif ladder == "language" and text.is_own(found.data):
             return found, notices
         else:
             why = f"There are no data called {found.data!r} here."

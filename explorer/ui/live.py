@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from explorer import jobs
-from explorer.data import corpus
+from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import SETTINGS, Experiment, settings_of
-from explorer.history import Snapshot
-from explorer.jobs import Job
-from explorer.recorded import recording
-from explorer.store import ID
+from explorer.lecture.recorded import recording
+from explorer.runs import jobs
+from explorer.runs.history import Snapshot
+from explorer.runs.jobs import Job
+from explorer.runs.store import ID
 from explorer.training import checkpoint
-from explorer.ui import controls, links, parts, plot, start
+from explorer.ui import app, controls, links, parts, plot
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -71,14 +71,14 @@ def _hindrance(page: str, run_id: str) -> str:
     """
     found = None
     if ID.fullmatch(run_id):
-        found = jobs.registry().find(run_id) or start.store().run(run_id)
+        found = jobs.registry().find(run_id) or app.store().run(run_id)
     if found is None:
         return "There is no such run on this server."
     kind, ladder = SHOWN[page]
     if found.kind != kind or (ladder and (found.experiment is None or found.experiment.rung.ladder != ladder)):
         return "That run is not of a kind that this page shows."
-    own = start.owner()
-    if found.experiment is not None and found.owner != own and not corpus.may_see(found.experiment.data, own):
+    own = app.owner()
+    if found.experiment is not None and found.owner != own and not text.may_see(found.experiment.data, own):
         return "That run learns from another visitor's own text, which only they see."
     return ""
 
@@ -89,8 +89,8 @@ def stored(page: str) -> Kept | None:
     if run_id is None or jobs.registry().find(run_id):
         return None
     with parts.refusals():
-        run = start.store().run(run_id)
-        return Kept(run_id, run.experiment, start.store().history(run_id), run.state) if run else None
+        run = app.store().run(run_id)
+        return Kept(run_id, run.experiment, app.store().history(run_id), run.state) if run else None
     return None
 
 
@@ -109,7 +109,7 @@ def weights(page: str, job: Job | None, experiment: Experiment, first: str) -> t
         path = checkpoint.shipped(experiment.model)
         return (path, "the shipped weights") if path.exists() else (None, "No weights ship for this model; train it.")
     for which in sorted(LEFT, key=lambda which: which != first):
-        path = start.store().weights(run, which)
+        path = app.store().weights(run, which)
         if path.exists():
             return path, LEFT[which]
     if job is not None and not job.ended:
@@ -126,10 +126,10 @@ def submit(
     Raises:
         ExplorerError: it cannot be started now.
     """
-    start.engine().wait()
-    from explorer.training import run
+    app.engine().wait()
+    from explorer.runs import train
 
-    job = run.submit(experiment, start.owner(), start.store(), from_weights, paused, instead_of)
+    job = train.submit(experiment, app.owner(), app.store(), from_weights, paused, instead_of)
     st.session_state[f"{page}.job"] = job.id
     st.session_state[f"{page}.looked"] = (job.id, experiment)
     return job
@@ -152,7 +152,7 @@ def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> li
     run, before = st.session_state.get(key, ("", experiment))
     st.session_state[key] = (job.id, experiment)
     settings = list(settings_of(experiment.rung))
-    if run == job.id and job.owner == start.owner():
+    if run == job.id and job.owner == app.owner():
         for name in (setting.name for setting in settings if setting.live):
             if getattr(experiment, name) != getattr(before, name):
                 job.change(name, getattr(experiment, name))
@@ -179,12 +179,12 @@ def in_use(job: Job, experiment: Experiment) -> str:
 
 def begins(job: Job | None, phase: str) -> str:
     """What the button reads that begins a run: it may end one's own first."""
-    return "Restart" if phase in AT_WORK and job.owner == start.owner() else "Train"
+    return "Restart" if phase in AT_WORK and job.owner == app.owner() else "Train"
 
 
 def transport(page: str, experiment: Experiment, job: Job | None, phase: str, weights: Path | None = None) -> None:
     """Train, pause, one step, one epoch, stop, rewind and more, in one row; for the job's :func:`phase`."""
-    going = phase in AT_WORK and job.owner == start.owner()
+    going = phase in AT_WORK and job.owner == app.owner()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
             begins(job, phase), type="primary", icon=":material/play_arrow:", key=f"{page}.train",
@@ -274,12 +274,12 @@ def progress(job: Job, note: str = "") -> None:
     """State, place in the queue, progress, pace, time left and a ``note`` in one row."""
     with st.container(horizontal=True, vertical_alignment="center"):
         parts.state_badge(job.state, job.message)
-        if job.owner != start.owner():
+        if job.owner != app.owner():
             st.badge("somebody else's run: you are watching", icon=":material/visibility:", color="gray")
         if job.state == jobs.QUEUED:
             st.caption(parts.escape(job.waits_for()), width="content")
             for other in job.before():
-                if other.owner == start.owner():
+                if other.owner == app.owner():
                     st.button(f"Stop {parts.escape(other.title)}", icon=":material/stop:", on_click=other.stop,
                               key=f"{job.id}.instead.{other.id}")  # fmt: skip
         elif not job.ended:
@@ -317,7 +317,7 @@ def chart(page: str, name: str, stamp: tuple, make: Callable[[], "go.Figure"], a
     if kept is None or (kept[0] != stamp and not frozen):
         kept = (stamp, make())
         st.session_state[key] = kept
-    figure = for_projector(kept[1]) if start.teacher() else kept[1]
+    figure = for_projector(kept[1]) if app.teacher() else kept[1]
     plot.show(figure, f"{page}.{name}.{stamp[0]}", alt)
     if caption:
         st.caption(caption)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer.errors import ExplorerError
-from explorer.models.catalog import Figure, Rung
+from explorer.ladders import Figure, Rung
 
 if TYPE_CHECKING:
     import numpy as np
 
     from explorer.data import Source
-    from explorer.generate import Character
-    from explorer.jobs import Job
+    from explorer.models.generate import Character
+    from explorer.runs.jobs import Job
 
 STATE_LOOKS = {
     "queued": ("hourglass_top", "gray"), "running": ("play_arrow", "green"), "paused": ("pause", "orange"),

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer import lessons
 from explorer.experiment import Experiment
+from explorer.lecture import steps as lessons
 
 if TYPE_CHECKING:
-    from explorer.jobs import Job
+    from explorer.runs.jobs import Job
 
 
 def state_of(experiment: Experiment, job: "Job | None") -> lessons.State:

@@ -14,11 +14,11 @@ import time
 
 import torch
 
-from explorer import device
+from explorer import devices
 from explorer.data import Batch, Source
 from explorer.experiment import Experiment
+from explorer.probes.activations import EVERY, PLACES, ActivationProbe
 from explorer.training import prepare
-from explorer.training.activations import EVERY, PLACES, ActivationProbe
 from explorer.training.learner import Learner
 
 GOAL = 1.18
@@ -48,7 +48,7 @@ def timed(learner: Learner, batch: Batch) -> float:
 
 def compare(model: str, where: str, every: int, steps: int) -> dict:
     """The ratio for one network, and the seconds a step it comes from."""
-    place = device.choose()
+    place = devices.choose()
     data = OneBatch(place)
     experiment = Experiment.of(model)
     plain, watched = (Learner(prepare.model_for(experiment, data), data, experiment, place) for _ in range(2))
@@ -85,7 +85,7 @@ def main() -> None:
     line = {
         "benchmark": "activations", "ratio": worst, "goal": GOAL, "passed": worst <= GOAL,
         "compared": "time per training step with statistics of every layer over without, batch 256",
-        "every": options.every, "where": options.where, "device": device.describe(), "networks": found,
+        "every": options.every, "where": options.where, "device": devices.describe(), "networks": found,
     }  # fmt: skip
     print(json.dumps(line) if options.json else "\n".join(f"{key}: {value}" for key, value in line.items()))
 

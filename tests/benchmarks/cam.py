@@ -15,7 +15,8 @@ import time
 import numpy as np
 import torch
 
-from explorer import cam, own_classes
+from explorer.cam import head
+from explorer.cam import maps as cam
 from explorer.data import dogscats, photos
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on one line")
     parser.add_argument("--rounds", type=int, default=60)
     options = parser.parse_args()
-    network, data = own_classes.shipped(), a_photo()
+    network, data = head.shipped(), a_photo()
 
     def alone():
         x, _ = cam.prepare(photos.read_photo(data).rgb, network)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from explorer import device as devices
+from explorer import devices
 from explorer.data import cifar10
 from explorer.experiment import Experiment
 

@@ -15,9 +15,10 @@ import time
 
 import torch
 
-from explorer import device, generate
-from explorer.data import corpus
+from explorer import devices
+from explorer.data import text
 from explorer.experiment import Experiment
+from explorer.models import generate
 
 KEYS = ("gru", "lstm", "gru-cell")
 PROMPT = "for thos"
@@ -44,10 +45,10 @@ def ours(model, vocabulary, length: int, seed: int) -> str:
 
 def measure(key: str, rounds: int, length: int) -> dict[str, float]:
     """Microseconds a character of both, and their ratio."""
-    vocabulary = corpus.Vocabulary(("<unk>", "<pad>", *" etaonisrhldcufmpgywbvk,x-jqz.;"))
+    vocabulary = text.Vocabulary(("<unk>", "<pad>", *" etaonisrhldcufmpgywbvk,x-jqz.;"))
     torch.manual_seed(0)
     experiment = Experiment.of(key)
-    model = experiment.rung.build(experiment, len(vocabulary)).to(device.choose()).eval()
+    model = experiment.rung.build(experiment, len(vocabulary)).to(devices.choose()).eval()
     times: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
     for number in range(rounds + 1):
         for name, work in (("ours", ours), ("bare", bare)) if number % 2 else (("bare", bare), ("ours", ours)):
@@ -76,7 +77,7 @@ def main() -> None:
         "ratio": max(model["ratio"] for model in found.values()),
         "compares": "generate.sample over a bare loop over the cell, time a character",
         **found,
-        "device": device.describe(),
+        "device": devices.describe(),
         "threads": torch.get_num_threads(),
     }
     print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))

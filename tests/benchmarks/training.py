@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.training --json
 
-Ours is :func:`explorer.training.run._drive` itself: the learner's iterator, the history, a drain every tenth of
+Ours is :func:`explorer.runs.train._drive` itself: the learner's iterator, the history, a drain every tenth of
 a second, a write to SQLite every half, the job's requests. The reference is the loop one would write by hand:
 zero the gradients, forward, loss, backward, step. Both draw the same batches from the same seed, take turns in
 one thread, a block of steps each, the order alternating. ``ratio``: the median over the rounds of one's time over
@@ -25,12 +25,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from explorer import device
+from explorer import devices
 from explorer.data import Batch, Source, cifar10
 from explorer.experiment import Experiment
-from explorer.jobs import Job
-from explorer.store import Store
-from explorer.training import prepare, record, run
+from explorer.runs import record, train
+from explorer.runs.jobs import Job
+from explorer.runs.store import Store
+from explorer.training import prepare
 from explorer.training.learner import Learner, make_optimiser
 from explorer.training.schedules import plan
 
@@ -85,14 +86,14 @@ def driven(experiment: Experiment, data, place: torch.device, store: Store) -> C
 
     def go_on(count: int) -> None:
         stretch.steps = lambda schedule: islice(steps, count)
-        run._drive(job, experiment, stretch, recorder, None)
+        train._drive(job, experiment, stretch, recorder, None)
 
     return go_on
 
 
 def measure(key: str, rounds: int, block: int, folder: Path) -> dict[str, float]:
     """Milliseconds a step of both, and their ratio."""
-    place = device.choose()
+    place = devices.choose()
     if key == "convnet":
         experiment = Experiment.of(key)
         data = cifar10.VisionData(noise(), experiment, place)
@@ -146,7 +147,7 @@ def main() -> None:
         "ratio": max(model["ratio"] for model in found.values()),
         "compares": "the learner with live recording over a bare PyTorch loop on the same batches, time a step",
         **found,
-        "device": device.describe(),
+        "device": devices.describe(),
         "threads": torch.get_num_threads(),
     }
     print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))

@@ -14,15 +14,15 @@ from tests.serving import READY, Server, serve
 SCRIPT = """
 import numpy as np
 from explorer.data import Source
-from explorer.figures import activations, vision
-from explorer.training.grid import GridView
+from explorer.figures import layers, pictures
+from explorer.runs.grid import GridView
 from explorer.ui import plot
 
 loss = np.array([[[1.5, 1.9, 2.2, 2.3, np.inf, np.nan]], [[1.5, 1.9, 2.2, 2.3, np.inf, np.nan]]])
 map_ = GridView((1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0), (1,), ("none", "running"), 3, 20, loss, Source("", "real", ""))
-plot.show(activations.rate_depth_map(map_), "map", "A map")
+plot.show(layers.rate_depth_map(map_), "map", "A map")
 counts = np.arange(100).reshape(10, 10) * 3
-plot.show(vision.confusion(counts, tuple("abcdefghij")), "confusion", "Confusions")
+plot.show(pictures.confusion(counts, tuple("abcdefghij")), "confusion", "Confusions")
 """
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext
 
-from explorer import identity
+from explorer.ui import identity
 from tests.browser.conftest import Visitor
 from tests.serving import CHROMIUM_OPTIONS, chromium, serve
 

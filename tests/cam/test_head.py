@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch.nn import functional as F
 
-from explorer import cam, own_classes
+from explorer.cam import head as own_classes
+from explorer.cam import maps
+from explorer.cam import network as models
+from explorer.cam.head import Features, Fit
 from explorer.data.photos import Photo
 from explorer.errors import SettingsError, WeightsError
 from explorer.figures import cam as figures
-from explorer.models import cam as models
-from explorer.own_classes import Features, Fit
 
 RNG = np.random.default_rng(0)
 
@@ -128,9 +129,9 @@ def test_from_photos_to_a_classifier_with_maps(trained):
     assert features.taps.shape == (8, 2, 9 * 1280) and features.counts() == (4, 4)
     assert own_classes.leave_one_out(features).accuracy == 1.0
     for name, colour in (("red", (210, 20, 40)), ("blue", (40, 20, 210))):
-        found = cam.explain(own, photo(colour))
+        found = maps.explain(own, photo(colour))
         assert found.classes[found.winner] == name
-        for _, mean, logit in cam.sums(found):
+        for _, mean, logit in maps.sums(found):
             assert mean == pytest.approx(logit, abs=1e-4)
 
 
@@ -138,16 +139,16 @@ def test_kept_features_give_the_networks_own_logits(trained):
     own, features, classes = trained
     with torch.no_grad():
         kept = features.taps[0, 0] @ own.head.weight.flatten(1).T + own.head.bias
-    np.testing.assert_allclose(cam.explain(own, classes["red"][0]).logits, kept.numpy(), atol=2e-3)
+    np.testing.assert_allclose(maps.explain(own, classes["red"][0]).logits, kept.numpy(), atol=2e-3)
 
 
 def test_training_predicting_and_explaining_see_a_picture_alike(trained, monkeypatch):
     """One function normalises for all three; were it another, all three would see another picture."""
     own, _, classes = trained
     red, blue = (photos[0] for photos in classes.values())
-    pictures = np.stack([cam.as_seen(p.rgb, cam.geometry(80, 64, own.size)) for p in (red, blue)])
+    pictures = np.stack([maps.as_seen(p.rgb, maps.geometry(80, 64, own.size)) for p in (red, blue)])
     expected = (pictures.transpose(0, 3, 1, 2) / 255 - np.reshape(own.mean, (3, 1, 1))) / np.reshape(own.std, (3, 1, 1))
-    np.testing.assert_allclose(cam.normalised(pictures, own), expected, atol=1e-6)
+    np.testing.assert_allclose(maps.normalised(pictures, own), expected, atol=1e-6)
 
     asked = []
 
@@ -155,8 +156,8 @@ def test_training_predicting_and_explaining_see_a_picture_alike(trained, monkeyp
         asked.append(pictures.shape)
         return torch.zeros(len(pictures), 3, 224, 224)
 
-    monkeypatch.setattr(cam, "normalised", grey)
-    np.testing.assert_array_equal(cam.explain(own, red).logits, cam.explain(own, blue).logits)
+    monkeypatch.setattr(maps, "normalised", grey)
+    np.testing.assert_array_equal(maps.explain(own, red).logits, maps.explain(own, blue).logits)
     taps = own_classes.extract(own, classes, mirrored=False).taps
     torch.testing.assert_close(taps, taps[:1].expand_as(taps))
     list(own_classes.fine_tune(copy.deepcopy(own), [red, blue], [0, 1], batch_size=1))
@@ -205,7 +206,7 @@ def test_background_that_decides_is_seen(network):
         head.bias[:] = torch.tensor([20.0, 0.0])
     own = network.with_head(head, ("frame", "none"))
     shares = own_classes.background_shares(own, {"frame": [photo((90, 120, 60), 60)], "none": [photo((9, 9, 9))]})
-    assert shares[0] > cam.BORDER_HEAVY and shares[1] == 0
+    assert shares[0] > maps.BORDER_HEAVY and shares[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -236,10 +237,10 @@ def test_saved_and_loaded_again(trained, network):
     assert len(data) < 200_000
     again, saved = own_classes.load(data, network=network)
     assert again.body is network.body and saved.classes == ("red", "blue") and saved.metadata["accuracy"] == "0.5"
-    a, b = (cam.explain(n, classes["red"][0]) for n in (own, again))
+    a, b = (maps.explain(n, classes["red"][0]) for n in (own, again))
     np.testing.assert_array_equal(a.logits, b.logits)
     alone, _ = own_classes.load(data)
-    np.testing.assert_allclose(cam.explain(alone, classes["red"][0]).logits, a.logits, atol=1e-5)
+    np.testing.assert_allclose(maps.explain(alone, classes["red"][0]).logits, a.logits, atol=1e-5)
 
 
 def test_a_fine_tuned_body_travels_along(trained):
@@ -248,9 +249,9 @@ def test_a_fine_tuned_body_travels_along(trained):
     with torch.no_grad():
         mine.body[0][0].weight.mul_(1.5)
     again, _ = own_classes.load(own_classes.save(mine, with_body=True))
-    a, b = (cam.explain(n, classes["red"][0]).logits for n in (mine, again))
+    a, b = (maps.explain(n, classes["red"][0]).logits for n in (mine, again))
     np.testing.assert_allclose(a, b, atol=0.05)  # half precision
-    assert np.abs(a - cam.explain(own, classes["red"][0]).logits).max() > 0.1
+    assert np.abs(a - maps.explain(own, classes["red"][0]).logits).max() > 0.1
 
 
 def test_a_body_with_a_number_that_is_none_is_refused(trained):

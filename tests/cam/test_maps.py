@@ -13,11 +13,11 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torch.nn import functional as F
 
-from explorer import cam
+from explorer.cam import maps as cam
+from explorer.cam import network as models
+from explorer.cam.network import CamNet
 from explorer.data.photos import read_photo
 from explorer.errors import SettingsError, WeightsError
-from explorer.models import cam as models
-from explorer.models.cam import CamNet
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 255, (150, 200, 3), dtype=np.uint8)

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet34
 
+from explorer.cam import network as cam
+from explorer.cam.network import CamNet, SaveFeatures
 from explorer.errors import DataError, SettingsError, WeightsError
-from explorer.models import cam
-from explorer.models.cam import CamNet, SaveFeatures
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def served(tmp_path_factory):
 
 
 def test_resnet34_end_to_end_downloaded_checked_cached(served, tmp_path):
-    from explorer import cam as maps
+    from explorer.cam import maps as maps
 
     _, url, _, values = served
     seen = []

@@ -155,9 +155,9 @@ def test_the_stand_in_only_without_the_archive_and_says_so(home, monkeypatch):
 
 
 def test_load_never_downloads(home, monkeypatch):
-    from explorer.data import fetch, standin
+    from explorer.data import files, standin
 
-    monkeypatch.setattr(fetch, "download", lambda *a, **k: pytest.fail("downloaded"))
+    monkeypatch.setattr(files, "download", lambda *a, **k: pytest.fail("downloaded"))
     monkeypatch.setattr(standin, "SIZES", {"train": 10, "valid": 10, "test": 10})
     standin._arrays.cache_clear()
     load()
@@ -165,14 +165,14 @@ def test_load_never_downloads(home, monkeypatch):
 
 
 def test_fetch_puts_the_courses_archive_where_load_finds_it(home, monkeypatch):
-    from explorer.data import fetch
+    from explorer.data import files
 
     def download(urls, target, **rest):
         assert urls == [cifar10.URL] and rest["progress"] is print
         target.parent.mkdir(parents=True)
         return write_archive(target, small_set())
 
-    monkeypatch.setattr(fetch, "download", download)
+    monkeypatch.setattr(files, "download", download)
     assert cifar10.find() is None
     assert cifar10.fetch(print) == cifar10.find() and load().source.kind == "real"
     own = write_folder(home / "data" / "cifar10", small_set())

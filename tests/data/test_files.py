@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from explorer.data.fetch import download, read_archive, safe_extract
+from explorer.data.files import download, read_archive, safe_extract
 from explorer.errors import DataError
 
 CONTENT = bytes(range(256)) * 1000

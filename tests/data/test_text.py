@@ -14,8 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from explorer import paths
-from explorer.data import Source, corpus
-from explorer.data.corpus import TextData, decode, keep_own, load, prepare
+from explorer.data import Source
+from explorer.data import text as corpus
+from explorer.data.text import TextData, decode, keep_own, load, prepare
 from explorer.errors import DataError
 from explorer.experiment import Experiment
 
@@ -360,7 +361,7 @@ def test_a_download_lands_in_the_cache_with_its_progress_and_is_used(home, serve
 
 @pytest.mark.parametrize("kind", ["interrupted", "corrupted", "page", "slow", "refused"])
 def test_a_bad_download_is_never_left_looking_whole(home, server, monkeypatch, kind):
-    import explorer.data.fetch as fetching
+    import explorer.data.files as fetching
 
     monkeypatch.setattr(corpus, "URL", f"{server}/{kind}" if kind != "refused" else "http://127.0.0.1:9/")
     real = fetching.download

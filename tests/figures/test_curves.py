@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from explorer import ladders
 from explorer.experiment import Experiment
-from explorer.figures import curves, networks, style, vision
-from explorer.history import COLUMNS, EpochRow, Mark, Snapshot
-from explorer.models import catalog
+from explorer.figures import curves, networks, style
+from explorer.figures import pictures as vision
+from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
 from explorer.training import schedules
 from explorer.training.lr_finder import Sweep
 
@@ -36,7 +37,7 @@ def test_a_spike_stays_visible_however_long_the_run() -> None:
 
 
 def test_the_lectures_curve_is_named_as_the_lectures_and_ends_at_its_epoch() -> None:
-    figure = catalog.rung("gru").figures[0]
+    figure = ladders.rung("gru").figures[0]
     fig = curves.loss_curves(_history(100), lecture=figure)
     theirs = next(trace for trace in fig.data if trace.name == "lecture notes")
     assert list(theirs.x) == list(range(1, 10))

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from explorer.experiment import Experiment
-from explorer.figures import activations as inside
-from explorer.figures import gradients as through_time
-from explorer.training import gates, gradients, grid
-from explorer.training.activations import PLACES, ActivationRecord, Row, hist_edges
-from explorer.training.evaluation import Evaluation
-from explorer.training.race import Race
+from explorer.figures import layers as inside
+from explorer.figures import through_time as through_time
+from explorer.probes import gates, gradients
+from explorer.probes.activations import PLACES, ActivationRecord, Row, hist_edges
+from explorer.probes.bn_statistics import Evaluation
+from explorer.runs import grid
+from explorer.runs.race import Race
 
 LIMIT = 150_000  # bytes of a figure on its way to the browser
 

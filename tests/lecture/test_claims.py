@@ -7,11 +7,11 @@ import time
 import numpy as np
 import pytest
 
-from explorer import claims, quirks
-from explorer.claims import CLAIMS, Claim
+from explorer import ladders
 from explorer.errors import SettingsError
-from explorer.history import COLUMNS, EpochRow, Snapshot
-from explorer.models import catalog
+from explorer.lecture import claims, quirks
+from explorer.lecture.claims import CLAIMS, Claim
+from explorer.runs.history import COLUMNS, EpochRow, Snapshot
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_make_it_happen_has_something_to_start_and_the_recorded_runs_agree(claim
 
 
 def test_races_are_the_ones_of_the_batchnorm_page() -> None:
-    from explorer.training.claims import BY_KEY
+    from explorer.lecture.races import BY_KEY
 
     assert {claim.race for claim in CLAIMS if claim.race} <= set(BY_KEY)
 
@@ -73,7 +73,7 @@ def _history(*losses: float) -> Snapshot:
 
 
 def test_the_restarts_are_read_from_a_history() -> None:
-    lecture = next(f.curve for f in catalog.rung("lstm").figures if f.curve)
+    lecture = next(f.curve for f in ladders.rung("lstm").figures if f.curve)
     values = claims.restarts(_history(*lecture), (3, 5, 9, 17))
     verdict = claims.BY_ID["restarts"].verdict(values)
     assert verdict.agrees and "1.351" in verdict.text
@@ -139,10 +139,10 @@ def test_the_loaders_bptt_is_8_4_on_average_and_a_third_of_it_is_5() -> None:
 def test_it_draws_like_the_loader_here() -> None:
     import torch
 
-    from explorer.data import corpus
+    from explorer.data import text
     from explorer.experiment import Experiment
 
-    data = corpus.TextData(corpus.load(), Experiment.of("gru"), torch.device("cpu"))
+    data = text.TextData(text.load(), Experiment.of("gru"), torch.device("cpu"))
     ours = [batch.x.shape[0] for batch in data.train_batches(torch.Generator().manual_seed(0))]
     assert np.mean(ours) == pytest.approx(quirks.jittered_lengths(8, 100_000).mean(), abs=0.4)
     assert data.steps_per_epoch == quirks.BATCHES == 942

@@ -2,13 +2,12 @@
 
 import pytest
 
-from explorer import paths
-from explorer.models import catalog
-from explorer.recorded import recording, sweeps
+from explorer import ladders, paths
+from explorer.lecture.recorded import recording, sweeps
 from explorer.training import checkpoint, lr_finder
 
 SHIPPED = sorted(p.stem for p in paths.WEIGHTS.glob("*.safetensors") if (paths.WEIGHTS / f"{p.stem}.json").exists())
-RUNGS = [key for key in SHIPPED if key in {r.key for ladder in catalog.LADDERS.values() for r in ladder}]
+RUNGS = [key for key in SHIPPED if key in {r.key for ladder in ladders.LADDERS.values() for r in ladder}]
 
 
 @pytest.mark.parametrize("key", RUNGS)
@@ -20,7 +19,7 @@ def test_the_recorded_run_is_the_one_that_made_the_weights(key: str) -> None:
 
 
 def test_every_language_rung_ships() -> None:
-    assert {rung.key for rung in catalog.LADDERS["language"]} <= set(RUNGS)
+    assert {rung.key for rung in ladders.LADDERS["language"]} <= set(RUNGS)
 
 
 @pytest.mark.parametrize("key", RUNGS)

@@ -5,10 +5,10 @@ import importlib
 
 import pytest
 
-from explorer import lessons
 from explorer.experiment import Experiment
+from explorer.lecture import steps as lessons
 from explorer.paths import REPOSITORY
-from explorer.ui.cards import PAGES
+from explorer.ui.home.claims import PAGES
 
 REACHED = {
     ("char_rnn", "watch"): {"epochs": 1},
@@ -67,8 +67,9 @@ def _page_said(path, argument: ast.expr) -> str:
     """The page a call of ``steps.did`` names: in so many words, as the file's ``PAGE``, or as its caller says."""
     if isinstance(argument, ast.Constant):
         return argument.value
-    if argument.id == "PAGE" and path.parent.name == "ui":
-        return importlib.import_module(f"explorer.ui.{path.stem}").PAGE
+    inside = path.relative_to(REPOSITORY).with_suffix("").parts
+    if argument.id == "PAGE" and inside[0] == "explorer":
+        return importlib.import_module(".".join(inside)).PAGE
     return path.stem if argument.id == "PAGE" else {"writing": "char_rnn"}[path.stem]
 
 
@@ -76,7 +77,7 @@ def _words_said() -> dict[str, set[str]]:
     """What each page's code says was done on it."""
     said: dict[str, set[str]] = {page: set() for page in lessons.PAGES}
     for folder in (REPOSITORY / "pages", REPOSITORY / "explorer" / "ui"):
-        for path in folder.glob("*.py"):
+        for path in folder.rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and ast.unparse(node.func) == "steps.did":
                     said[_page_said(path, node.args[0])].add(node.args[1].value)

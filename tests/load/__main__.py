@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from explorer.store import Store
+from explorer.runs.store import Store
 from tests.load.viewer import Lost, Viewer
 from tests.serving import Server, serve
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from explorer import ladders
 from explorer.experiment import Experiment
-from explorer.models import catalog
 from explorer.models.char_rnn import build, model_class, repackage
 
-KEYS = [rung.key for rung in catalog.LANGUAGE]
+KEYS = [rung.key for rung in ladders.LANGUAGE]
 VOCABULARY = 55
 
 
@@ -38,7 +38,7 @@ def test_parameter_counts_are_the_lectures(key, count):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_rung_is_called_the_same_way(key):
-    model, rung = made(key), catalog.rung(key)
+    model, rung = made(key), ladders.rung(key)
     x = text(3 if key == "char3" else 8)
     logits, state = model(x, None)
     whole = rung.cut in ("stream", "segments")

@@ -8,15 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer import generate
-from explorer.data.corpus import Vocabulary
+from explorer import ladders
+from explorer.data.text import Vocabulary
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.models import catalog
+from explorer.models import generate
 
 VOCABULARY = Vocabulary(("<unk>", "<pad>", *" etaonisrhld"))
-KEYS = [rung.key for rung in catalog.LANGUAGE]
-STATEFUL = [rung.key for rung in catalog.LANGUAGE if rung.cut == "stream"]
+KEYS = [rung.key for rung in ladders.LANGUAGE]
+STATEFUL = [rung.key for rung in ladders.LANGUAGE if rung.cut == "stream"]
 
 
 def model_of(key, scale=4.0):

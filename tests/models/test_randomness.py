@@ -9,13 +9,14 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from explorer import ladders
 from explorer.experiment import Experiment
-from explorer.models import catalog, randomness, vision
+from explorer.models import randomness, vision
 from explorer.models.randomness import Dropout, Masks, drawing_from, own_masks
 from explorer.training import prepare
 
 KINDS = [(randomness.RNN, nn.RNN), (randomness.GRU, nn.GRU), (randomness.LSTM, nn.LSTM)]
-KEYS = [rung.key for ladder in catalog.LADDERS.values() for rung in ladder]
+KEYS = [rung.key for ladder in ladders.LADDERS.values() for rung in ladder]
 CPU = torch.device("cpu")
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from explorer import ladders
 from explorer.experiment import Experiment
-from explorer.models import catalog
 from explorer.models.cells import GRUCell
 from explorer.models.summary import summarise
 from explorer.models.vision import ConvNet, Resnet, SimpleNet
@@ -43,7 +43,7 @@ def test_bn_layer_is_one_row_with_its_m_and_a(norm):
     assert rows[1].multiply_adds == 20 * 16 * 16 * 90 + normalisation
 
 
-@pytest.mark.parametrize("rung", catalog.VISION + catalog.LANGUAGE, ids=lambda r: r.key)
+@pytest.mark.parametrize("rung", ladders.VISION + ladders.LANGUAGE, ids=lambda r: r.key)
 def test_parameters_add_up_for_every_rung(rung):
     experiment = Experiment.of(rung.key)
     if rung.ladder == "vision":

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.models import catalog, vision
+from explorer.models import vision
 from explorer.models.vision import BnLayer, ResnetLayer, build, check, parse_widths, picture_sides
 
 COUNTS = {
@@ -19,7 +20,7 @@ COUNTS = {
     "resnet": 769_170,
     "resnet2": 1_966_234,
 }
-RUNGS = [rung.key for rung in catalog.VISION]
+RUNGS = [rung.key for rung in ladders.VISION]
 CONV_RUNGS = RUNGS[1:]
 
 

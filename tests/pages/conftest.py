@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer import jobs, lessons, paths
+from explorer import paths
+from explorer.lecture import steps
+from explorer.runs import jobs
 
 APP = paths.REPOSITORY / "streamlit_app.py"
 
@@ -43,8 +45,8 @@ def texts(at: AppTest) -> str:
 
 def ticked(at: AppTest, page: str) -> set[str]:
     """The steps of "Try this" that are done, as the page shows them."""
-    found = {step.id for step in lessons.PAGES[page] if f"**{step.title}** *(done)*" in texts(at)}
-    assert any(e.label == f"Try this · {len(found)} of {len(lessons.PAGES[page])}" for e in at.expander)
+    found = {step.id for step in steps.PAGES[page] if f"**{step.title}** *(done)*" in texts(at)}
+    assert any(e.label == f"Try this · {len(found)} of {len(steps.PAGES[page])}" for e in at.expander)
     return found
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from explorer import jobs
+from explorer.runs import jobs
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -59,14 +59,14 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
     from explorer.data import cifar10
     from explorer.experiment import Experiment
     from explorer.training import prepare
-    from explorer.ui import inside_evaluation
+    from explorer.ui.batchnorm import evaluating
 
-    assert "On the shipped weights" in inside_evaluation._on_what()
+    assert "On the shipped weights" in evaluating._on_what()
     monkeypatch.setattr(cifar10, "find", lambda: None)
     small = prepare.learner_for(Experiment.of("bn", images=500, widths="4,8", batch_size=64))
-    monkeypatch.setattr(inside_evaluation, "_trained", lambda tick: small)
-    assert "is trained on the pictures here first" in inside_evaluation._on_what()
-    job = jobs.Job("evaluate", "", lambda job: inside_evaluation._work(job, 64))
+    monkeypatch.setattr(evaluating, "_trained", lambda tick: small)
+    assert "is trained on the pictures here first" in evaluating._on_what()
+    job = jobs.Job("evaluate", "", lambda job: evaluating._work(job, 64))
     job.run()
     assert job.state == jobs.DONE, job.message
     assert job.results["source"].kind == "standin" and "trained just now" in job.results["weights"]

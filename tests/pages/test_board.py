@@ -5,11 +5,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from explorer import jobs
 from explorer.experiment import Experiment
 from explorer.figures import style
-from explorer.history import COLUMNS, EpochRow, Snapshot, smooth
-from explorer.ui import board, live, start
+from explorer.runs import jobs
+from explorer.runs.history import COLUMNS, EpochRow, Snapshot, smooth
+from explorer.ui import app, board, live
 from tests.pages.conftest import open_page, texts, wait
 
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "50", "schedule": "constant"}
@@ -24,7 +24,7 @@ class Tab:
     def draw(self, job: jobs.Job, experiment: Experiment) -> list[str]:
         """Run the page once; what it says is set otherwise than in the run."""
         self.monkeypatch.setattr(st, "session_state", self.state)
-        self.monkeypatch.setattr(start, "owner", lambda: self.owner)
+        self.monkeypatch.setattr(app, "owner", lambda: self.owner)
         return live.apply_live_changes("page", job, experiment)
 
 
@@ -92,7 +92,7 @@ def test_another_rungs_sliders_are_not_this_runs(monkeypatch) -> None:
 @pytest.mark.parametrize(("owner", "phase", "reads"), [("me", "going", "Restart"), ("me", "paused", "Restart"),
                          ("me", "ended", "Train"), ("somebody else", "going", "Train")])  # fmt: skip
 def test_the_button_that_begins_a_run_is_called_what_it_reads(monkeypatch, owner, phase, reads) -> None:
-    monkeypatch.setattr(start, "owner", lambda: owner)
+    monkeypatch.setattr(app, "owner", lambda: owner)
     assert live.begins(running(), phase) == reads
 
 

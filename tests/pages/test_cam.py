@@ -8,10 +8,12 @@ import pytest
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from explorer import jobs, own_classes
+from explorer.cam import head
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
-from explorer.ui import cam_answer, cam_photo
+from explorer.runs import jobs
+from explorer.ui.cam import answer
+from explorer.ui.cam import photos as cam_photo
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -44,7 +46,7 @@ def _train_button(at):
 
 
 def test_the_page_and_the_measured_claims_look_through_one_network() -> None:
-    assert cam_answer.load("dogscats").network is own_classes.shipped()
+    assert answer.load("dogscats").network is head.shipped()
 
 
 def test_a_sample_is_answered_before_any_click() -> None:
@@ -213,9 +215,9 @@ def test_a_zip_makes_the_classes_and_a_bad_one_loses_nothing(photos) -> None:
 
 
 def test_a_saved_classifier_answers_again_and_a_bad_file_changes_nothing(photos) -> None:
-    from explorer import own_classes
+    from explorer.cam import head
 
-    saved = own_classes.save(own_classes.shipped())
+    saved = head.save(head.shipped())
     at = open_page("cam")
     _upload(at, "A .safetensors file", [("mine.safetensors", saved)])
     assert not at.exception
@@ -291,9 +293,9 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     at.run()
     assert "not measured" in [metric.value for metric in at.metric]
 
-    from explorer import own_classes
+    from explorer.cam import head
 
-    _upload(at, "A .safetensors file", [("mine.safetensors", own_classes.save(after, with_body=True))])
+    _upload(at, "A .safetensors file", [("mine.safetensors", head.save(after, with_body=True))])
     assert at.session_state["cam.trained"].tuned, "a body that has learnt comes back with its head"
     assert not at.exception
 
@@ -301,10 +303,10 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
 @pytest.mark.parametrize("tab", ["All classes", "The numbers", "Step by step", "Layer by layer", "truth"])
 @pytest.mark.parametrize("network", ["dogscats", "resnet"])
 def test_every_look_behind_the_answer_opens(tab, network) -> None:
-    from explorer.ui import cam_inside
+    from explorer.ui.cam import behind
 
     at = open_page("cam")
-    at.session_state["cam.tab"] = next(name for name in cam_inside.TABS if tab in name)
+    at.session_state["cam.tab"] = next(name for name in behind.TABS if tab in name)
     at.selectbox(key="cam.network").set_value(network).run()
     assert not at.exception, at.exception
     if tab == "The numbers":

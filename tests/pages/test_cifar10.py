@@ -7,12 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from explorer import jobs
 from explorer.data import cifar10
 from explorer.experiment import Experiment
-from explorer.figures import vision
-from explorer.training import predictions
-from explorer.ui import parts, pictures
+from explorer.figures import pictures as vision
+from explorer.runs import jobs
+from explorer.training import evaluate
+from explorer.ui import parts
+from explorer.ui.cifar10 import pictures
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -44,7 +45,7 @@ def test_a_mosaic_reaches_the_browser_as_it_is() -> None:
 
 def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monkeypatch) -> None:
     monkeypatch.setattr(cifar10, "find", lambda: None)
-    monkeypatch.setattr(predictions, "predict", lambda *_: pytest.fail("they were asked"))
+    monkeypatch.setattr(evaluate, "predict", lambda *_: pytest.fail("they were asked"))
     pictures._predictions.clear()
     at = open_page("cifar10", model="convnet")
     said = texts(at)
@@ -57,9 +58,9 @@ def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monk
 
 
 def test_every_rung_and_preset_opens() -> None:
-    from explorer.models import catalog
+    from explorer import ladders
 
-    for rung in catalog.LADDERS["vision"]:
+    for rung in ladders.LADDERS["vision"]:
         at = open_page("cifar10", model=rung.key)
         assert rung.class_name in texts(at)
 

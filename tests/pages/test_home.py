@@ -5,8 +5,10 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer import claims, jobs, paths, quirks
-from explorer.recorded import recording
+from explorer import paths
+from explorer.lecture import claims, quirks
+from explorer.lecture.recorded import recording
+from explorer.runs import jobs
 from tests.pages.conftest import APP, texts, wait
 
 
@@ -124,11 +126,11 @@ def test_missing_data_offers_a_download_and_says_what_stands_in(home) -> None:
 
 
 def test_a_download_that_fails_is_a_sentence(home, monkeypatch) -> None:
-    from explorer.data import corpus
+    from explorer.data import text
 
-    monkeypatch.setattr(corpus, "URL", "http://127.0.0.1:9/nietzsche.txt")
+    monkeypatch.setattr(text, "URL", "http://127.0.0.1:9/nietzsche.txt")
     at = _home("Data and weights")
-    at.button(key="fetch.corpus").click().run()
+    at.button(key="fetch.text").click().run()
     assert not at.exception and "could not be downloaded" in at.error[0].value.replace("\\", "")
 
 
@@ -137,8 +139,8 @@ def test_the_home_page_needs_no_torch() -> None:
     import sys
 
     code = (
-        "import sys; from explorer.ui import cards; from explorer import quirks;"
-        "[cards._station(1, k, '') for k in ('char3', 'gru', 'lstm', 'bn')];"
+        "import sys; from explorer.ui.home import claims; from explorer.lecture import quirks;"
+        "[claims._station(1, k, '') for k in ('char3', 'gru', 'lstm', 'bn')];"
         "assert 'torch' not in sys.modules, 'torch'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=paths.REPOSITORY, timeout=60)

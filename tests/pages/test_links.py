@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer import jobs, paths
+from explorer import paths
 from explorer.experiment import SETTINGS, Experiment
-from explorer.history import COLUMNS, EpochRow
-from explorer.store import Run, Store
+from explorer.runs import jobs
+from explorer.runs.history import COLUMNS, EpochRow
+from explorer.runs.store import Run, Store
 from tests.pages.conftest import open_page, texts
 
 OWN = "my secret diary begins with a fox that nobody may know of.\n" * 60

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer import jobs
 from explorer.experiment import Experiment
-from explorer.history import COLUMNS
-from explorer.store import Run, Store
+from explorer.runs import jobs
+from explorer.runs.history import COLUMNS
+from explorer.runs.store import Run, Store
 from tests.pages.conftest import open_page
 
 
@@ -17,7 +17,7 @@ def between_buttons_and_panel(before: str, after: str) -> None:
     """A page whose job changes its state just after its buttons were drawn."""
     import streamlit as st
 
-    from explorer import jobs
+    from explorer.runs import jobs
     from explorer.ui import live
 
     job = st.session_state.setdefault("job", jobs.Job("train", "a run", lambda job: None, state=before))
@@ -73,10 +73,10 @@ def ending_while_it_is_drawn() -> None:
     import numpy as np
     import streamlit as st
 
-    from explorer import jobs
     from explorer.data import Source
-    from explorer.training.grid import GridView
-    from explorer.ui import inside_map
+    from explorer.runs import jobs
+    from explorer.runs.grid import GridView
+    from explorer.ui.batchnorm import grid
 
     def view(loss: float) -> GridView:
         return GridView((0.1,), (1,), ("none",), 3, 20, np.array([[[loss]]]), Source("", "real", ""))
@@ -91,7 +91,7 @@ def ending_while_it_is_drawn() -> None:
     if "job" not in st.session_state:
         st.session_state.job = job = jobs.Job("map", "", lambda job: None, state=jobs.RUNNING)
         job.results = Left(grid=view(2.0))
-    inside_map._draw(st.session_state.job)
+    grid._draw(st.session_state.job)
 
 
 def test_what_a_job_did_while_it_was_drawn_is_drawn_next_time() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer import jobs
 from explorer.experiment import Experiment
+from explorer.runs import jobs
 from explorer.training.lr_finder import Sweep
 from tests.pages.conftest import open_page, texts, ticked, wait
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from explorer import jobs
+from explorer.runs import jobs
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data

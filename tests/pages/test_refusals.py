@@ -2,8 +2,10 @@
 
 import pytest
 
-from explorer import claims, device, jobs
+from explorer import devices
 from explorer.errors import ExplorerError
+from explorer.lecture import claims
+from explorer.runs import jobs
 from tests.pages.conftest import open_page, texts, wait
 
 FULL = "Too much is waiting on this server."
@@ -98,7 +100,7 @@ def test_own_classes_say_so(full) -> None:
 )
 def test_a_run_that_cannot_fit_into_memory_says_so_and_the_next_one_trains(page, link, monkeypatch) -> None:
     """Every value lies within its slider's range; together they would take the whole server with them."""
-    monkeypatch.setattr(device, "free_memory", lambda place: 3_000_000_000)
+    monkeypatch.setattr(devices, "free_memory", lambda place: 3_000_000_000)
     at = open_page(page, **link)
     at.button(key=f"{page}.train").click().run()
     job = jobs.registry().all()[-1]

@@ -5,11 +5,11 @@ import time
 import numpy as np
 import pytest
 
-from explorer import jobs
 from explorer.experiment import Experiment
-from explorer.history import COLUMNS, EpochRow
-from explorer.store import Run, Store
-from explorer.ui import start
+from explorer.runs import jobs
+from explorer.runs.history import COLUMNS, EpochRow
+from explorer.runs.store import Run, Store
+from explorer.ui import app
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -50,7 +50,7 @@ def test_the_scoreboard_says_who_measured_what() -> None:
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> Store:
     made = Store(tmp_path / "runs")
-    monkeypatch.setattr(start, "store", lambda: made)
+    monkeypatch.setattr(app, "store", lambda: made)
     return made
 
 
@@ -108,7 +108,7 @@ def test_the_table_of_runs_reads_the_steps_of_the_chosen_one_only(store, monkeyp
         store.append(run.id, rows, [EpochRow(1, 5, 2.0, 1.9 - number / 10, 0.4, 3.0)])
     read, history = [], store.history
     monkeypatch.setattr(store, "history", lambda run: read.append(run) or history(run))
-    monkeypatch.setattr(start, "owner", lambda: "ann")
+    monkeypatch.setattr(app, "owner", lambda: "ann")
     at = open_page("runs")
     assert at.dataframe[0].value["best validation loss"].tolist() == pytest.approx([1.4, 1.5, 1.6, 1.7, 1.8, 1.9])
     assert set(read) == {"r5"}

@@ -5,7 +5,7 @@ import sys
 import types
 import weakref
 
-from explorer.ui.start import Engine
+from explorer.ui.app import Engine
 
 
 class Held:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from explorer import jobs
-from explorer.ui import start, writing
+from explorer.runs import jobs
+from explorer.ui import app
+from explorer.ui.char_rnn import writing
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -78,7 +79,7 @@ def test_after_a_restart_the_run_in_the_link_writes_and_not_what_ships() -> None
     wait(at, lambda: len(job.history.snapshot()) > 5)
     job.stop()
     wait(at, lambda: job.ended)
-    assert start.store().weights(job.id).exists()
+    assert app.store().weights(job.id).exists()
     at.button(key="char_rnn.write").click().run()
     assert "this run's last weights" in texts(at)
     of_the_run = written(at)[-1]
@@ -89,7 +90,7 @@ def test_after_a_restart_the_run_in_the_link_writes_and_not_what_ships() -> None
     assert "this run's last weights" in texts(later) and "the shipped weights" not in texts(later)
     assert written(later)[-1] == of_the_run
 
-    start.store().weights(job.id).unlink()
-    start.store().weights(job.id, "best").unlink(missing_ok=True)
+    app.store().weights(job.id).unlink()
+    app.store().weights(job.id, "best").unlink(missing_ok=True)
     later.run()
     assert "This run left no weights behind" in texts(later) and not written(later)

@@ -10,8 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from explorer.data import Batch, Source
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.training import activations, prepare
-from explorer.training.activations import PLACES, ActivationProbe, feature_maps, hist_edges, statistics
+from explorer.probes import activations
+from explorer.probes.activations import PLACES, ActivationProbe, feature_maps, hist_edges, statistics
+from explorer.training import prepare
 from explorer.training.learner import Learner
 
 CPU = torch.device("cpu")

@@ -10,9 +10,9 @@ from torch import nn
 
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.jobs import Job
 from explorer.models.char_rnn import build
-from explorer.training import gates, gradients
+from explorer.probes import gates, gradients
+from explorer.runs.jobs import Job
 
 VOCABULARY = 11
 RUNGS = ("stateful", "rnn-cell", "gru", "gru-cell", "lstm")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer.jobs import Job
-from explorer.training import grid
+from explorer.runs import grid
+from explorer.runs.jobs import Job
 
 SMALL = dict(depths=(1, 2), rates=(0.01, 0.1), steps=3)
 

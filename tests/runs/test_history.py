@@ -10,8 +10,8 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from explorer import history as history_module
-from explorer.history import COLUMNS, EpochRow, History, Snapshot, extremes, smooth, spread
+from explorer.runs import history as history_module
+from explorer.runs.history import COLUMNS, EpochRow, History, Snapshot, extremes, smooth, spread
 
 
 def a_step(number, loss, grad_norm=None):

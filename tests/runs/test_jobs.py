@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from explorer import jobs
 from explorer.errors import DataError, ExplorerError
-from explorer.jobs import (
+from explorer.runs import jobs
+from explorer.runs.jobs import (
     DIVERGED,
     DONE,
     FAILED,
@@ -535,11 +535,11 @@ SERVER = """
 import signal, sys, threading, time
 import torch
 from explorer.experiment import Experiment
-from explorer.jobs import Job, registry
-from explorer.training import run
+from explorer.runs.jobs import Job, registry
+from explorer.runs import train
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Streamlit's server does
 experiment = Experiment.of("gru", data="pydoc", hidden=8, epochs=50)
-job = registry().submit(Job("train", "test", lambda job: run.train(job, experiment) and None, "ann", experiment))
+job = registry().submit(Job("train", "test", lambda job: train.train(job, experiment) and None, "ann", experiment))
 waiting = registry().submit(Job("train", "test", lambda job: None, "bob"))
 while len(job.history.snapshot()) < 3: time.sleep(0.01)
 try:

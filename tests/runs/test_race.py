@@ -6,13 +6,13 @@ import torch
 
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.history import COLUMNS, History, Snapshot
-from explorer.jobs import Job
-from explorer.training import race
-from explorer.training.activations import ActivationRecord, hist_edges
-from explorer.training.claims import BY_KEY, PRESETS, UNTRAINED
-from explorer.training.evaluation import evaluation_statistics
-from explorer.training.race import Race, find_break
+from explorer.lecture.races import BY_KEY, PRESETS, UNTRAINED
+from explorer.probes.activations import ActivationRecord, hist_edges
+from explorer.probes.bn_statistics import evaluation_statistics
+from explorer.runs import race
+from explorer.runs.history import COLUMNS, History, Snapshot
+from explorer.runs.jobs import Job
+from explorer.runs.race import Race, find_break
 
 
 def small(**changes):

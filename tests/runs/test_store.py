@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explorer import store as store_module
 from explorer.errors import StorageError
 from explorer.experiment import Experiment
-from explorer.history import COLUMNS, EpochRow, Mark
-from explorer.store import Run, Store
+from explorer.runs import store as store_module
+from explorer.runs.history import COLUMNS, EpochRow, Mark
+from explorer.runs.store import Run, Store
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ WRITER = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from tests.test_store import a_run, rows
-from explorer.store import Store
+from tests.runs.test_store import a_run, rows
+from explorer.runs.store import Store
 name = sys.argv[1]
 store = Store(Path(sys.argv[2]))
 store.begin(a_run(name))
@@ -147,12 +147,12 @@ TRAINER = """
 import sys, time
 from pathlib import Path
 from explorer.experiment import Experiment
-from explorer.jobs import Job, registry
-from explorer.store import Store
-from explorer.training import run
+from explorer.runs.jobs import Job, registry
+from explorer.runs.store import Store
+from explorer.runs import train
 experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4, epochs=50)
 store = Store(Path(sys.argv[1]))
-job = run.submit(experiment, "ann", store)
+job = train.submit(experiment, "ann", store)
 began = time.monotonic()
 while not job.ended:
     time.sleep(0.02)
@@ -187,8 +187,8 @@ def test_a_killed_server_loses_at_most_the_last_second_and_the_run_is_settled(tm
 HOLDER = """
 import sys
 from pathlib import Path
-from explorer.store import Store
-from tests.test_store import a_run
+from explorer.runs.store import Store
+from tests.runs.test_store import a_run
 store = Store(Path(sys.argv[1]))
 store.begin(a_run("theirs"))
 print("begun", flush=True)

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from explorer import jobs
 from explorer.errors import DataError, StorageError
-from explorer.history import Snapshot
-from explorer.jobs import DIVERGED, DONE, FAILED, PAUSED, RUNNING, STOPPED, Job, Registry
-from explorer.store import Store
-from explorer.training import checkpoint, record, run
+from explorer.runs import jobs, record, train
+from explorer.runs.history import Snapshot
+from explorer.runs.jobs import DIVERGED, DONE, FAILED, PAUSED, RUNNING, STOPPED, Job, Registry
+from explorer.runs.store import Store
+from explorer.training import checkpoint
 from explorer.training.schedules import plan
-from tests.test_jobs import until
+from tests.runs.test_jobs import until
 from tests.training.test_lr_finder import vision
 
 
@@ -37,7 +37,7 @@ def job_for(learner, store=None, owner="", **rest):
     return Job(
         "train",
         "test",
-        lambda job: run.train(job, experiment, store, learner=learner, **rest) and None,
+        lambda job: train.train(job, experiment, store, learner=learner, **rest) and None,
         owner,
         experiment,
     )
@@ -105,7 +105,7 @@ def test_the_smoothed_training_loss_is_the_lectures(tiny, store):
 def test_without_a_store_nothing_is_written_and_nothing_piles_up(tiny, home):
     learner = tiny("gru")
     job = job_for(learner)
-    recorder = run.Recorder(job, learner.experiment)
+    recorder = train.Recorder(job, learner.experiment)
     for event in learner.steps(plan(learner.experiment.replace(epochs=1))):
         if hasattr(event, "loss"):
             job.history.add(event)
@@ -406,8 +406,8 @@ def test_a_disk_that_stays_full_costs_little_memory_and_time(tiny, store, disk, 
     for _ in range(4):
         learner = tiny("gru", epochs=1)
         job = Job("train", "test", lambda job: None, "ann", learner.experiment)
-        recorders.append(run.Recorder(job, learner.experiment, store))
-        job.work = lambda job, learner=learner: run.train(
+        recorders.append(train.Recorder(job, learner.experiment, store))
+        job.work = lambda job, learner=learner: train.train(
             job, learner.experiment, learner=learner, recorder=recorders[-1]
         )
         registry.submit(job)
@@ -437,11 +437,11 @@ QUEUE = """
 import sys, time
 from pathlib import Path
 from explorer.experiment import Experiment
-from explorer.store import Store
-from explorer.training import run
+from explorer.runs.store import Store
+from explorer.runs import train
 experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4, epochs=50)
 store = Store(Path(sys.argv[1]))
-jobs = [run.submit(experiment, owner, store) for owner in ("ann", "bob", "eve")]
+jobs = [train.submit(experiment, owner, store) for owner in ("ann", "bob", "eve")]
 jobs[2].stop("Not now.")
 while len(jobs[0].history.snapshot()) < 3:
     time.sleep(0.01)
@@ -503,12 +503,12 @@ def test_a_run_that_cannot_begin_is_recorded_with_its_reason(home, store, monkey
     from explorer.experiment import Experiment
 
     monkeypatch.setattr(jobs, "_registry", None)
-    job = run.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
+    job = train.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
     until(lambda: job.ended)
     assert (store.run(job.id).state, store.run(job.id).message) == (FAILED, job.message)
     monkeypatch.setattr(jobs, "MOST", 0)
     with pytest.raises(jobs.QueueFull):
-        run.submit(Experiment.of("gru"), "ann", store)
+        train.submit(Experiment.of("gru"), "ann", store)
     assert len(store.runs()) == 1
     jobs.registry().close()
 
@@ -552,7 +552,7 @@ def test_submitting_queues_a_run_for_its_owner_and_may_hold_it(home, store, monk
 
     monkeypatch.setattr(jobs, "_registry", None)
     experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4)
-    job = run.submit(experiment, "ann", store, paused=True)
+    job = train.submit(experiment, "ann", store, paused=True)
     until(lambda: job.state == PAUSED, 20)
     assert job.owner == "ann" and job.experiment == experiment and len(job.history.snapshot()) == 0
     assert job.results["source"].kind == "standin" and job.results["vocabulary"]
@@ -566,7 +566,7 @@ def test_a_text_that_is_not_here_fails_with_its_sentence(home, store, monkeypatc
     from explorer.experiment import Experiment
 
     monkeypatch.setattr(jobs, "_registry", None)
-    job = run.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
+    job = train.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
     until(lambda: job.ended)
     assert job.state == FAILED and "not on this server" in job.message
     jobs.registry().close()

@@ -13,10 +13,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from explorer import paths
+from explorer import ladders, paths
 from explorer.errors import OtherDataError, StorageError, WeightsError
-from explorer.models import catalog
-from explorer.training import checkpoint, predictions, prepare, ship
+from explorer.runs import ship
+from explorer.training import checkpoint, evaluate, prepare
 
 CPU = torch.device("cpu")
 
@@ -34,7 +34,7 @@ def same(a, b):
     return all(torch.equal(a.state_dict()[name], b.state_dict()[name]) for name in b.state_dict())
 
 
-@pytest.mark.parametrize("key", [rung.key for rung in catalog.LANGUAGE])
+@pytest.mark.parametrize("key", [rung.key for rung in ladders.LANGUAGE])
 def test_weights_and_story_come_back_as_they_were(tiny, tmp_path, key):
     learner = tiny(key)
     path = tmp_path / "deep" / "down" / "w.safetensors"
@@ -230,7 +230,7 @@ def test_a_folder_that_cannot_be_is_a_storage_error_too(trained, tmp_path):
 
 
 def test_shipping_writes_figures_of_the_values_as_written_and_the_run_beside_them(trained, tmp_path):
-    from explorer.history import History, Snapshot
+    from explorer.runs.history import History, Snapshot
 
     events = History()
     path = ship.write(trained, trained.experiment, events.snapshot(), tmp_path / "mine.safetensors")
@@ -244,7 +244,7 @@ def test_shipping_writes_figures_of_the_values_as_written_and_the_run_beside_the
 # -- the weights that ship ---------------------------------------------------------------------------
 
 GOALS = {"stateful": 1.546, "gru": 1.425, "lstm": 1.351}
-SHIPPED = [rung.key for rung in catalog.LANGUAGE if checkpoint.shipped(rung.key).exists()]
+SHIPPED = [rung.key for rung in ladders.LANGUAGE if checkpoint.shipped(rung.key).exists()]
 
 
 @pytest.mark.parametrize("key", SHIPPED)
@@ -260,7 +260,7 @@ def test_shipped_weights_tell_their_story_and_meet_the_goal(key):
 
 @pytest.mark.parametrize("key", SHIPPED)
 def test_shipped_weights_are_small_and_have_their_recorded_run_beside_them(key):
-    from explorer import recorded
+    from explorer.lecture import recorded
 
     count = sum(p.numel() for p in checkpoint.load(checkpoint.shipped(key), CPU)[0].parameters())
     assert checkpoint.shipped(key).stat().st_size < 4 * count + 20_000
@@ -292,7 +292,7 @@ def test_evaluating_on_another_text_than_the_weights_were_trained_on_is_refused(
         ship.evaluate(path)
 
 
-@pytest.mark.parametrize("key", [rung.key for rung in catalog.VISION if checkpoint.shipped(rung.key).exists()])
+@pytest.mark.parametrize("key", [rung.key for rung in ladders.VISION if checkpoint.shipped(rung.key).exists()])
 def test_shipped_vision_weights_know_the_lectures_classes(key):
     from explorer.data import cifar10
 
@@ -302,10 +302,10 @@ def test_shipped_vision_weights_know_the_lectures_classes(key):
 def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(home):
     path = checkpoint.shipped("convnet")
     experiment = checkpoint.read_story(path).experiment
-    for ask in (ship.evaluate, predictions.of_file, lambda path: prepare.learner_for(experiment, path)):
+    for ask in (ship.evaluate, evaluate.of_file, lambda path: prepare.learner_for(experiment, path)):
         with pytest.raises(OtherDataError, match=r"CIFAR-10.*shapes.*Fetch the data"):
             ask(path)
     own = prepare.learner_for(experiment)  # what learnt the shapes is asked about the shapes
     saved = home / "own.safetensors"
     checkpoint.save(saved, own.model, prepare.story_of(own, experiment, 1.0, 0.5))
-    assert predictions.of_file(saved).classes == own.data.classes
+    assert evaluate.of_file(saved).classes == own.data.classes

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from explorer import generate, paths
+from explorer import ladders, paths
 from explorer.data import Batch
 from explorer.experiment import Experiment
-from explorer.history import History
-from explorer.models import catalog
+from explorer.models import generate
+from explorer.runs.history import History
 from explorer.training import prepare
 from explorer.training.learner import Epoch, Learner, Step, cross_entropy, make_optimiser
 from explorer.training.schedules import plan
 
-KEYS = [rung.key for rung in catalog.LANGUAGE]
+KEYS = [rung.key for rung in ladders.LANGUAGE]
 
 
 def weights(learner):
@@ -43,7 +43,7 @@ def equal(a, b):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_rung_learns_something(tiny, key):
-    learner = tiny(key, lr=2e-2, epochs=2, batch_size=16 if catalog.rung(key).cut != "sliding" else 128)
+    learner = tiny(key, lr=2e-2, epochs=2, batch_size=16 if ladders.rung(key).cut != "sliding" else 128)
     before = learner.evaluate()[0]
     events = run(learner)
     epochs = [event for event in events if isinstance(event, Epoch)]
@@ -348,7 +348,8 @@ def test_every_rung_keeps_to_one_device(key, tiny, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("key", KEYS)
 def test_every_rung_trains_and_writes_on_a_real_cuda_device(key, tiny):
-    from explorer.data import Source, corpus
+    from explorer.data import Source
+    from explorer.data import text as corpus
 
     host, cuda = tiny(key, lr=1e-2), torch.device("cuda")
     text = "thus spoke the text of a test, again and again.\n" * 300

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from explorer import ladders
 from explorer.data import Batch, Source
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.history import smooth
-from explorer.models import catalog
+from explorer.runs.history import smooth
 from explorer.training.learner import Learner
 from explorer.training.lr_finder import Sweep, find, rates, suggest, sweep
 from explorer.training.schedules import plan
 from tests.training.test_learner import equal
 
-LANGUAGE = [rung.key for rung in catalog.LANGUAGE]
-VISION = [rung.key for rung in catalog.VISION] if importlib.util.find_spec("explorer.models.vision") else []
+LANGUAGE = [rung.key for rung in ladders.LANGUAGE]
+VISION = [rung.key for rung in ladders.VISION] if importlib.util.find_spec("explorer.models.vision") else []
 
 
 class Noise:

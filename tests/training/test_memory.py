@@ -6,23 +6,24 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 import torch
 
-from explorer import device
+from explorer import devices, ladders
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.jobs import explain
-from explorer.models import catalog
-from explorer.training import memory, prepare, sweeps
+from explorer.runs import sweep
+from explorer.runs.jobs import explain
+from explorer.training import memory, prepare
 from explorer.training.learner import Learner, cross_entropy
 
 CPU = torch.device("cpu")
 VOCABULARY = 55
 HUGE = Experiment.of("lstm", hidden=1024, layers=4, batch_size=2048, bptt=100)
 
-LANGUAGE = [Experiment.of(rung.key, hidden=128, batch_size=16) for rung in catalog.LANGUAGE]
+LANGUAGE = [Experiment.of(rung.key, hidden=128, batch_size=16) for rung in ladders.LANGUAGE]
 LANGUAGE += [
     Experiment.of(key, hidden=128, batch_size=16, layers=3, dropout=0.5) for key in ("stateful", "gru", "lstm")
 ]
@@ -161,6 +162,12 @@ def test_every_slider_at_its_end_is_told_without_torchs_dry_runs():
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
+@pytest.fixture(autouse=True)
+def nothing_promised(monkeypatch):
+    """Learners that earlier tests left alive promise nothing here."""
+    monkeypatch.setattr(memory, "_promised", weakref.WeakSet())
+
+
 @pytest.mark.parametrize(
     ("experiment", "free", "advice"),
     [
@@ -171,7 +178,7 @@ def test_every_slider_at_its_end_is_told_without_torchs_dry_runs():
     ],
 )
 def test_what_cannot_fit_is_refused_before_anything_is_built(experiment, free, advice, monkeypatch):
-    monkeypatch.setattr(device, "free_memory", lambda place: int(free))
+    monkeypatch.setattr(devices, "free_memory", lambda place: int(free))
     monkeypatch.setattr(prepare, "model_for", lambda *_: pytest.fail("it was built"))
     with pytest.raises(SettingsError, match="would need about") as refused:
         prepare.learner_for(experiment)
@@ -182,7 +189,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_built(experiment, free, a
 
 def test_the_batch_size_it_names_fits_and_a_tenth_more_does_not(tiny, monkeypatch):
     data, free = tiny("lstm").data, 4_000_000_000
-    monkeypatch.setattr(device, "free_memory", lambda place: free)
+    monkeypatch.setattr(devices, "free_memory", lambda place: free)
     with pytest.raises(SettingsError) as refused:
         memory.reserve(HUGE, data, CPU)
     named = int(str(refused.value).split("a batch size of ")[1].split(" ")[0].replace(",", ""))
@@ -195,7 +202,7 @@ def test_memory_promised_to_one_run_is_not_promised_to_another(monkeypatch):
     """Two workers, the lanes of a race: what one of them has not taken yet is not there for the next."""
     experiment = Experiment.of("gru", data="pydoc")
     need = memory.estimate(experiment, 60, 100_000).total
-    monkeypatch.setattr(device, "free_memory", lambda place: int(1.5 * need))
+    monkeypatch.setattr(devices, "free_memory", lambda place: int(1.5 * need))
     first = prepare.learner_for(experiment)
     with pytest.raises(SettingsError, match="of which other runs may take"):
         prepare.learner_for(experiment)
@@ -205,37 +212,36 @@ def test_memory_promised_to_one_run_is_not_promised_to_another(monkeypatch):
 
 
 def test_a_race_needs_the_memory_of_all_its_networks(monkeypatch):
-    from explorer.training.race import Race
+    from explorer.runs.race import Race
 
     experiment = Experiment.of("builder", data="standin", images=500, widths="8,16", depth=1)
     need = memory.estimate(experiment).total
     lanes = {name: experiment for name in ("one", "two", "three")}
-    monkeypatch.setattr(device, "free_memory", lambda place: int(2.5 * need))
+    monkeypatch.setattr(devices, "free_memory", lambda place: int(2.5 * need))
     with pytest.raises(SettingsError, match="of which other runs may take"):
         Race(lanes)
     gc.collect()
-    monkeypatch.setattr(device, "free_memory", lambda place: int(3.5 * need))
+    monkeypatch.setattr(devices, "free_memory", lambda place: int(3.5 * need))
     assert len(Race(lanes).lanes) == 3
 
 
 def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
-    from explorer.jobs import Job
+    from explorer.runs.jobs import Job
 
     experiment = Experiment.of("gru", data="pydoc", hidden=16, batch_size=64)
     need = memory.estimate(experiment, 60, 100_000).total
-    monkeypatch.setattr(device, "free_memory", lambda place: int(1.5 * need))
+    monkeypatch.setattr(devices, "free_memory", lambda place: int(1.5 * need))
     job = Job("lr-find", "", lambda job: None)
-    sweeps.work(job, {"one": experiment, "two": experiment, "three": experiment}, 1e-3, 1e-2, 2, 0.9)
+    sweep.work(job, {"one": experiment, "two": experiment, "three": experiment}, 1e-3, 1e-2, 2, 0.9)
     assert set(job.results["sweeps"]) == {"one", "two", "three"}
 
 
 def test_a_run_that_has_ended_holds_no_memory_any_more(tmp_path):
-    from explorer import jobs
-    from explorer.store import Store
-    from explorer.training import run
+    from explorer.runs import jobs, train
+    from explorer.runs.store import Store
 
     experiment = Experiment.of("gru", data="pydoc", hidden=16, batch_size=512, bptt=64, epochs=1)
-    job = run.submit(experiment, "ann", Store(tmp_path))
+    job = train.submit(experiment, "ann", Store(tmp_path))
     until = time.monotonic() + 120
     while not job.ended and time.monotonic() < until:
         time.sleep(0.05)
@@ -247,7 +253,7 @@ def test_a_run_that_has_ended_holds_no_memory_any_more(tmp_path):
 
 
 def test_where_nothing_is_known_nothing_is_refused(tiny, monkeypatch):
-    monkeypatch.setattr(device, "free_memory", lambda place: None)
+    monkeypatch.setattr(devices, "free_memory", lambda place: None)
     assert memory.reserve(HUGE, tiny("lstm").data, CPU).total > 10e9
 
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from explorer import identity
-from explorer.store import Store
+from explorer.runs.store import Store
+from explorer.ui import identity
 from explorer.ui.door import Door
 from tests.load.viewer import Viewer
 from tests.serving import serve

@@ -7,11 +7,12 @@ import sys
 
 import pytest
 
-from explorer import identity, paths
+from explorer import paths
+from explorer.ui import identity
 
 
 def in_another_process(token: str) -> str:
-    program = "import sys; from explorer import identity; print(identity.owner_of(sys.argv[1]))"
+    program = "import sys; from explorer.ui import identity; print(identity.owner_of(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", program, token], capture_output=True, text=True, check=True, cwd=paths.REPOSITORY
     )

@@ -5,15 +5,16 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from explorer import jobs
 from explorer.data import cifar10
 from explorer.errors import OtherDataError
 from explorer.experiment import Experiment
-from explorer.figures import activations as figures
-from explorer.training import checkpoint, evaluation, prepare
+from explorer.figures import layers
+from explorer.probes import bn_statistics
+from explorer.runs import jobs
+from explorer.training import checkpoint, prepare
 from explorer.training.learner import Learner, Step
 from explorer.training.schedules import plan
-from explorer.ui import live, parts, start, steps
+from explorer.ui import app, live, parts, steps
 
 PAGE = "batchnorm.evaluation"
 KEY = "bn"
@@ -53,7 +54,7 @@ def show() -> None:
 
         parts.code(BnLayer.normalise, "One line decides: the batch's statistics in training, the kept ones after.")
         parts.code(BnLayer.statistics)
-        parts.code(evaluation.evaluation_statistics)
+        parts.code(bn_statistics.evaluation_statistics)
 
 
 def _on_what() -> str:
@@ -66,10 +67,10 @@ def _on_what() -> str:
     return "On the shipped weights of ConvBnNet."
 
 
-def submit(pictures: int = evaluation.PICTURES, instead_of: jobs.Job | None = None) -> jobs.Job:
+def submit(pictures: int = bn_statistics.PICTURES, instead_of: jobs.Job | None = None) -> jobs.Job:
     """Measure in the background."""
     return jobs.registry().submit(
-        jobs.Job("evaluate", "Evaluation statistics", lambda job: _work(job, pictures), start.owner()), instead_of
+        jobs.Job("evaluate", "Evaluation statistics", lambda job: _work(job, pictures), app.owner()), instead_of
     )
 
 
@@ -81,7 +82,7 @@ def _work(job: jobs.Job, pictures: int) -> None:
         learner = _trained(lambda done: job.between_steps(share * done))
     job.publish(source=learner.data.source, weights=words, batch=learner.data.batch_size)
     total = 2 + len(SIZES)
-    for number, found in enumerate(evaluation.evaluation_statistics(learner, SIZES, pictures), 1):
+    for number, found in enumerate(bn_statistics.evaluation_statistics(learner, SIZES, pictures), 1):
         job.publish(found=found)
         job.between_steps(min(0.999, share + (1 - share) * number / total))
 
@@ -120,7 +121,7 @@ def _draw(job: jobs.Job) -> None:
         return
     with st.container(border=True):
         live.chart(
-            PAGE, "bars", (job.id, *stamp), lambda: figures.evaluation_bars(found, key=job.id),
+            PAGE, "bars", (job.id, *stamp), lambda: layers.evaluation_bars(found, key=job.id),
             "Validation loss with each kind of statistics, a bar each.",
             f"Measured here with {job.results['weights']} on {found[0].pictures:,} validation pictures, the same for "
             "every bar. Only the statistics differ, never a weight.",
@@ -131,7 +132,7 @@ def _draw(job: jobs.Job) -> None:
     parts.source_note(job.results.get("source"))
 
 
-def verdict(found: "tuple[evaluation.Evaluation, ...]", batch: int) -> str:
+def verdict(found: "tuple[bn_statistics.Evaluation, ...]", batch: int) -> str:
     """What came out, in words."""
     last, running, *own = found
     gap = last.val_loss - running.val_loss

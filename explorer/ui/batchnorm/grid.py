@@ -3,12 +3,11 @@
 import numpy as np
 import streamlit as st
 
-from explorer import jobs
 from explorer.data import Source
-from explorer.figures import activations as figures
-from explorer.training import grid
-from explorer.training.grid import GridView
-from explorer.ui import live, parts, start, steps
+from explorer.figures import layers
+from explorer.runs import grid, jobs
+from explorer.runs.grid import GridView
+from explorer.ui import app, live, parts, steps
 
 PAGE = "batchnorm.map"
 LEARNT = 2.2  # nats: below this a cell has learnt something
@@ -49,7 +48,7 @@ def show() -> None:
 def submit(steps: int = grid.STEPS, instead_of: jobs.Job | None = None, **options: object) -> jobs.Job:
     """One background job for the whole map."""
     return jobs.registry().submit(
-        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), start.owner()),
+        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), app.owner()),
         instead_of,
     )
 
@@ -76,7 +75,7 @@ def _draw(job: jobs.Job) -> None:
 def _chart(run: str, stamp: tuple, view: GridView) -> None:
     with st.container(border=True):
         live.chart(
-            PAGE, "map", (run, *stamp), lambda: figures.rate_depth_map(view, key=run),
+            PAGE, "map", (run, *stamp), lambda: layers.rate_depth_map(view, key=run),
             "Loss reached for each learning rate and depth, without BatchNorm on the left and with it on the right.",
             f"Training loss after {view.steps} steps, in nats; guessing costs 2.30. Pictures are halved to 16 × 16 and "
             "the networks are narrow: it is the pattern that counts.",

@@ -6,11 +6,11 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.figures import activations as figures
 from explorer.figures import inside
-from explorer.figures import vision as pictures
-from explorer.jobs import Job
-from explorer.training.race import LaneView, RaceView
+from explorer.figures import layers as figures
+from explorer.figures import pictures as pictures
+from explorer.runs.jobs import Job
+from explorer.runs.race import LaneView, RaceView
 from explorer.ui import live
 
 HISTOGRAMS = "hist"

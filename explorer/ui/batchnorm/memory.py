@@ -6,10 +6,10 @@ import numpy as np
 import streamlit as st
 
 from explorer.errors import ExplorerError
-from explorer.figures import gradients as figures
-from explorer.training import gates, gradients
-from explorer.ui import clickable, live, parts, start
-from explorer.ui.inside_time import MODELS, fresh_instead, model, stamp, usable
+from explorer.figures import through_time
+from explorer.probes import gates, gradients
+from explorer.ui import app, clickable, live, parts
+from explorer.ui.batchnorm.through_time import MODELS, fresh_instead, model, stamp, usable
 
 PAGE = "batchnorm.memory"
 LENGTH, MOST = 160, 240
@@ -88,7 +88,7 @@ def _influence(network: object, read: object, text: str, identity: tuple) -> Non
         )
         live.chart(
             PAGE, "influence", (*identity, at),
-            lambda: figures.influence_bars(found, text, key=f"{identity[0]}-{at}"),
+            lambda: through_time.influence_bars(found, text, key=f"{identity[0]}-{at}"),
             "Influence of each character read on the predicted one, a bar each.",
             "The same in numbers, for the last 60 characters.",
         )  # fmt: skip
@@ -115,7 +115,7 @@ def _coloured(text: str, found: gradients.Influence) -> str:
         )
     boxed = (
         f'<span style="outline:2px solid currentColor;outline-offset:1px;border-radius:.15rem">'
-        f"{html.escape(figures.visible(text[found.position]))}</span>"
+        f"{html.escape(through_time.visible(text[found.position]))}</span>"
     )
     rest = "".join(
         f'<span data-at="{at}" style="opacity:.6">{html.escape(text[at])}</span>'
@@ -141,7 +141,7 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
                     "Layer", list(range(len(traced.layers))), default=len(traced.layers) - 1, required=True,
                     format_func=lambda i: f"{i + 1}", key=f"{PAGE}.layer",
                 )  # fmt: skip
-            name = st.selectbox("Show", list(traced.layers[layer]), format_func=figures.GATES.get,
+            name = st.selectbox("Show", list(traced.layers[layer]), format_func=through_time.GATES.get,
                                 key=f"{PAGE}.gate.{identity[0]}", width=300)  # fmt: skip
             liveliest = st.toggle("Liveliest first", True, key=f"{PAGE}.sorted",
                                   help="Sort units by how much they vary over this text.")  # fmt: skip
@@ -151,9 +151,9 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
             first = st.slider("Shown from character", 0, len(text) - shown, 0, key=f"{PAGE}.first.{len(text)}")
         live.chart(
             PAGE, "gates", (*identity, layer, name, liveliest, first),
-            lambda: figures.gate_map(traced, text, name, layer, first=first, length=shown, liveliest=liveliest,
+            lambda: through_time.gate_map(traced, text, name, layer, first=first, length=shown, liveliest=liveliest,
                                      key=f"{identity[0]}-{name}", height=460),
-            f"{figures.GATES[name]} of each unit over the text, a row a unit.",
+            f"{through_time.GATES[name]} of each unit over the text, a row a unit.",
             f"A row a unit (64 of {traced.layers[layer][name].shape[1]}), a column a character. Recomputed gate by "
             f"gate; the last hidden state differs from the model's own by at most {traced.error:.0e}.",
         )  # fmt: skip
@@ -176,12 +176,12 @@ def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: t
         one = by_feature[feature]
         live.chart(
             PAGE, "tracked", (*identity, layer, name, feature),
-            lambda: figures.tracked_unit(traced, text, one, gates.features(text)[feature], name, layer,
+            lambda: through_time.tracked_unit(traced, text, one, gates.features(text)[feature], name, layer,
                                          key=f"{identity[0]}-{feature}"),
             f"Unit {one.unit} and {feature} over the text.",
             f"Unit {one.unit} against *{feature}*. Measured on these {len(text)} characters only: among "
             f"{traced.layers[layer][name].shape[1]} units some follow anything by chance. Try another stretch, and "
             "fresh weights.",
         )  # fmt: skip
-    if start.teacher():
+    if app.teacher():
         st.caption("Karpathy, *The unreasonable effectiveness of recurrent neural networks*, 2015, found such cells.")

@@ -5,16 +5,18 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from explorer import jobs
 from explorer.errors import ExplorerError, SettingsError
 from explorer.experiment import SETTINGS, Experiment
-from explorer.figures import activations as figures
 from explorer.figures import inside
+from explorer.figures.layers import across_depth
+from explorer.lecture import races
+from explorer.lecture.races import BY_KEY, PRESETS, Preset
 from explorer.models import batchnorm, vision
-from explorer.training import activations, claims, race
-from explorer.training.claims import BY_KEY, PRESETS, Preset
-from explorer.training.race import RaceView
-from explorer.ui import inside_layers, links, live, parts, start, steps
+from explorer.probes import activations
+from explorer.runs import jobs, race
+from explorer.runs.race import RaceView
+from explorer.ui import app, links, live, parts, steps
+from explorer.ui.batchnorm import layers
 
 PAGE = "batchnorm.race"
 OWN = "own"
@@ -185,7 +187,7 @@ def _start(
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
     job = jobs.registry().submit(
         jobs.Job(
-            "race", title, lambda job: race.work(job, experiments, where=where, valid_share=share), start.owner(),
+            "race", title, lambda job: race.work(job, experiments, where=where, valid_share=share), app.owner(),
             results={"experiments": experiments, "claim": chosen},
         ),
         instead_of,
@@ -199,7 +201,7 @@ def _start(
 def _transport(
     job: jobs.Job | None, phase: str, chosen: str, experiments: dict[str, Experiment], options: Mapping
 ) -> None:
-    going = phase in live.AT_WORK and job.owner == start.owner()
+    going = phase in live.AT_WORK and job.owner == app.owner()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if st.button(
             "Start again" if going else "Start the race", type="primary", icon=":material/play_arrow:",
@@ -240,7 +242,7 @@ def _draw(job: jobs.Job) -> None:
     st.markdown(f"**{parts.escape(job.title)}**")
     _lanes(view, experiments)
     _verdict(job, view)
-    inside_layers.show(PAGE, job, view, stamp)
+    layers.show(PAGE, job, view, stamp)
     parts.source_note(view.source)
 
 
@@ -322,7 +324,7 @@ def _before(experiments: dict[str, Experiment], where: str) -> None:
         with wide:
             live.chart(
                 PAGE, "first", (str(hash(stamp)), *stamp),
-                lambda: inside.dressed(figures.across_depth(view, "std"), inside.looks(experiments)),
+                lambda: inside.dressed(across_depth(view, "std"), inside.looks(experiments)),
                 "Standard deviation of each layer's activations for one batch, before training, a line a network.",
                 f"Measured here: one batch of {view.lanes[0].experiment.batch_size} pictures through the untrained "
                 f"networks, {where}. Log scale.",
@@ -348,7 +350,7 @@ def _behind() -> None:
     with st.expander("How it works", icon=":material/code:"):
         names = ["BatchNorm by hand", "The probe", "The race", "What counts as broken", "The claims"]
         tabs = st.tabs(names)
-        shown = (batchnorm.BnLayer, activations.ActivationProbe, race.Race, race.find_break, claims.Preset)
+        shown = (batchnorm.BnLayer, activations.ActivationProbe, race.Race, race.find_break, races.Preset)
         notes = (
             "The lecture's `BnLayer`: convolution, ReLU, then each channel to mean 0 and deviation 1, times m, plus a.",
             "Hooks that look at one step in four. The numbers wait on the device; nothing in a step waits for them.",

@@ -9,18 +9,19 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from explorer import device, jobs, paths
+from explorer import devices, paths
 from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
-from explorer.figures import gradients as figures
-from explorer.figures import inside, style
-from explorer.training import checkpoint, gradients, prepare
-from explorer.training.gradients import ReachCurve
-from explorer.ui import live, parts, start
+from explorer.figures import inside, style, through_time
+from explorer.probes import gradients
+from explorer.probes.gradients import ReachCurve
+from explorer.runs import jobs
+from explorer.training import checkpoint, prepare
+from explorer.ui import app, live, parts
 
 if TYPE_CHECKING:
     from explorer.data import Source
-    from explorer.data.corpus import Vocabulary
+    from explorer.data.text import Vocabulary
 
 PAGE = "batchnorm.time"
 MODELS = {"stateful": "RNN", "gru": "GRU", "lstm": "LSTM"}
@@ -42,7 +43,7 @@ def model(
     Raises:
         DataError, WeightsError: with the sentence.
     """
-    place = device.choose()
+    place = devices.choose()
     path = checkpoint.shipped(key)
     story = checkpoint.read_story(path) if trained or path.exists() else None
     experiment = story.experiment if story else Experiment.of(key)
@@ -147,7 +148,10 @@ def _reach() -> None:
             live.chart(
                 PAGE, "reach", ("reach", *curves, relative, *(stamp(key) for key in chosen)),
                 lambda: _floored(
-                    inside.dressed_reach(figures.reach_curves(curves, relative=relative, key="reach"), COLOURS), curves
+                    inside.dressed_reach(
+                        through_time.reach_curves(curves, relative=relative, key="reach"), COLOURS
+                    ),
+                    curves,
                 ),
                 "Gradient of the loss with respect to the state k characters back, against k, log scale.",
                 f"Measured here on {SAMPLES} places of the validation text; the bands hold the middle 80 %. Log scale: "
@@ -208,7 +212,7 @@ def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int 
     def work(job: jobs.Job) -> None:
         gradients.work(job, "reach", gradients.reach_while_training(wanted, steps, lags, 16), total)
 
-    return jobs.registry().submit(jobs.Job("reach", f"{MODELS[key]}, {VARY[vary]}", work, start.owner()))
+    return jobs.registry().submit(jobs.Job("reach", f"{MODELS[key]}, {VARY[vary]}", work, app.owner()))
 
 
 def _named(vary: str, value: float) -> str:
@@ -231,7 +235,7 @@ def _draw_growth(job: jobs.Job) -> None:
     if curves:
         live.chart(
             f"{PAGE}.grow", "growth", (job.id, *version),
-            lambda: _floored(figures.reach_curves(_largest(curves), key=job.id, height=340), curves),
+            lambda: _floored(through_time.reach_curves(_largest(curves), key=job.id, height=340), curves),
             "Reach of each model in training.",
             f"{job.title}, 128 units where not said otherwise, on the validation text. Measured here.",
         )  # fmt: skip
@@ -269,7 +273,7 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
     def work(job: jobs.Job) -> None:
         gradients.work(job, "runs", gradients.exploding(base, setting, values, clip, steps), total)
 
-    return jobs.registry().submit(jobs.Job("explode", EXPLODE[setting][0], work, start.owner()))
+    return jobs.registry().submit(jobs.Job("explode", EXPLODE[setting][0], work, app.owner()))
 
 
 def _draw_explosion(job: jobs.Job) -> None:
@@ -281,7 +285,7 @@ def _draw_explosion(job: jobs.Job) -> None:
         return
     live.chart(
         f"{PAGE}.explode", "norms", (job.id, *version),
-        lambda: figures.exploding_norms(runs, key=job.id, height=340),
+        lambda: through_time.exploding_norms(runs, key=job.id, height=340),
         "Gradient norm at each step, with and without clipping.",
         "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",
     )  # fmt: skip

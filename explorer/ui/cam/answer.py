@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from explorer import cam, device, own_classes
+from explorer import devices, ladders
+from explorer.cam import head, maps
+from explorer.cam import network as models
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
 from explorer.figures import cam as figures
-from explorer.models import cam as models
-from explorer.models import catalog
 from explorer.training import checkpoint
 from explorer.ui import parts, plot, steps
-from explorer.ui.cam_photo import PAGE, Shown
+from explorer.ui.cam.photos import PAGE, Shown
 
 TALLEST = 520  # pixels of the overlay on the page
 ALL = -1  # the lecture's weighting of all classes, or the winner
@@ -38,7 +38,7 @@ class Looker:
 
     key: str
     stamp: str  #: changes with its weights
-    network: cam.Network
+    network: maps.Network
     learnt_from: frozenset[str] = frozenset()  #: digests of photos that it knows by heart
 
     def name(self, index: int) -> str:
@@ -65,7 +65,7 @@ class Answer:
     looker: Looker
     shown: Shown
     look: Look
-    explanation: cam.Explanation
+    explanation: maps.Explanation
     seconds: float
     stamp: tuple  #: what it was computed from
 
@@ -82,31 +82,31 @@ class Answer:
             factor = 384 // max(rgb.shape[:2])
             rgb = rgb.repeat(factor, 0).repeat(factor, 1)
             view = self.look.view
-            seen = cam.geometry(rgb.shape[1], rgb.shape[0], self.looker.network.size, view)
+            seen = maps.geometry(rgb.shape[1], rgb.shape[0], self.looker.network.size, view)
         opacity = self.look.opacity if opacity is None else opacity
-        return cam.overlay(rgb, heat, seen, opacity, colormap or self.look.colormap, smooth=self.look.smooth)
+        return maps.overlay(rgb, heat, seen, opacity, colormap or self.look.colormap, smooth=self.look.smooth)
 
 
 # -- networks --------------------------------------------------------------------------------------------
 def small_keys() -> list[str]:
     """The CIFAR-10 rungs with convolutions whose weights are here."""
-    return [r.key for r in catalog.LADDERS["vision"] if r.key != "simplenet" and checkpoint.shipped(r.key).exists()]
+    return [r.key for r in ladders.LADDERS["vision"] if r.key != "simplenet" and checkpoint.shipped(r.key).exists()]
 
 
 def _title(key: str) -> str:
     if key == OWN:
         return "Your own classes"
-    if key in own_classes.KEYS:
-        return f"{models.BACKBONES[own_classes.backbone_of(key)].title}: cats and dogs"
-    return f"CIFAR-10: {catalog.rung(key).title}"
+    if key in head.KEYS:
+        return f"{models.BACKBONES[head.backbone_of(key)].title}: cats and dogs"
+    return f"CIFAR-10: {ladders.rung(key).title}"
 
 
 @st.cache_resource(max_entries=6, show_spinner="Loading the network …")
-def _load(path: Path, stamp: float) -> cam.Network:
-    if path.stem in own_classes.KEYS:
-        return own_classes.shipped(path.stem)
-    model, story = checkpoint.load(path, device.choose())
-    return cam.pair_of(model, story.classes, cifar10.MEAN, cifar10.STD)
+def _load(path: Path, stamp: float) -> maps.Network:
+    if path.stem in head.KEYS:
+        return head.shipped(path.stem)
+    model, story = checkpoint.load(path, devices.choose())
+    return maps.pair_of(model, story.classes, cifar10.MEAN, cifar10.STD)
 
 
 def load(key: str) -> Looker:
@@ -121,14 +121,14 @@ def load(key: str) -> Looker:
     path = checkpoint.shipped(key)
     stamp = path.stat().st_mtime if path.exists() else 0.0
     if not path.exists():
-        own_classes.shipped(key)  # raises, and says what to do
+        head.shipped(key)  # raises, and says what to do
     return Looker(key, str(stamp), _load(path, stamp))
 
 
 def sidebar() -> tuple[str, Look]:
     """The network's key and how to look; every change is answered at once."""
     with st.sidebar:
-        keys = [*own_classes.KEYS, *small_keys()]
+        keys = [*head.KEYS, *small_keys()]
         if f"{PAGE}.trained" in st.session_state:
             keys.insert(0, OWN)
         if (wanted := st.session_state.pop(f"{PAGE}.switch", None)) in keys:
@@ -148,7 +148,7 @@ def sidebar() -> tuple[str, Look]:
         )  # fmt: skip
         opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key=f"{PAGE}.opacity", persist_state="session")
         colormap = st.selectbox(
-            "Colours", cam.COLORMAPS[:-1], key=f"{PAGE}.colormap", persist_state="session",
+            "Colours", maps.COLORMAPS[:-1], key=f"{PAGE}.colormap", persist_state="session",
             help="The lecture uses *hot*. *jet*'s brightness goes up and down, so it shows edges that are not there.",
         )  # fmt: skip
         cells = st.toggle(
@@ -191,7 +191,7 @@ def _get_resnet() -> None:
             if st.button("Train its head", icon=":material/model_training:", type="primary"):
                 try:
                     with st.spinner("Looking at 800 photos and their mirror images, once …", show_time=True):
-                        own_classes.train_dogscats(RESNET)
+                        head.train_dogscats(RESNET)
                 except ExplorerError as error:
                     st.error(parts.escape(str(error)), icon=":material/error:")
                 else:
@@ -211,9 +211,9 @@ def explain(looker: Looker, shown: Shown, look: Look) -> Answer | None:
     try:
         if look.method == "occlusion":
             with st.spinner("Hiding one tile after the other …", show_time=True):
-                found = cam.explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
+                found = maps.explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
         else:
-            found = cam.explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
+            found = maps.explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return None
@@ -259,7 +259,7 @@ def show(answer: Answer) -> None:
             )  # fmt: skip
 
 
-def says(looker: Looker, explanation: cam.Explanation) -> str:
+def says(looker: Looker, explanation: maps.Explanation) -> str:
     """The answer in large type, as HTML."""
     name, p = looker.name(explanation.winner), float(explanation.probabilities[explanation.winner])
     return f'<div class="cam-answer"><b>{html.escape(name)}</b><span>{sure(p)}</span></div>'
@@ -315,7 +315,7 @@ def _scale(answer: Answer) -> None:
         name = parts.escape(answer.looker.name(answer.index))
         st.info(f"Nothing here speaks for **{name}**, so there is no heat to draw.", icon=":material/blur_off:")
         return
-    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in cam.colours(answer.look.colormap)[::51])
+    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in maps.colours(answer.look.colormap)[::51])
     unit = "" if answer.look.method.startswith("grad") else " logits"
     st.html(
         f'<div class="cam-scale">{heat.low:.3g}<i style="background:linear-gradient(90deg,{stops})"></i>'

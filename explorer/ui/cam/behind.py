@@ -6,15 +6,15 @@ import numpy as np
 import streamlit as st
 import torch
 
-from explorer import cam
+from explorer.cam import maps as cam
+from explorer.cam import network as models
 from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
 from explorer.figures import cam as figures
 from explorer.figures import cam_points
-from explorer.models import cam as models
 from explorer.ui import parts, plot, steps
-from explorer.ui.cam_answer import Answer
-from explorer.ui.cam_photo import PAGE
+from explorer.ui.cam.answer import Answer
+from explorer.ui.cam.photos import PAGE
 
 TABS = ("All classes", "The numbers", "Step by step", "Layer by layer", "Does it tell the truth?")
 DIVERGING = cam.COLORMAPS[-1]

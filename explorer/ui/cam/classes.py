@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from explorer import jobs, own_classes
+from explorer.cam import head
 from explorer.data import dogscats
 from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_many, read_zip, smaller, thumbnail
 from explorer.errors import ExplorerError
-from explorer.figures import cam as figures
-from explorer.training.own_head import Trained, tune, work
-from explorer.ui import live, parts, plot, start, steps
-from explorer.ui.cam_answer import OWN, load
-from explorer.ui.cam_photo import PAGE, PRIVACY, SAMPLES, TYPES, Shown, fresh, refusals, taken, uploaded
+from explorer.figures import cam
+from explorer.runs import jobs
+from explorer.runs.own_classes import Trained, tune, work
+from explorer.ui import app, live, parts, plot, steps
+from explorer.ui.cam.answer import OWN, load
+from explorer.ui.cam.photos import PAGE, PRIVACY, SAMPLES, TYPES, Shown, fresh, refusals, taken, uploaded
 
 MOST_PHOTOS = 60  # of a class; more teach little and cost time
 SHOWN = 12  # thumbnails a class
@@ -31,7 +32,7 @@ def show() -> None:
     """The whole section."""
     classes: list[dict] = st.session_state.setdefault(_CLASSES, [_new("A"), _new("B")])
     st.caption(
-        f"Two to five classes, at least {own_classes.MIN_PHOTOS} photos each; ten are better, with different "
+        f"Two to five classes, at least {head.MIN_PHOTOS} photos each; ten are better, with different "
         f"backgrounds. The network's body stays as it is; only a small head learns. :material/lock: {PRIVACY}"
     )
     st.toggle("Photograph instead of uploading", key=f"{PAGE}.classes.camera")
@@ -39,7 +40,7 @@ def show() -> None:
         _class(entry, classes)
     refusals(st.session_state.get(_REFUSED, ()))
     with st.container(horizontal=True):
-        if st.button("Another class", icon=":material/add:", disabled=len(classes) >= own_classes.MAX_CLASSES):
+        if st.button("Another class", icon=":material/add:", disabled=len(classes) >= head.MAX_CLASSES):
             classes.append(_new("ABCDE"[len(classes)]))
             st.rerun()
         if st.button("Start over", icon=":material/restart_alt:", help="Forget these classes and their photos."):
@@ -64,13 +65,13 @@ def _class(entry: dict, classes: list[dict]) -> None:
         left, right = st.columns([2, 3])
         with left:
             entry["name"] = st.text_input(
-                "Name of the class", entry["name"], max_chars=own_classes.MAX_NAME, key=f"{name}.name"
+                "Name of the class", entry["name"], max_chars=head.MAX_NAME, key=f"{name}.name"
             )
             with st.container(horizontal=True):
                 if entry["photos"] and st.button("Drop the last photo", icon=":material/undo:", key=f"{name}.undo"):
                     entry["photos"].pop()
                     st.rerun()
-                if len(classes) > own_classes.MIN_CLASSES and st.button(
+                if len(classes) > head.MIN_CLASSES and st.button(
                     "Remove this class", icon=":material/delete:", key=f"{name}.remove"
                 ):
                     classes.remove(entry)
@@ -187,12 +188,12 @@ def _unpack(widget: str) -> None:
     by_name: dict[str, list[Photo]] = {}
     for photo in photos:
         by_name.setdefault(photo.label or "Unnamed", []).append(photo)
-    extra = [Refusal(name, f"Only {own_classes.MAX_CLASSES} classes are taken.") for name in list(by_name)[5:]]
+    extra = [Refusal(name, f"Only {head.MAX_CLASSES} classes are taken.") for name in list(by_name)[5:]]
     st.session_state[_REFUSED] = (*refused, *extra)
     if by_name:
-        names = list(by_name)[: own_classes.MAX_CLASSES]
-        st.session_state[_CLASSES] = [_new(name[: own_classes.MAX_NAME], by_name[name]) for name in names]
-        while len(st.session_state[_CLASSES]) < own_classes.MIN_CLASSES:
+        names = list(by_name)[: head.MAX_CLASSES]
+        st.session_state[_CLASSES] = [_new(name[: head.MAX_NAME], by_name[name]) for name in names]
+        while len(st.session_state[_CLASSES]) < head.MIN_CLASSES:
             st.session_state[_CLASSES].append(_new("B"))
 
 
@@ -204,7 +205,7 @@ def _train(classes: list[dict]) -> None:
         if len(wanted) < len(classes):
             problem = "Two classes have the same name. Rename one."
         else:
-            own_classes.check(wanted)
+            head.check(wanted)
     except ExplorerError as error:
         problem = str(error)
     job = jobs.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
@@ -222,7 +223,7 @@ def _train(classes: list[dict]) -> None:
         live.panel(f"{PAGE}.classes", job, _draw, phase)
         _adopt(job)
     trained: Trained | None = st.session_state.get(f"{PAGE}.trained")
-    if trained is not None and not problem and trained.network.classes == tuple(map(own_classes.clean_name, wanted)):
+    if trained is not None and not problem and trained.network.classes == tuple(map(head.clean_name, wanted)):
         _unfreeze(trained, wanted, going=phase in live.AT_WORK)
 
 
@@ -255,7 +256,7 @@ def _submit(kind: str, title: str, what: Callable[[jobs.Job], None]) -> None:
     """Train in the background and draw the page anew, or say why not."""
     with parts.refusals():
         earlier = jobs.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
-        job = jobs.registry().submit(jobs.Job(kind, title, what, start.owner()), earlier)
+        job = jobs.registry().submit(jobs.Job(kind, title, what, app.owner()), earlier)
         st.session_state[f"{PAGE}.classes.job"] = job.id
         st.rerun()
 
@@ -264,7 +265,7 @@ def _draw(job: jobs.Job) -> None:
     live.progress(job)
     parts.problem(job)
     if curve := job.results.get("curve"):
-        plot.show(figures.head_training(curve), f"{PAGE}.classes.curve.{job.id}", "Loss while the head learns.")
+        plot.show(cam.head_training(curve), f"{PAGE}.classes.curve.{job.id}", "Loss while the head learns.")
         st.caption("Solid: loss on your photos. Dotted: the share of them told right, soon known by heart.")
     if (trained := job.results.get("trained")) is not None:
         _measured(trained)
@@ -306,14 +307,14 @@ def _file() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if trained is not None:
             st.download_button(
-                "Save the classifier", lambda: own_classes.save(trained.network, trained.tuned), "classes.safetensors",
+                "Save the classifier", lambda: head.save(trained.network, trained.tuned), "classes.safetensors",
                 icon=":material/download:", key=f"{PAGE}.classes.save", on_click="ignore",
                 help="The head and the names of the classes, and the body where it has learnt; no photo is in it.",
             )  # fmt: skip
     with st.expander("Load a classifier saved here", icon=":material/upload_file:"):
         widget = f"{PAGE}.classes.load"
         st.file_uploader("A .safetensors file", type=["safetensors"], key=fresh(widget), on_change=_load,
-                         args=(widget,), max_upload_size=parts.upload_limit(own_classes.MAX_FILE))  # fmt: skip
+                         args=(widget,), max_upload_size=parts.upload_limit(head.MAX_FILE))  # fmt: skip
     if problem := st.session_state.pop(f"{PAGE}.classes.load.problem", ""):
         st.error(parts.escape(problem), icon=":material/error:")
 
@@ -323,7 +324,7 @@ def _load(widget: str) -> None:
     files = uploaded(fresh(widget))
     for file in files:
         try:
-            network, _ = own_classes.load(file.getvalue(), file.name, load("dogscats").network)
+            network, _ = head.load(file.getvalue(), file.name, load("dogscats").network)
         except ExplorerError as error:
             st.session_state[f"{PAGE}.classes.load.problem"] = str(error)
         else:

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from explorer.data import corpus
+from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.ui import controls, parts, start
+from explorer.ui import app, controls, parts
 
 
 def show(page: str, experiment: Experiment) -> None:
     """What is there, a way to fetch the lecture's text, and a way to bring another."""
     try:
-        loaded = corpus.load(experiment.data, experiment.newlines)
+        loaded = text.load(experiment.data, experiment.newlines)
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         if st.button("Use the lecture's text", icon=":material/undo:"):
@@ -43,7 +43,7 @@ def _offer_download() -> None:
     if st.button("Download nietzsche.txt", icon=":material/download:", type="primary"):
         bar = st.progress(0.0, "Asking for it …")
         try:
-            corpus.fetch(lambda done, total: bar.progress(min(1.0, done / (total or corpus.BYTES)), f"{done:,} bytes"))
+            text.fetch(lambda done, total: bar.progress(min(1.0, done / (total or text.BYTES)), f"{done:,} bytes"))
         except ExplorerError as error:
             st.error(parts.escape(str(error)), icon=":material/wifi_off:")
         else:
@@ -53,17 +53,17 @@ def _offer_download() -> None:
 def _own_text(page: str, experiment: Experiment) -> None:
     with st.expander("Use a text of your own", icon=":material/upload_file:"):
         st.caption(
-            f"{corpus.SMALLEST:,} bytes to {corpus.LARGEST // 10**6} MB of any language. "
+            f"{text.SMALLEST:,} bytes to {text.LARGEST // 10**6} MB of any language. "
             "It is kept on this server so that your runs can be continued; only you see it and what learns from it."
         )
-        pasted = st.text_area("Paste it", height=140, max_chars=corpus.LARGEST, key=f"{page}.pasted")
+        pasted = st.text_area("Paste it", height=140, max_chars=text.LARGEST, key=f"{page}.pasted")
         file = st.file_uploader(
             "or upload it", type=["txt", "md", "csv", "tex", "html"], key=f"{page}.file",
-            max_upload_size=parts.upload_limit(corpus.LARGEST),
+            max_upload_size=parts.upload_limit(text.LARGEST),
         )  # fmt: skip
         if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
             try:
-                kept = corpus.keep_own(file.getvalue() if file else pasted.encode(), start.owner())
+                kept = text.keep_own(file.getvalue() if file else pasted.encode(), app.owner())
             except ExplorerError as error:
                 st.error(parts.escape(str(error)), icon=":material/error:")
             else:

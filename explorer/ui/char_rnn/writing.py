@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from explorer import jobs
 from explorer.errors import WeightsError
 from explorer.experiment import Experiment
-from explorer.history import Snapshot
-from explorer.jobs import Job
-from explorer.ui import live, parts, start, steps
+from explorer.runs import jobs
+from explorer.runs.history import Snapshot
+from explorer.runs.jobs import Job
+from explorer.ui import app, live, parts, steps
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from torch import nn
 
-    from explorer.data.corpus import Vocabulary
-    from explorer.generate import Character
+    from explorer.data.text import Vocabulary
+    from explorer.models.generate import Character
 
     Texts = dict[float, list[Character]]  #: by temperature
 
@@ -61,10 +61,10 @@ class Written:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _from_file(path: Path, stamp: float, name: str) -> Author:
-    from explorer import device
+    from explorer import devices
     from explorer.training import checkpoint
 
-    model, story = checkpoint.load(path, device.choose())
+    model, story = checkpoint.load(path, devices.choose())
     return Author(model, story.vocabulary, story.experiment.window, name)
 
 
@@ -75,7 +75,7 @@ def _from_run(job: Job) -> Author:
         Unanswered: the run has ended meanwhile.
         WeightsError: it cannot write now.
     """
-    from explorer import device
+    from explorer import devices
 
     try:
         with st.spinner("Waiting for the run to finish its step …"):
@@ -87,7 +87,7 @@ def _from_run(job: Job) -> Author:
     experiment, vocabulary = job.experiment, job.results["vocabulary"]
     model = experiment.rung.build(experiment, len(vocabulary))
     model.load_state_dict(weights.tensors)
-    return Author(model.to(device.choose()).eval(), vocabulary, experiment.window, f"this run, step {weights.step:,}")
+    return Author(model.to(devices.choose()).eval(), vocabulary, experiment.window, f"this run, step {weights.step:,}")
 
 
 def _author(page: str, experiment: Experiment, job: Job | None) -> Author:
@@ -96,7 +96,7 @@ def _author(page: str, experiment: Experiment, job: Job | None) -> Author:
     Raises:
         ExplorerError: there are no weights, or they cannot be had or read.
     """
-    start.engine().wait()
+    app.engine().wait()
     if job is not None and not job.ended:
         with contextlib.suppress(jobs.Unanswered):  # what it left is on disk
             return _from_run(job)
@@ -164,7 +164,7 @@ def _questions(page: str) -> Questions:
 
 def _one(author: Author, q: Questions, place: "DeltaGenerator | None", surprise: bool) -> "Texts":
     """One text; in ``place``, where there is one, as it is written, a few updates a second."""
-    from explorer import generate
+    from explorer.models import generate
 
     drawn: list[Character] = []
     shown = time.monotonic()
@@ -180,7 +180,7 @@ def _one(author: Author, q: Questions, place: "DeltaGenerator | None", surprise:
 
 def _side_by_side(author: Author, q: Questions) -> "Texts":
     """The same prompt and seed at several temperatures, as one batch."""
-    from explorer import generate
+    from explorer.models import generate
 
     texts = generate.side_by_side(
         author.model, author.vocabulary, q.prompt, min(q.length, 300), TEMPERATURES, q.top_k, q.seed, author.window
@@ -214,6 +214,6 @@ def over_training(page: str, history: Snapshot) -> None:
 
 
 def _plain(text: str) -> "Character":
-    from explorer.generate import Character
+    from explorer.models.generate import Character
 
     return Character(text, 0.0)

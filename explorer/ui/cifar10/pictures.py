@@ -8,9 +8,9 @@ import streamlit as st
 from explorer.data import cifar10
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
-from explorer.figures import vision as figures
-from explorer.jobs import Job
-from explorer.training import predictions
+from explorer.figures import pictures as figures
+from explorer.runs.jobs import Job
+from explorer.training import evaluate
 from explorer.ui import live, parts
 
 
@@ -86,8 +86,8 @@ def _offer_download() -> None:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Asking the model about every validation picture …")
-def _predictions(path: Path, stamp: float) -> predictions.Predictions:
-    return predictions.of_file(path)
+def _predictions(path: Path, stamp: float) -> evaluate.Predictions:
+    return evaluate.of_file(path)
 
 
 def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar10.Pictures) -> None:
@@ -119,7 +119,7 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
     _gallery(page, found, pictures)
 
 
-def _gallery(page: str, found: predictions.Predictions, pictures: cifar10.Pictures) -> None:
+def _gallery(page: str, found: evaluate.Predictions, pictures: cifar10.Pictures) -> None:
     everything = ("any class", *found.classes)
     with st.container(horizontal=True):
         true = st.selectbox("It was", everything, key=f"{page}.true", persist_state="session", width=180)

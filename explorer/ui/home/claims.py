@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import streamlit as st
 
-from explorer import claims, jobs, paths, quirks
+from explorer import ladders, paths
 from explorer.errors import ExplorerError
 from explorer.figures import diagrams, style
-from explorer.history import smooth, spread
-from explorer.models import catalog
-from explorer.recorded import recording
-from explorer.ui import clickable, controls, live, parts, start
+from explorer.lecture import claims, quirks
+from explorer.lecture.recorded import recording
+from explorer.runs import jobs
+from explorer.runs.history import smooth, spread
+from explorer.ui import app, clickable, controls, live, parts
 
 if TYPE_CHECKING:
-    from explorer.claims import Claim
-    from explorer.jobs import Job
-    from explorer.models.catalog import Figure, Rung
+    from explorer.ladders import Figure, Rung
+    from explorer.lecture.claims import Claim
+    from explorer.runs.jobs import Job
 
 Thing = TypeVar("Thing")
 PAGES = {"char_rnn": "Character RNN", "cifar10": "CIFAR-10", "batchnorm": "Inside the network",
@@ -99,7 +100,7 @@ def map_html(paths: Sequence[tuple[str, str, str, Sequence[tuple[str, str]]]]) -
 def _station(number: int, key: str, title: str) -> str:
     if key == "cam":
         return _link("cam", style.VALID, _map_card(number))
-    rung = catalog.rung(key)
+    rung = ladders.rung(key)
     page = "char_rnn" if rung.ladder == "language" else "cifar10"
     card = _card(number, title or rung.title, rung.idea, _miniature(rung), _numbers(rung))
     return _link(f"{page}?model={key}", style.MODELS[key], card)
@@ -235,14 +236,14 @@ def claim_card(claim: "Claim") -> None:
 
 
 def _submit_measure(claim: "Claim") -> None:
-    start.engine().wait()
+    app.engine().wait()
 
     def work(job: "Job") -> None:
         _, verdict = claims.measure(claim, job.between_steps)
         job.publish(verdict=verdict)
 
     earlier = jobs.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
-    job = jobs.registry().submit(jobs.Job("claim", claim.title, work, start.owner()), earlier)
+    job = jobs.registry().submit(jobs.Job("claim", claim.title, work, app.owner()), earlier)
     st.session_state[f"claim.{claim.id}"] = job.id
 
 
@@ -321,7 +322,7 @@ def now() -> None:
 
     @st.fragment(run_every=2.0, key="server-now")
     def watch() -> None:
-        made, running = start.engine(), list(jobs.running())
+        made, running = app.engine(), list(jobs.running())
         device = made.device if made.ready.is_set() else "torch is still loading"
         if made.problem:
             st.caption(f":material/error: torch cannot be loaded: {parts.escape(made.problem)}")
@@ -348,7 +349,7 @@ class _DataSet:
 
 
 _DATA = (
-    _DataSet("Nietzsche, the lecture's text", ("nietzsche.txt",), "Python's help texts stand in for it.", "corpus",
+    _DataSet("Nietzsche, the lecture's text", ("nietzsche.txt",), "Python's help texts stand in for it.", "text",
              "0.6 MB", 600_901),
     _DataSet("CIFAR-10", ("cifar10.tgz", "cifar10"), "Generated shapes stand in for it.", "cifar10", "135 MB", 135e6),
     _DataSet("Dogs vs cats, photos", ("dogscats.tgz", "dogscats"), "Only your own photos can be used.", "dogscats",
@@ -369,7 +370,7 @@ def data_and_weights() -> None:
                 st.caption(data.without)
                 if st.button(f"Download ({data.size})", icon=":material/download:", key=f"fetch.{data.module}"):
                     _fetch(data)
-    models = [rung for ladder in catalog.LADDERS.values() for rung in ladder if rung.key != "builder"]
+    models = [rung for ladder in ladders.LADDERS.values() for rung in ladder if rung.key != "builder"]
     there = {rung.key: (paths.WEIGHTS / f"{rung.key}.safetensors").exists() for rung in models}
     with st.container(border=True, key="weights"):
         st.markdown(f"**Trained weights** · {sum(there.values())} of {len(there)} rungs ship with this program")

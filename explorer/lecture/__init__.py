@@ -1,0 +1,1 @@
+"""What the lecture says, and what came out here."""

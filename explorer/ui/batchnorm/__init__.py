@@ -1,0 +1,1 @@
+"""Inside the network: races, layers, evaluation, the map of rates, through time."""

@@ -1,0 +1,1 @@
+"""The CAM page: photos in, answers, what lies behind, own classes."""

@@ -1,0 +1,1 @@
+"""The Character RNN page: its text, and letting a model write."""

@@ -1,0 +1,1 @@
+"""The CIFAR-10 page: networks as drawings, pictures, mistakes."""

@@ -1,0 +1,1 @@
+"""The home page: the lecture as a map, its claims, this server."""
