@@ -95,9 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--preset", help="a named set of settings (default: lecture)")
     train.add_argument("--save", type=Path, metavar="FILE", help="write the weights here, with the history beside them")
     train.add_argument(
-        "--ship",
-        action="store_true",
-        help="write the weights into weights/, in half precision where that is safe",
+        "--ship", action="store_true", help="write the weights into weights/, in half precision where that is safe"
     )
     train.add_argument("--start", type=Path, metavar="FILE", help="go on from these weights")
     train.add_argument("--no-record", action="store_true", help="leave the run out of the runs kept on this machine")
@@ -318,9 +316,15 @@ def _sample(options: argparse.Namespace) -> int:
     if story.vocabulary is None:
         raise SettingsError(f"{options.key} does not write text. Choose one of the language models.")
     characters = generate.sample(
-        model, story.vocabulary, options.prompt, options.length, options.temperature, options.top_k,
-        seed, story.experiment.window,
-    )  # fmt: skip
+        model,
+        story.vocabulary,
+        options.prompt,
+        options.length,
+        options.temperature,
+        options.top_k,
+        seed,
+        story.experiment.window,
+    )
     print(options.prompt, end="")
     for character in characters:
         print(character.text, end="", flush=True)
@@ -369,9 +373,14 @@ def _runs(options: argparse.Namespace) -> int:
     for run in store.runs():
         best = store.history(run.id)
         words = {
-            "id": run.id, "kind": run.kind, "model": run.experiment.model, "state": run.state,
-            "steps": len(best), "val_loss": best.best_val_loss, "accuracy": best.best_accuracy,
-        }  # fmt: skip
+            "id": run.id,
+            "kind": run.kind,
+            "model": run.experiment.model,
+            "state": run.state,
+            "steps": len(best),
+            "val_loss": best.best_val_loss,
+            "accuracy": best.best_accuracy,
+        }
         print(json.dumps(words) if options.json else "  ".join(f"{v}" for v in words.values()))
     return 0
 

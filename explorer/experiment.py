@@ -62,16 +62,7 @@ class Setting:
 def _as_bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    words = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "off": False,
-    }
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if str(value).lower() not in words:
         raise ValueError(value)
     return words[str(value).lower()]
@@ -91,152 +82,155 @@ class Experiment:
 
     model: str
 
+    # fmt: off
     # -- the model ---------------------------------------------------------------------------------
     window: int = _setting(
         8, "Characters fed", "How many characters the model reads before it predicts the next one.",
         "model", low=2, high=64, log=True, ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     n_fac: int = _setting(
         42, "Embedding (n_fac)", "Length of the vector that stands for one character.",
         "model", low=4, high=256, log=True, ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     hidden: int = _setting(
         256, "Hidden units", "Length of the hidden state: all the model can carry from one character to the next.",
         "model", low=8, high=1024, log=True, step=8, ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     layers: int = _setting(
         1, "Layers", "Recurrent layers on top of each other; each reads the hidden states of the one below.",
         "model", low=1, high=4, ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     widths: str = _setting(
         "20,40,80", "Widths", "Channels (or units) of each stage, separated by commas. Each stage halves the picture.",
         "model", pattern=r"\s*\d{1,4}(\s*,\s*\d{1,4}){0,5}\s*", ladder=VISION,
-    )  # fmt: skip
+    )
     depth: int = _setting(
         1, "Layers per stage", "Convolutions in each stage: the first halves the picture, the others keep its size.",
         "model", low=1, high=6, ladder=VISION,
-    )  # fmt: skip
+    )
     stem: int = _setting(
         5, "Stem kernel", "Side of the first convolution's kernel; 0 leaves the stem out.",
         "model", low=0, high=7, ladder=VISION,
-    )  # fmt: skip
+    )
     norm: str = _setting(
         "lecture", "Normalisation",
         "lecture: by hand, evaluating with the last training batch's statistics. running: by hand, with running "
         "averages. torch: nn.BatchNorm2d. none: no normalisation.",
         "model", options=("lecture", "running", "torch", "none"), ladder=VISION,
-    )  # fmt: skip
+    )
     skip: bool = _setting(
         False, "Skip connections", "Each size-keeping layer adds its input to its output: y = x + f(x).",
         "model", ladder=VISION,
-    )  # fmt: skip
+    )
     dropout: float = _setting(
         0.0, "Dropout", "Share of activations zeroed at each training step, so that no unit can be relied on alone.",
         "model", low=0.0, high=0.9, step=0.05, live=True,
-    )  # fmt: skip
+    )
 
     # -- the data ----------------------------------------------------------------------------------
     data: str = _setting(
         "auto", "Data", "auto: the lecture's data, or the named stand-in where it cannot be had.", "data",
         pattern=r"[a-z0-9][a-z0-9-]{0,39}",
-    )  # fmt: skip
+    )
     bptt: int = _setting(
         8, "bptt", "Characters per step. Gradients flow back through this many and no further; the state flows on.",
         "data", low=2, high=256, log=True, ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     jitter: bool = _setting(
         True, "Vary bptt", "Draw each batch's length at random around bptt, as the lecture's loader does.",
         "data", ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     reset: str = _setting(
         "never", "Reset the hidden state", "never: memory runs on, as in the lecture. epoch: zero it at each "
         "epoch's start. batch: zero it at every batch and see what that costs.",
         "data", options=("never", "epoch", "batch"), ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     newlines: bool = _setting(
         False, "Keep line breaks", "Samples look nicer, but losses are then not comparable with the lecture's.",
         "data", ladder=LANGUAGE,
-    )  # fmt: skip
+    )
     batch_size: int = _setting(
         64, "Batch size", "Parallel streams of text, or pictures per step.", "data", low=1, high=2048, log=True,
-    )  # fmt: skip
+    )
     images: int = _setting(
         40_000, "Training pictures", "How many of the 40,000 training pictures to use; fewer is quicker.",
         "data", low=500, high=40_000, log=True, step=500, ladder=VISION,
-    )  # fmt: skip
+    )
     size: int = _setting(
         32, "Picture size", "Enlarge each picture to this many pixels a side before the network sees it: the lecture's "
         "sz. Slower, and finer feature maps.",
         "data", low=32, high=64, step=4, ladder=VISION,
-    )  # fmt: skip
+    )
     augment: bool = _setting(
         True, "Augment", "Flip each picture at random and crop it from a padded copy, as the lecture does.",
         "data", ladder=VISION,
-    )  # fmt: skip
+    )
 
     # -- the rate ----------------------------------------------------------------------------------
     lr: float = _setting(
         1e-3, "Learning rate", "Step size of the main schedule (its highest rate).",
         "rate", low=1e-6, high=100.0, log=True, live=True,
-    )  # fmt: skip
+    )
     schedule: str = _setting(
         "constant", "Schedule", "How the rate moves: constant; step (a tenth for the last epochs, as the lecture "
         "does by hand); cosine (with restarts); one-cycle (up, then down).",
         "rate", options=("constant", "step", "cosine", "one-cycle"),
-    )  # fmt: skip
+    )
     drop_epochs: int = _setting(
         1, "Epochs at a tenth", "With step: how many of the last epochs run at a tenth of the rate.",
         "rate", low=1, high=100, when=("schedule", ("step",)),
-    )  # fmt: skip
+    )
     cycle_len: int = _setting(
         1, "cycle_len", "With cosine: epochs in the first cycle, before the rate jumps up again.",
         "rate", low=1, high=100, when=("schedule", ("cosine",)),
-    )  # fmt: skip
+    )
     cycle_mult: int = _setting(
         1, "cycle_mult", "With cosine: each cycle is this many times as long as the one before.",
         "rate", low=1, high=4, when=("schedule", ("cosine",)),
-    )  # fmt: skip
+    )
     lead_epochs: int = _setting(
         0, "Lead-in epochs", "Epochs at a constant rate before the schedule starts: the lecture's first fit.",
         "rate", low=0, high=50,
-    )  # fmt: skip
+    )
     lead_lr: float = _setting(
         1e-2, "Lead-in rate", "The rate of the lead-in epochs.", "rate", low=1e-6, high=100.0, log=True,
-    )  # fmt: skip
+    )
 
     # -- the training ------------------------------------------------------------------------------
     epochs: int = _setting(
         4, "Epochs", "Passes over the training data in the main schedule.", "training", low=1, high=200, log=True,
-    )  # fmt: skip
+    )
     optimiser: str = _setting(
         "adam", "Optimiser", "Adam scales each weight's step by its gradients' size; AdamW decays weights apart "
         "from that; SGD (momentum 0.9) does not; nesterov is SGD that looks ahead.",
         "training", options=("adam", "adamw", "sgd", "nesterov"),
-    )  # fmt: skip
+    )
     weight_decay: float = _setting(
         0.0, "Weight decay", "Pulls every weight towards zero a little at each step.",
         "training", low=0.0, high=0.1, live=True,
-    )  # fmt: skip
+    )
     clip: float = _setting(
         0.0, "Clip gradients", "Scale the gradient down when its norm is above this; 0 does not clip.",
         "training", low=0.0, high=100.0, live=True,
-    )  # fmt: skip
+    )
     label_smoothing: float = _setting(
         0.0, "Label smoothing", "Train towards this much less than full certainty.",
         "training", low=0.0, high=0.5, step=0.05, ladder=VISION,
-    )  # fmt: skip
+    )
     precision: str = _setting(
         "auto", "Precision", "What the network multiplies in while it trains. auto: bfloat16 on CUDA, float32 elsewhere; "
         "bfloat16 also halves the time on processors built for it. Validation is always in float32.",
         "training", options=("auto", "float32", "bfloat16"), ladder=VISION,
-    )  # fmt: skip
+    )
     seed: int = _setting(
         0, "Seed", "Decides the initial weights and the order of the batches.", "training", low=0, high=2**31 - 1,
-    )  # fmt: skip
+    )
     max_seconds: int = _setting(
         0, "Most seconds", "Stop after this long, whatever the epochs; 0 sets no limit.",
         "training", low=0, high=86_400,
-    )  # fmt: skip
+    )
+
+    # fmt: on
 
     @classmethod
     def of(cls, model: str, preset: str = "lecture", **changes: Any) -> "Experiment":

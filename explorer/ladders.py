@@ -58,6 +58,7 @@ _CHAR = "explorer.models.char_rnn:build"
 _WINDOW_ONLY = frozenset({"bptt", "jitter", "reset"})
 _PLAIN = frozenset({"layers", "dropout"})
 
+# fmt: off
 LANGUAGE: tuple[Rung, ...] = (
     Rung(
         "char3", "Three characters", "language", "Char3Model",
@@ -144,7 +145,7 @@ LANGUAGE: tuple[Rung, ...] = (
              "the same 17 epochs end at 1.305, so the preset uses 4e-3.",
         cut="stream",
     ),
-)  # fmt: skip
+)
 
 _VIS = "explorer.models.vision:build"
 _SGD = dict(optimiser="sgd", batch_size=256)
@@ -258,7 +259,9 @@ VISION: tuple[Rung, ...] = (
             "Resnet2": dict(widths="32,64,128,256", stem=7, depth=3, skip=True, dropout=0.2),
         },
     ),
-)  # fmt: skip
+)
+
+# fmt: on
 
 LADDERS: dict[str, tuple[Rung, ...]] = {"language": LANGUAGE, "vision": VISION}
 _BY_KEY = {rung.key: rung for ladder in LADDERS.values() for rung in ladder}

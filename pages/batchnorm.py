@@ -9,10 +9,11 @@ app.enter()
 from explorer.ui import parts
 
 parts.title(
-    "Inside the network", "layers",
+    "Inside the network",
+    "layers",
     "Train networks side by side on the same batches and watch every layer while one of them breaks. "
-    "Then look the other way: how far back in time does a gradient reach?"
-)  # fmt: skip
+    "Then look the other way: how far back in time does a gradient reach?",
+)
 with st.spinner("Loading torch …"):
     app.engine().wait()
 
@@ -31,9 +32,8 @@ asked, notices = links.picked(st.query_params, "show", SECTIONS)
 links.tell(notices)
 asked = "race" if "race" in st.query_params or not asked else asked[0]
 tabs = st.tabs(
-    [title for title, _ in SECTIONS.values()], default=SECTIONS[asked][0], on_change="rerun",
-    key="batchnorm.tab",
-)  # fmt: skip
+    [title for title, _ in SECTIONS.values()], default=SECTIONS[asked][0], on_change="rerun", key="batchnorm.tab"
+)
 for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):
     if tab.open:
         with tab:

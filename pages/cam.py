@@ -12,10 +12,11 @@ from explorer.ui.cam import behind, classes, photos
 from explorer.ui.home import claims
 
 parts.title(
-    "Class activation maps", "center_focus_strong",
+    "Class activation maps",
+    "center_focus_strong",
     "Which pixels did the network look at? Drop a photo: it says cat or dog, how sure it is, and draws the heat "
-    "where the evidence lies. Then teach it classes of your own."
-)  # fmt: skip
+    "where the evidence lies. Then teach it classes of your own.",
+)
 photos.dress()
 key, look = cam_answer.sidebar()
 photos.bring()

@@ -17,9 +17,10 @@ st.html(claims.STYLE)
 
 controls.current(PAGE, "gru")
 parts.title(
-    "Character RNN", "text_fields",
-    "A network reads Nietzsche one character at a time and learns to guess the next. All it is told is which one came."
-)  # fmt: skip
+    "Character RNN",
+    "text_fields",
+    "A network reads Nietzsche one character at a time and learns to guess the next. All it is told is which one came.",
+)
 controls.rung_picker(PAGE, "language")
 experiment = controls.sidebar(PAGE)
 rung = experiment.rung
@@ -41,8 +42,11 @@ with tabs[1]:
         parts.drawing(diagrams.gru_cell())
     if rung.key == "lstm":
         parts.drawing(diagrams.lstm_cell())
-    parts.code(char_rnn.model_class(rung.key), "As it runs here. The lecture keeps the hidden state in the model as "
-               "`self.h`; here it is passed in and out, and the loss takes the softmax.")  # fmt: skip
+    parts.code(
+        char_rnn.model_class(rung.key),
+        "As it runs here. The lecture keeps the hidden state in the model as "
+        "`self.h`; here it is passed in and out, and the loss takes the softmax.",
+    )
     if rung.key == "rnn-cell":
         parts.code(cells.rnn_cell)
     if rung.key == "gru-cell":

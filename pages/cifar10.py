@@ -18,9 +18,10 @@ st.html(claims.STYLE)
 
 controls.current(PAGE, "convnet")
 parts.title(
-    "CIFAR-10", "grid_view",
-    "50,000 pictures of ten classes. From a fully connected net at 47 % to a ResNet at 90 %, a rung is one idea more."
-)  # fmt: skip
+    "CIFAR-10",
+    "grid_view",
+    "50,000 pictures of ten classes. From a fully connected net at 47 % to a ResNet at 90 %, a rung is one idea more.",
+)
 controls.rung_picker(PAGE, "vision")
 experiment = controls.sidebar(PAGE)
 rung = experiment.rung

@@ -16,17 +16,25 @@ with left:
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
-            "Start", type="primary", icon=":material/play_arrow:", key="home.start",
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="home.start",
             help="Trains a small GRU, live, on the lecture's text.",
-        )  # fmt: skip
+        )
         st.page_link("pages/cam.py", label="or bring a photo", icon=":material/center_focus_strong:")
     starting = st.container()
 with right:
     parts.drawing(diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend())
 view = st.segmented_control(
-    "Show", ["The map", "The claims", "Did you notice?", "Data and weights"], default="The map", required=True,
-    key="home.view", label_visibility="collapsed", persist_state="session",
-)  # fmt: skip
+    "Show",
+    ["The map", "The claims", "Did you notice?", "Data and weights"],
+    default="The map",
+    required=True,
+    key="home.view",
+    label_visibility="collapsed",
+    persist_state="session",
+)
 
 # While Python imports the rest, the browser already fetches all kinds of elements that this page is made of.
 from explorer.figures import style
@@ -36,11 +44,19 @@ from explorer.ui.home import claims as cards
 
 FIRST = Experiment.of("gru", epochs=1, hidden=128, schedule="constant", lr=2e-3)  # moves at once, writes in a minute
 PATHS = (
-    ("Language", "Learn to guess the next character.", style.TRAIN,
-     (("char3", ""), ("char-loop", ""), ("char-rnn", "RNN"), ("stateful", "Stateful"), ("gru", ""), ("lstm", ""))),
-    ("Vision", "Tell ten kinds of pictures apart; then ask where it looked.", style.VALID,
-     (("simplenet", ""), ("convnet", ""), ("bn", "BatchNorm"), ("deep-bn", ""), ("resnet", ""), ("cam", ""))),
-)  # fmt: skip
+    (
+        "Language",
+        "Learn to guess the next character.",
+        style.TRAIN,
+        (("char3", ""), ("char-loop", ""), ("char-rnn", "RNN"), ("stateful", "Stateful"), ("gru", ""), ("lstm", "")),
+    ),
+    (
+        "Vision",
+        "Tell ten kinds of pictures apart; then ask where it looked.",
+        style.VALID,
+        (("simplenet", ""), ("convnet", ""), ("bn", "BatchNorm"), ("deep-bn", ""), ("resnet", ""), ("cam", "")),
+    ),
+)
 
 st.html(cards.STYLE)
 with starting:
@@ -57,8 +73,15 @@ if view == "The map":
         "notes or its notebook printed, on other machines. Dashed curves are the lecture's."
     )
 elif view == "The claims":
-    group = st.pills("Subject", claims.GROUPS, default=claims.GROUPS[0], required=True, key="home.group",
-                     label_visibility="collapsed", persist_state="session")  # fmt: skip
+    group = st.pills(
+        "Subject",
+        claims.GROUPS,
+        default=claims.GROUPS[0],
+        required=True,
+        key="home.group",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
     cards.in_rows(tuple(claim for claim in claims.CLAIMS if claim.group == group), cards.claim_card)
 elif view == "Did you notice?":
     st.caption("What the code in the notes really does. Each number is measured as you look.")

@@ -24,9 +24,11 @@ MODELS = 5  # sweeps over each other that one can still tell apart
 if page := st.session_state.pop(f"{PAGE}.go", None):  # a suggestion was taken
     st.switch_page(f"pages/{page}.py")
 parts.title(
-    "LR finder", "speed", "Start at a rate far too small and multiply it at every step. Where the loss falls fastest "
-    "is a good rate; where it shoots up is one too many. The model is put back exactly as it was."
-)  # fmt: skip
+    "LR finder",
+    "speed",
+    "Start at a rate far too small and multiply it at every step. Where the loss falls fastest "
+    "is a good rate; where it shoots up is one too many. The model is put back exactly as it was.",
+)
 
 rungs = {rung.key: rung for ladder in ladders.LADDERS.values() for rung in ladder}
 if f"{PAGE}.models" not in st.session_state:
@@ -34,19 +36,25 @@ if f"{PAGE}.models" not in st.session_state:
     links.tell(notices)
 with st.sidebar:
     models = st.multiselect(
-        "Models", list(rungs), default=st.session_state[f"{PAGE}.models"] or ["convnet"], max_selections=MODELS,
-        format_func=lambda key: rungs[key].title, help="Sweeps are laid over each other.",
-    )  # fmt: skip
+        "Models",
+        list(rungs),
+        default=st.session_state[f"{PAGE}.models"] or ["convnet"],
+        max_selections=MODELS,
+        format_func=lambda key: rungs[key].title,
+        help="Sweeps are laid over each other.",
+    )
     powers = [f"1e{p}" for p in range(-7, 4)]
     low, high = st.select_slider(
-        "From … to", powers, value=(powers[2], powers[8]),
+        "From … to",
+        powers,
+        value=(powers[2], powers[8]),
         help="The lecture's default is 1e-5 to 10; for the convolutions it went up to 100.",
-    )  # fmt: skip
+    )
     batches = st.slider("Steps", 20, 400, 100, 10, help="One mini-batch each.")
     beta = st.slider("Smoothing", 0.0, 0.99, 0.9, 0.01, help="Weight of the past in the smoothed loss, bias-corrected.")
     depths = st.slider(
         "Depths of your own network", 1, 6, (1, 1), help="For Your own: one sweep for each number of layers per stage."
-    )  # fmt: skip
+    )
 st.session_state[f"{PAGE}.models"] = models
 
 
@@ -105,11 +113,14 @@ def curves_and_rates(
     suggestions = lr_finder.suggest(found[first])
     with st.container(border=True):
         live.chart(
-            PAGE, "sweep", (key, *stamp), lambda: curves.sweep_curves(found, suggestions, key=key),
+            PAGE,
+            "sweep",
+            (key, *stamp),
+            lambda: curves.sweep_curves(found, suggestions, key=key),
             "Loss against learning rate.",
             f"Pale: each step. Bold: smoothed. The marks are suggestions for {first}: no single rule is always right, "
             "so look where they agree. It stops when the loss is four times its best.",
-        )  # fmt: skip
+        )
     for name, sweep in found.items():
         usable = {what: float(f"{rate:.2g}") for what, rate in lr_finder.suggest(sweep).items() if rate == rate}
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -118,9 +129,14 @@ def curves_and_rates(
                 taken = LR.low <= rate <= LR.high
                 words = f"The {what} suggestion." + ("" if taken else " The training page takes none so far out.")
                 st.button(
-                    f"Use {rate:.2g}", icon=":material/check:", key=f"{key}.{name}.{what}", help=words, on_click=use,
-                    args=(rate, swept.get(name)), disabled=name not in swept or not taken,
-                )  # fmt: skip
+                    f"Use {rate:.2g}",
+                    icon=":material/check:",
+                    key=f"{key}.{name}.{what}",
+                    help=words,
+                    on_click=use,
+                    args=(rate, swept.get(name)),
+                    disabled=name not in swept or not taken,
+                )
             if ended and not usable:
                 st.caption("This curve never falls far enough to suggest a rate. Take more steps or a wider range.")
             if sweep.diverged:
@@ -169,8 +185,10 @@ else:
 with st.expander("How it works", icon=":material/code:"):
     from explorer.training import lr_finder
 
-    st.latex(r"\eta_i = \eta_0 \left(\eta_n / \eta_0\right)^{i/n}, \qquad "
-             r"\bar\ell_i = \frac{\sum_{j\le i} \beta^{i-j}(1-\beta)\,\ell_j}{1-\beta^{i}}")  # fmt: skip
+    st.latex(
+        r"\eta_i = \eta_0 \left(\eta_n / \eta_0\right)^{i/n}, \qquad "
+        r"\bar\ell_i = \frac{\sum_{j\le i} \beta^{i-j}(1-\beta)\,\ell_j}{1-\beta^{i}}"
+    )
     parts.code(lr_finder.sweep)
     parts.code(lr_finder.suggest)
 steps.try_this(PAGE)

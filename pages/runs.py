@@ -19,9 +19,10 @@ from explorer.ui import live, parts, steps
 
 PAGE = "runs"
 parts.title(
-    "Runs", "history",
-    "Every run is written down as it goes. Lay some over each other, open one again, take its numbers away."
-)  # fmt: skip
+    "Runs",
+    "history",
+    "Every run is written down as it goes. Lay some over each other, open one again, take its numbers away.",
+)
 
 
 def as_it_is_now(run: Run) -> Run:
@@ -65,9 +66,14 @@ if runs:
         for run in runs
     ]
     chosen = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode="multi-row", key=f"{PAGE}.table",
-        column_config={"best accuracy": st.column_config.NumberColumn(format="percent")}, placeholder="–",
-    ).selection.rows  # fmt: skip
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"{PAGE}.table",
+        column_config={"best accuracy": st.column_config.NumberColumn(format="percent")},
+        placeholder="–",
+    ).selection.rows
     st.caption("Choose rows to lay their validation curves over each other.")
     picked = [runs[i] for i in chosen if i < len(runs)] or runs[:1]
     if len(picked) > 1:
@@ -77,10 +83,13 @@ if runs:
     with st.container(border=True), parts.refusals():
         curve = store.history(picked[0].id)
         live.chart(
-            PAGE, "loss", ("runs", len(curve), *((name, len(h.epochs)) for name, h in overlay.items())),
+            PAGE,
+            "loss",
+            ("runs", len(curve), *((name, len(h.epochs)) for name, h in overlay.items())),
             lambda: curves.loss_curves(curve, others={name: overlay[name] for name in others}, key="runs"),
-            "Losses of the chosen runs.", f"Training curve: {first}. Dotted: validation of the others.",
-        )  # fmt: skip
+            "Losses of the chosen runs.",
+            f"Training curve: {first}. Dotted: validation of the others.",
+        )
     for run in picked[:6]:
         with st.container(horizontal=True, vertical_alignment="center"):
             parts.state_badge(run.state, run.message)

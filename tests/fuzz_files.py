@@ -50,10 +50,15 @@ class Tally:
 def photos() -> tuple[bytes, ...]:
     """Every format and mode, and small forms of what is known to be costly."""
     costly = (
-        bombs.with_scans(64, 20), bombs.png_with(bombs.profiles(2)), bombs.gif_with(b"!\xfe\x01a\x00" * 9),
-        bombs.tiff_of_pages(3), bombs.tiff_of_tiny_tiles(1000), bombs.tiff_of_one_huge_tile(256),
-        bombs.bmp_of_runs(b"\x01\x05" * 99), bombs.jpeg_with(b"\xff\xe2\0\2" * 9),
-    )  # fmt: skip
+        bombs.with_scans(64, 20),
+        bombs.png_with(bombs.profiles(2)),
+        bombs.gif_with(b"!\xfe\x01a\x00" * 9),
+        bombs.tiff_of_pages(3),
+        bombs.tiff_of_tiny_tiles(1000),
+        bombs.tiff_of_one_huge_tile(256),
+        bombs.bmp_of_runs(b"\x01\x05" * 99),
+        bombs.jpeg_with(b"\xff\xe2\0\2" * 9),
+    )
     return (*(data for data, _ in READ.values()), *costly)
 
 
@@ -144,10 +149,37 @@ def rewritten(data: bytes, rng: random.Random) -> bytes:
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     strange: tuple[object, ...] = (
-        None, 0, -1, 1e999, float("nan"), 2**70, "", "x", [], {}, [[]], ["a", "b"], [2**40, 2**40], ["a"] * 9,
-        "F8_E4M3", "I64", "C64", "BOOL", "F16", '["a", "b"]', '{"a": 1}', "[" * 3000, '["\\ud800", "b"]', "NaN",
-        '{"model": "gru", "hidden": 1e999}', '{"model": "lstm"}', '{"model": 7}', '["a", 1, null]', "1e999", "²",
-    )  # fmt: skip
+        None,
+        0,
+        -1,
+        1e999,
+        float("nan"),
+        2**70,
+        "",
+        "x",
+        [],
+        {},
+        [[]],
+        ["a", "b"],
+        [2**40, 2**40],
+        ["a"] * 9,
+        "F8_E4M3",
+        "I64",
+        "C64",
+        "BOOL",
+        "F16",
+        '["a", "b"]',
+        '{"a": 1}',
+        "[" * 3000,
+        '["\\ud800", "b"]',
+        "NaN",
+        '{"model": "gru", "hidden": 1e999}',
+        '{"model": "lstm"}',
+        '{"model": 7}',
+        '["a", 1, null]',
+        "1e999",
+        "²",
+    )
     for _ in range(rng.randint(1, 3)):
         name = rng.choice(["__metadata__", "__metadata__", *header])
         inside = header.get(name)
@@ -238,8 +270,11 @@ def try_weights(rng: random.Random) -> bool:
 
 
 TRIES: dict[str, Callable[[random.Random], bool]] = {
-    "photo": try_photo, "zip": try_zip, "classifier": try_classifier, "weights": try_weights,
-}  # fmt: skip
+    "photo": try_photo,
+    "zip": try_zip,
+    "classifier": try_classifier,
+    "weights": try_weights,
+}
 
 
 def one(seed: int, number: int) -> tuple[str, bool, float]:

@@ -15,9 +15,15 @@ from pathlib import Path
 from explorer import paths
 
 CHROMIUM_OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 READY = """() => { const app = document.querySelector('[data-testid="stApp"]');
     return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'; }"""
 
@@ -61,11 +67,22 @@ def serve(home: Path, script: Path | None = None, seconds: float = 30) -> Iterat
     url, log = f"http://127.0.0.1:{port}", home / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(script or "streamlit_app.py"), "--server.port", str(port),
-             "--server.address", "127.0.0.1"],
-            cwd=paths.REPOSITORY, stdout=out, stderr=subprocess.STDOUT,
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                str(script or "streamlit_app.py"),
+                "--server.port",
+                str(port),
+                "--server.address",
+                "127.0.0.1",
+            ],
+            cwd=paths.REPOSITORY,
+            stdout=out,
+            stderr=subprocess.STDOUT,
             env=os.environ | {"EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
     try:
         _wait(url, seconds, log)
         yield Server(url, home, process.pid)

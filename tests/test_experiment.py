@@ -149,8 +149,16 @@ def test_fixed_names_are_settings():
 
 def test_the_names_others_rely_on():
     assert [r.key for r in ladders.LANGUAGE] == [
-        "char3", "char-loop", "char-rnn", "char-seq", "stateful", "rnn-cell", "gru-cell", "gru", "lstm",
-    ]  # fmt: skip
+        "char3",
+        "char-loop",
+        "char-rnn",
+        "char-seq",
+        "stateful",
+        "rnn-cell",
+        "gru-cell",
+        "gru",
+        "lstm",
+    ]
     assert {"simplenet", "convnet", "convnet2", "bn", "deep-bn", "resnet", "resnet2"} <= {r.key for r in ladders.VISION}
 
 

@@ -78,9 +78,18 @@ def test_arrows_point_down(folder):
 
 @pytest.mark.parametrize(
     "module",
-    ["explorer.ladders", "explorer.experiment", "explorer.runs.jobs", "explorer.runs.store", "explorer.runs.history",
-     "explorer.lecture.recorded", "explorer.paths", "explorer.devices", "explorer.data.text"],
-)  # fmt: skip
+    [
+        "explorer.ladders",
+        "explorer.experiment",
+        "explorer.runs.jobs",
+        "explorer.runs.store",
+        "explorer.runs.history",
+        "explorer.lecture.recorded",
+        "explorer.paths",
+        "explorer.devices",
+        "explorer.data.text",
+    ],
+)
 def test_what_the_first_view_needs_does_not_wait_for_torch(module):
     loaded = _loaded_by(module)
     assert "torch" not in loaded and "streamlit" not in loaded

@@ -15,10 +15,41 @@ from explorer.ui import links
 
 RUNGS = [rung.key for ladder in ladders.LADDERS.values() for rung in ladder]
 NASTY = [
-    "", " ", "0", "-1", "1e999", "-1e999", "nan", "inf", "9" * 5000, "1_000", "²", "١٢", "0x10", "1e3", "true", "None",
-    "../../etc/passwd", "/etc/passwd", "a" * 300, "\x00", "\ud800", "a\nb", "![x](http://evil/x.png)", "<b>", "%00",
-    "own-", "own-../../secret", f"own-{'0' * 16}-{'1' * 12}", "standin", "pydoc", ",", ",,,", "20,40", "1," * 999,
-]  # fmt: skip
+    "",
+    " ",
+    "0",
+    "-1",
+    "1e999",
+    "-1e999",
+    "nan",
+    "inf",
+    "9" * 5000,
+    "1_000",
+    "²",
+    "١٢",
+    "0x10",
+    "1e3",
+    "true",
+    "None",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "a" * 300,
+    "\x00",
+    "\ud800",
+    "a\nb",
+    "![x](http://evil/x.png)",
+    "<b>",
+    "%00",
+    "own-",
+    "own-../../secret",
+    f"own-{'0' * 16}-{'1' * 12}",
+    "standin",
+    "pydoc",
+    ",",
+    ",,,",
+    "20,40",
+    "1," * 999,
+]
 values = st.sampled_from(NASTY) | st.text(max_size=40) | st.floats().map(str) | st.integers().map(str)
 names = st.sampled_from([*SETTINGS, "model", "run", "hide", "models", "race", "images", "show", "start"])
 queries = st.dictionaries(names | st.text(string.ascii_lowercase, max_size=8), values, max_size=12)

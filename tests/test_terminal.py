@@ -23,8 +23,11 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("terminal") / "tiny.safetensors"
     done = subprocess.run(
         [sys.executable, "-m", "explorer", "train", "gru", "--preset", "lecture", *TINY, "--save", str(path)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return path, done.stdout
 
@@ -313,9 +316,13 @@ def test_ctrl_c_keeps_what_was_learnt_and_says_where(home, tmp_path, more):
 
     settings = ["--data", "pydoc", "--hidden", "32", "--epochs", "50"]
     with subprocess.Popen(
-        [sys.executable, "-m", "explorer", "train", "gru", *settings, *more], cwd=tmp_path, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(paths.REPOSITORY)},
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "explorer", "train", "gru", *settings, *more],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(paths.REPOSITORY)},
+    ) as process:
         assert process.stdout.readline().split()[0] == "epoch"
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)

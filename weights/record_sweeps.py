@@ -30,8 +30,11 @@ def main() -> None:
             sys.exit(f"{rung.key} would be swept on {learner.data.source.name}, not on the lecture's data")
         found = lr_finder.find(learner)
         sweeps[rung.key] = {
-            "lr": short(found.lr), "loss": short(found.loss), "smooth": short(found.smooth), "diverged": found.diverged
-        }  # fmt: skip
+            "lr": short(found.lr),
+            "loss": short(found.loss),
+            "smooth": short(found.smooth),
+            "diverged": found.diverged,
+        }
         print(rung.key, lr_finder.suggest(found))
     TARGET.write_text(json.dumps({"device": devices.describe(), "sweeps": sweeps}) + "\n")
 

@@ -525,9 +525,15 @@ def train_dogscats(
         if (step.step + 1) % 10 == 0:
             val_loss, accuracy = _validate(fit.head(), valid[:, 0], answers)
             rows.append(
-                {"epoch": step.step + 1, "step": step.step, "train_loss": step.loss, "val_loss": val_loss,
-                 "accuracy": accuracy, "seconds": round(time.perf_counter() - started, 3)}
-            )  # fmt: skip
+                {
+                    "epoch": step.step + 1,
+                    "step": step.step,
+                    "train_loss": step.loss,
+                    "val_loss": val_loss,
+                    "accuracy": accuracy,
+                    "seconds": round(time.perf_counter() - started, 3),
+                }
+            )
             if on_epoch:
                 on_epoch(rows[-1])
     seconds = time.perf_counter() - started

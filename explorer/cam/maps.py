@@ -111,9 +111,15 @@ def pair_of(
     if not (hasattr(model, "features") and hasattr(model, "out")):
         raise SettingsError("A fully connected network has no maps. Choose one with convolutions.")
     return Pair(
-        (("features", model.features),), as_maps(model.out), tuple(classes), size, tuple(mean), tuple(std),
-        "max", model.out.weight.device,
-    )  # fmt: skip
+        (("features", model.features),),
+        as_maps(model.out),
+        tuple(classes),
+        size,
+        tuple(mean),
+        tuple(std),
+        "max",
+        model.out.weight.device,
+    )
 
 
 # -- what the network sees -----------------------------------------------------------------------------

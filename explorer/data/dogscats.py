@@ -21,10 +21,7 @@ from explorer.data.files import download, read_archive
 from explorer.data.photos import MAX_BYTES, Photo, read_photo
 from explorer.errors import DataError, PhotoError
 
-URLS = (
-    "https://s3.amazonaws.com/fast-ai-sample/dogscats.tgz",
-    "https://files.fast.ai/data/examples/dogscats.tgz",
-)
+URLS = ("https://s3.amazonaws.com/fast-ai-sample/dogscats.tgz", "https://files.fast.ai/data/examples/dogscats.tgz")
 CLASSES = ("cats", "dogs")  #: alphabetical, as the lecture's [cat, dog]
 SPLITS = ("train", "valid")
 MAX_ZOOM = 1.1  #: the lecture's max_zoom

@@ -35,17 +35,27 @@ def map_numbers(
     scale = [[i / (len(table) - 1), f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(table)]
     fig = style.figure(height=height)
     fig.add_heatmap(
-        z=values, zmin=low, zmax=high if high > low else low + 1, colorscale=scale, hoverinfo="skip",
-        texttemplate="%{z:.2f}" if rows * columns <= 150 else None, xgap=1, ygap=1,
+        z=values,
+        zmin=low,
+        zmax=high if high > low else low + 1,
+        colorscale=scale,
+        hoverinfo="skip",
+        texttemplate="%{z:.2f}" if rows * columns <= 150 else None,
+        xgap=1,
+        ygap=1,
         colorbar={"thickness": 10, "outlinewidth": 0},
-    )  # fmt: skip
+    )
     places = [(r, c) for r in range(rows) for c in range(columns)]
     fig.add_scatter(
-        x=[c for _, c in places], y=[r for r, _ in places], mode="markers", showlegend=False,
+        x=[c for _, c in places],
+        y=[r for r, _ in places],
+        mode="markers",
+        showlegend=False,
         marker={"symbol": "square", "size": max(8, int(0.7 * height / rows)), "opacity": 0.01},
-        customdata=places, text=[f"{values[place]:.3f}" for place in places],
+        customdata=places,
+        text=[f"{values[place]:.3f}" for place in places],
         hovertemplate="row %{customdata[0]}, column %{customdata[1]}: %{text}<extra></extra>",
-    )  # fmt: skip
+    )
     if selected is not None:
         r, c = selected
         fig.add_shape(
@@ -67,9 +77,15 @@ def probabilities(classes: Sequence[str], values: Sequence[float], *, explained:
     # Positions, not names, on the axis: two classes may be called alike, and a name is no number or date.
     places = list(range(len(classes)))
     fig.add_bar(
-        x=[float(v) for v in values], y=places, orientation="h", marker={"color": colours}, hoverinfo="skip",
-        text=[f"{v:.1%}" for v in values], textposition="auto", showlegend=False,
-    )  # fmt: skip
+        x=[float(v) for v in values],
+        y=places,
+        orientation="h",
+        marker={"color": colours},
+        hoverinfo="skip",
+        text=[f"{v:.1%}" for v in values],
+        textposition="auto",
+        showlegend=False,
+    )
     fig.update_xaxes(range=[0, 1], tickformat=".0%")
     fig.update_yaxes(autorange="reversed", showgrid=False, tickvals=places, ticktext=[_escaped(c) for c in classes])
     return fig
@@ -80,17 +96,29 @@ def deletion_curve(deletion: "Deletion", name: str) -> go.Figure:
     x = [100 * share for share in deletion.shares]
     fig = style.figure("% of the photo hidden", f"probability of {_escaped(name)}", height=280)
     fig.add_scatter(
-        x=[*x, *x[::-1]], y=[*deletion.random_high, *deletion.random_low[::-1]], fill="toself", mode="lines",
-        line={"width": 0}, fillcolor=style.faded(style.MUTED, 0.2), hoverinfo="skip", showlegend=False,
-    )  # fmt: skip
+        x=[*x, *x[::-1]],
+        y=[*deletion.random_high, *deletion.random_low[::-1]],
+        fill="toself",
+        mode="lines",
+        line={"width": 0},
+        fillcolor=style.faded(style.MUTED, 0.2),
+        hoverinfo="skip",
+        showlegend=False,
+    )
     fig.add_scatter(
-        x=x, y=list(deletion.random), name="at random", mode="lines+markers",
+        x=x,
+        y=list(deletion.random),
+        name="at random",
+        mode="lines+markers",
         line={"color": style.MUTED, "dash": "dash"},
-    )  # fmt: skip
+    )
     fig.add_scatter(
-        x=x, y=list(deletion.hottest), name="hottest first", mode="lines+markers",
+        x=x,
+        y=list(deletion.hottest),
+        name="hottest first",
+        mode="lines+markers",
         line={"color": style.VALID, "width": 2.2},
-    )  # fmt: skip
+    )
     fig.update_yaxes(range=[-0.03, 1.03])
     return fig
 
@@ -102,9 +130,13 @@ def head_training(steps: Sequence["FitStep"]) -> go.Figure:
     x = [s.step + 1 for s in kept]
     fig.add_scatter(x=x, y=[s.loss for s in kept], name="loss", mode="lines", line={"color": style.TRAIN, "width": 2.2})
     fig.add_scatter(
-        x=x, y=[s.accuracy for s in kept], name="accuracy on these photos", mode="lines", yaxis="y2",
+        x=x,
+        y=[s.accuracy for s in kept],
+        name="accuracy on these photos",
+        mode="lines",
+        yaxis="y2",
         line={"color": style.VALID, "dash": "dot"},
-    )  # fmt: skip
+    )
     fig.update_yaxes(rangemode="tozero")
     fig.update_layout(
         yaxis2={

@@ -45,11 +45,15 @@ def on_photo(
         source=source, x=0, y=0, sizex=width, sizey=tall, xref="x", yref="y", sizing="stretch", layer="below"
     )
     fig.add_scatter(
-        x=[centres[p][0] for p in places], y=[centres[p][1] for p in places], mode="markers", showlegend=False,
-        marker={"symbol": "square", "size": max(6, int(0.8 * height / rows)), "opacity": 0.01}, customdata=places,
+        x=[centres[p][0] for p in places],
+        y=[centres[p][1] for p in places],
+        mode="markers",
+        showlegend=False,
+        marker={"symbol": "square", "size": max(6, int(0.8 * height / rows)), "opacity": 0.01},
+        customdata=places,
         text=[_said(maps[:, r, c], names) for r, c in places],
         hovertemplate="row %{customdata[0]}, column %{customdata[1]}<br>%{text}<extra></extra>",
-    )  # fmt: skip
+    )
     if selected is not None:
         x, y = seen.centre(*selected, rows, columns)
         half_x, half_y = (seen.right - seen.left) / columns / 2, (seen.bottom - seen.top) / rows / 2

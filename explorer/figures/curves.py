@@ -36,14 +36,21 @@ def loss_curves(
     if len(loss):
         keep = extremes(loss, style.POINTS)
         fig.add_scatter(
-            x=epoch[keep], y=loss[keep], name="each step", mode="lines", hoverinfo="skip",
+            x=epoch[keep],
+            y=loss[keep],
+            name="each step",
+            mode="lines",
+            hoverinfo="skip",
             line={"color": style.faded(style.TRAIN, 0.28), "width": 1},
-        )  # fmt: skip
+        )
         keep = spread(len(loss), style.POINTS)
         fig.add_scatter(
-            x=epoch[keep], y=history.smoothed()[keep].astype(np.float32), name="training",
-            mode="lines", line={"color": style.TRAIN, "width": 2.2},
-        )  # fmt: skip
+            x=epoch[keep],
+            y=history.smoothed()[keep].astype(np.float32),
+            name="training",
+            mode="lines",
+            line={"color": style.TRAIN, "width": 2.2},
+        )
     _validation(fig, history, "val_loss", "validation")
     for (name, other), colour in zip((others or {}).items(), style.SERIES[2:] * 3, strict=False):
         _epochs(fig, other, "val_loss", name, colour, "dot")
@@ -63,9 +70,14 @@ def loss_curves(
 
 
 def accuracy_curve(
-    history: Snapshot, *, lecture: Figure | None = None, others: Mapping[str, Snapshot] | None = None,
-    epochs: float | None = None, key: str = "", height: int = 300,
-) -> go.Figure:  # fmt: skip
+    history: Snapshot,
+    *,
+    lecture: Figure | None = None,
+    others: Mapping[str, Snapshot] | None = None,
+    epochs: float | None = None,
+    key: str = "",
+    height: int = 300,
+) -> go.Figure:
     """Validation accuracy after each epoch; the arguments are those of :func:`loss_curves`."""
     fig = style.figure("epochs", "accuracy", key=key, height=height)
     _reach(fig, epochs)
@@ -86,9 +98,13 @@ def _epochs(fig: go.Figure, history: Snapshot, column: str, name: str, colour: s
     rows = [history.epochs[i] for i in spread(len(history.epochs), style.POINTS)]
     if rows:
         fig.add_scatter(
-            x=[row.epoch for row in rows], y=[getattr(row, column) for row in rows], name=name, mode="lines+markers",
-            line={"color": colour, "width": 2.2, "dash": dash}, marker={"size": 7},
-        )  # fmt: skip
+            x=[row.epoch for row in rows],
+            y=[getattr(row, column) for row in rows],
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2.2, "dash": dash},
+            marker={"size": 7},
+        )
 
 
 def _reach(fig: go.Figure, epochs: float | None) -> None:
@@ -106,9 +122,13 @@ def _points(lecture: Figure) -> list[tuple[int, float]]:
 def _reference(fig: go.Figure, lecture: Figure) -> None:
     at, values = zip(*_points(lecture), strict=True)
     fig.add_scatter(
-        x=list(at), y=list(values), name=lecture.source, mode="lines+markers",
-        line={"color": style.LECTURE, "width": 1.6, "dash": "dash"}, marker={"size": 6, "symbol": "diamond-open"},
-    )  # fmt: skip
+        x=list(at),
+        y=list(values),
+        name=lecture.source,
+        mode="lines+markers",
+        line={"color": style.LECTURE, "width": 1.6, "dash": "dash"},
+        marker={"size": 6, "symbol": "diamond-open"},
+    )
 
 
 def _marks(fig: go.Figure, history: Snapshot) -> None:
@@ -116,9 +136,10 @@ def _marks(fig: go.Figure, history: Snapshot) -> None:
         at = int(np.searchsorted(history["step"], mark.step))
         if at < len(history):
             fig.add_vline(
-                x=float(history["epoch"][at]), line={"color": style.MUTED, "width": 1, "dash": "dot"},
+                x=float(history["epoch"][at]),
+                line={"color": style.MUTED, "width": 1, "dash": "dot"},
                 annotation={"text": mark.text, "font": {"size": 11}, "textangle": -90, "yanchor": "top"},
-            )  # fmt: skip
+            )
 
 
 def schedule_curve(plan: "Plan", history: Snapshot | None = None, *, key: str = "", height: int = 190) -> go.Figure:
@@ -126,19 +147,29 @@ def schedule_curve(plan: "Plan", history: Snapshot | None = None, *, key: str = 
     fig = style.figure("epochs", "learning rate", key=key, height=height)
     at = np.linspace(0, plan.epochs * (1 - 1e-6), 300)
     fig.add_scatter(
-        x=at.astype(np.float32), y=[plan.lr(float(x)) for x in at], name="planned", mode="lines",
+        x=at.astype(np.float32),
+        y=[plan.lr(float(x)) for x in at],
+        name="planned",
+        mode="lines",
         line={"color": style.faded(style.RATE, 0.55), "width": 1.6, "dash": "dot"},
-    )  # fmt: skip
+    )
     if history is not None and len(history):
         keep = spread(len(history), 300)
         fig.add_scatter(
-            x=history["epoch"][keep].astype(np.float32), y=history["lr"][keep].astype(np.float32), name="used",
-            mode="lines", line={"color": style.RATE, "width": 2.2},
-        )  # fmt: skip
+            x=history["epoch"][keep].astype(np.float32),
+            y=history["lr"][keep].astype(np.float32),
+            name="used",
+            mode="lines",
+            line={"color": style.RATE, "width": 2.2},
+        )
         fig.add_scatter(
-            x=[float(history["epoch"][-1])], y=[float(history["lr"][-1])], name="now", mode="markers",
-            marker={"color": style.VALID, "size": 10}, showlegend=False,
-        )  # fmt: skip
+            x=[float(history["epoch"][-1])],
+            y=[float(history["lr"][-1])],
+            name="now",
+            mode="markers",
+            marker={"color": style.VALID, "size": 10},
+            showlegend=False,
+        )
     fig.update_yaxes(exponentformat="power", rangemode="tozero")
     return fig
 
@@ -148,9 +179,12 @@ def momentum_curve(plan: "Plan", *, key: str = "", height: int = 190) -> go.Figu
     fig = style.figure("epochs", "momentum", key=key, height=height)
     at = np.linspace(0, plan.epochs * (1 - 1e-6), 200)
     fig.add_scatter(
-        x=at.astype(np.float32), y=[plan.momentum(float(x)) for x in at], name="momentum", mode="lines",
+        x=at.astype(np.float32),
+        y=[plan.momentum(float(x)) for x in at],
+        name="momentum",
+        mode="lines",
         line={"color": style.SERIES[2], "width": 2},
-    )  # fmt: skip
+    )
     return fig
 
 
@@ -160,16 +194,23 @@ def gradient_norms(history: Snapshot, *, key: str = "", height: int = 190) -> go
     norms = history["grad_norm"]
     keep = extremes(norms, style.POINTS)
     fig.add_scatter(
-        x=history["epoch"][keep].astype(np.float32), y=norms[keep].astype(np.float32), name="gradient norm",
-        mode="lines", line={"color": style.SERIES[3], "width": 1.2},
-    )  # fmt: skip
+        x=history["epoch"][keep].astype(np.float32),
+        y=norms[keep].astype(np.float32),
+        name="gradient norm",
+        mode="lines",
+        line={"color": style.SERIES[3], "width": 1.2},
+    )
     return fig
 
 
 def sweep_curves(
-    sweeps: Mapping[str, "Sweep"], suggestions: Mapping[str, float] | None = None, chosen: float | None = None,
-    *, key: str = "", height: int = 380,
-) -> go.Figure:  # fmt: skip
+    sweeps: Mapping[str, "Sweep"],
+    suggestions: Mapping[str, float] | None = None,
+    chosen: float | None = None,
+    *,
+    key: str = "",
+    height: int = 380,
+) -> go.Figure:
     """Loss against learning rate for one or more sweeps, with the suggestions drawn on the curve."""
     fig = style.figure("learning rate", "loss (nats)", log_x=True, key=key, height=height)
     fig.update_xaxes(exponentformat="e")
@@ -177,9 +218,13 @@ def sweep_curves(
         lr, loss, smoothed = (a.astype(np.float32) for a in (found.lr, found.loss, found.smooth))
         keep = extremes(loss, style.POINTS)
         fig.add_scatter(
-            x=lr[keep], y=loss[keep], mode="lines", hoverinfo="skip", showlegend=False,
+            x=lr[keep],
+            y=loss[keep],
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
             line={"color": style.faded(colour, 0.3), "width": 1},
-        )  # fmt: skip
+        )
         fig.add_scatter(x=lr, y=smoothed, name=name, mode="lines", line={"color": colour, "width": 2.4})
     symbols = ("triangle-down", "diamond", "square")
     first = next(iter(sweeps.values()), None)
@@ -187,9 +232,12 @@ def sweep_curves(
         if first is not None and len(first.lr) and np.isfinite(rate):
             height_there = float(np.interp(np.log(rate), np.log(first.lr), first.smooth))
             fig.add_scatter(
-                x=[rate], y=[height_there], name=f"{name}: {rate:.2g}",
-                mode="markers", marker={"size": 12, "symbol": symbol, "color": style.VALID, "line": {"width": 1}},
-            )  # fmt: skip
+                x=[rate],
+                y=[height_there],
+                name=f"{name}: {rate:.2g}",
+                mode="markers",
+                marker={"size": 12, "symbol": symbol, "color": style.VALID, "line": {"width": 1}},
+            )
     if chosen:
         fig.add_vline(x=chosen, line={"color": style.MUTED, "dash": "dash", "width": 1.4}, annotation_text="yours")
     if first is not None and len(first.smooth):

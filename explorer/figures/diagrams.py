@@ -52,9 +52,14 @@ def _arrow(x1: float, y1: float, x2: float, y2: float, colour: str, width: float
 
 
 def _box(
-    x: float, y: float, width: float, height: float, colour: str = "currentColor", radius: float = 7,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    colour: str = "currentColor",
+    radius: float = 7,
     opacity: float = 0.12,
-) -> str:  # fmt: skip
+) -> str:
     """A rectangle around the centre (x, y), faintly filled."""
     return (
         f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:g}" height="{height:g}" rx="{radius:g}" '
@@ -110,8 +115,15 @@ def unrolled(experiment: "Experiment", text: str = _TEXT) -> str:
                     _box(x, y_out, 30, 28, BLUE) + _text(x, y_out + 5, "␣" if following == " " else following, 15)
                 )
         if place:
-            parts.append(_arrow(before + (14 if shown[place - 1] is None else 20), y_hidden,
-                                x - (14 if number is None else 20), y_hidden, ORANGE))  # fmt: skip
+            parts.append(
+                _arrow(
+                    before + (14 if shown[place - 1] is None else 20),
+                    y_hidden,
+                    x - (14 if number is None else 20),
+                    y_hidden,
+                    ORANGE,
+                )
+            )
         before = x
     if stream:
         parts.append(_carried(left, before, y_hidden, experiment.reset))
@@ -159,19 +171,29 @@ def gru_cell(update: float = 0.5, reset: float = 0.5) -> str:
     keep, new, look = 1.0 + 4.0 * update, 1.0 + 4.0 * (1.0 - update), 1.0 + 4.0 * reset
     body = (
         _box(330, 130, 400, 200, radius=16, opacity=0.05)
-        + _text(70, 66, "h", 15) + _arrow(84, 62, 404, 62, ORANGE, keep) + _text(250, 52, f"keep z = {update:.2f}", 12)
-        + _circle(420, 62, 15) + _text(420, 67, "+", 17)
-        + _arrow(436, 62, 580, 62, ORANGE, 2.6) + _text(600, 67, "h′", 15)
-        + _arrow(160, 64, 160, 120, ORANGE, look) + _circle(160, 138, 17) + _text(160, 143, "r", 13)
+        + _text(70, 66, "h", 15)
+        + _arrow(84, 62, 404, 62, ORANGE, keep)
+        + _text(250, 52, f"keep z = {update:.2f}", 12)
+        + _circle(420, 62, 15)
+        + _text(420, 67, "+", 17)
+        + _arrow(436, 62, 580, 62, ORANGE, 2.6)
+        + _text(600, 67, "h′", 15)
+        + _arrow(160, 64, 160, 120, ORANGE, look)
+        + _circle(160, 138, 17)
+        + _text(160, 143, "r", 13)
         + _text(196, 112, f"look {reset:.2f}", 12, text_anchor="start")
         + _arrow(178, 138, 288, 138, ORANGE, look)
-        + _box(316, 138, 54, 34) + _text(316, 143, "tanh", 13)
-        + _arrow(344, 138, 420, 138, BLUE, new) + _text(384, 158, "n", 13)
+        + _box(316, 138, 54, 34)
+        + _text(316, 143, "tanh", 13)
+        + _arrow(344, 138, 420, 138, BLUE, new)
+        + _text(384, 158, "n", 13)
         + _arrow(420, 138, 420, 79, BLUE, new)
         + _text(430, 112, f"1 − z = {1 - update:.2f}", 12, text_anchor="start")
-        + _text(316, 262, "x", 15) + _arrow(316, 246, 316, 157, GREEN, 2.4)
-        + f'<path d="M316 212H160" stroke="{GREEN}" stroke-width="2.2"/>' + _arrow(160, 212, 160, 156, GREEN, 2.2)
-    )  # fmt: skip
+        + _text(316, 262, "x", 15)
+        + _arrow(316, 246, 316, 157, GREEN, 2.4)
+        + f'<path d="M316 212H160" stroke="{GREEN}" stroke-width="2.2"/>'
+        + _arrow(160, 212, 160, 156, GREEN, 2.2)
+    )
     title = (
         f"A GRU cell: the update gate keeps {update:.0%} of the old state, "
         f"the reset gate shows {reset:.0%} of it to the new one."
@@ -246,9 +268,11 @@ def shared_weights(inputs: int = 3072, units: int = 40, kernel: int = 3, channel
         f'<rect x="10" y="10" width="{edge:g}" height="{edge:g}" rx="3" fill="{ORANGE}" fill-opacity="0.2" '
         f'stroke="{ORANGE}"/>'
         f'<rect x="220" y="{130 - small:.1f}" width="{small:.1f}" height="{small:.1f}" fill="{BLUE}" stroke="{BLUE}"/>'
-        + _text(70, 152, f"{full:,}", 15, font_weight="600") + _text(70, 170, "fully connected", 12)
-        + _text(240, 152, f"{shared:,}", 15, font_weight="600") + _text(240, 170, "convolution", 12)
-    )  # fmt: skip
+        + _text(70, 152, f"{full:,}", 15, font_weight="600")
+        + _text(70, 170, "fully connected", 12)
+        + _text(240, 152, f"{shared:,}", 15, font_weight="600")
+        + _text(240, 170, "convolution", 12)
+    )
     return _svg(310, 180, f"{full:,} weights against {shared:,}, as areas.", body)
 
 

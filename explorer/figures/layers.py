@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from explorer.runs.race import RaceView
 
 WHAT = {
-    "mean": ("mean activation", False), "std": ("standard deviation", True), "dead": ("share near zero", False),
-    "grad_norm": ("gradient norm", True), "weight_norm": ("weight norm", True),
+    "mean": ("mean activation", False),
+    "std": ("standard deviation", True),
+    "dead": ("share near zero", False),
+    "grad_norm": ("gradient norm", True),
+    "weight_norm": ("weight norm", True),
     "update_ratio": ("update / weights", True),
-}  # fmt: skip
+}
 HEAT = [[0.0, style.faded(style.TRAIN, 0.0)], [0.45, style.TRAIN], [1.0, style.VALID]]  # nothing is see-through
 LAYERS, COLUMNS, CHANNELS, CELL = 20, 80, 160, 16  # most layers, steps and channels a picture shows; its maps' side
 GUESSING = float(np.log(10))  # the loss of calling all ten classes equally likely
@@ -34,9 +37,15 @@ def depth_colours(layers: int) -> list[str]:
 
 
 def over_training(
-    record: "ActivationRecord", what: str = "std", *, at: int | None = None, until: int | None = None,
-    y_range: Sequence[float] | None = None, key: str = "", height: int = 320,
-) -> go.Figure:  # fmt: skip
+    record: "ActivationRecord",
+    what: str = "std",
+    *,
+    at: int | None = None,
+    until: int | None = None,
+    y_range: Sequence[float] | None = None,
+    key: str = "",
+    height: int = 320,
+) -> go.Figure:
     """One statistic (see ``WHAT``) of every layer over steps.
 
     ``at`` marks a step; the axis ends at ``until``, by default with the record; ``y_range`` aligns two figures.
@@ -47,9 +56,12 @@ def over_training(
     for number, (name, colour) in enumerate(zip(record.layers, depth_colours(len(record.layers)), strict=True)):
         keep = extremes(values[:, number], style.POINTS // 3)
         fig.add_scatter(
-            x=record.steps[keep], y=positive(values[keep, number]) if log_y else values[keep, number], name=name,
-            mode="lines", line={"color": colour, "width": 1.8},
-        )  # fmt: skip
+            x=record.steps[keep],
+            y=positive(values[keep, number]) if log_y else values[keep, number],
+            name=name,
+            mode="lines",
+            line={"color": colour, "width": 1.8},
+        )
     if len(record.layers) > 6:  # too many for a line above the figure
         fig.update_layout(legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"})
     if y_range is not None:
@@ -81,9 +93,13 @@ def _marked(fig: go.Figure, at: int | None) -> go.Figure:
 
 
 def histograms(
-    record: "ActivationRecord", *, at: int | None = None, until: int | None = None, key: str = "",
+    record: "ActivationRecord",
+    *,
+    at: int | None = None,
+    until: int | None = None,
+    key: str = "",
     height: int | None = None,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """The *colourful dimension*: a row a layer, time to the right, values upwards, colour for how many.
 
     Every row spans the same values, those that occur at all, on the record's scale: linear near zero and
@@ -100,14 +116,21 @@ def histograms(
         share = record.hist[keep][:, shown, low:high].transpose(1, 2, 0)
         stack[::-1, :-1] = np.nan_to_num(255 * np.sqrt(share))  # the root, or the rare would not show
     fig.add_heatmap(
-        z=stack.reshape(len(shown) * height_each, len(keep)), x=record.steps[keep], colorscale=HEAT, zmin=0, zmax=255,
-        showscale=False, hoverinfo="x",
-    )  # fmt: skip
+        z=stack.reshape(len(shown) * height_each, len(keep)),
+        x=record.steps[keep],
+        colorscale=HEAT,
+        zmin=0,
+        zmax=255,
+        showscale=False,
+        hoverinfo="x",
+    )
     middles = (np.arange(len(shown))[::-1] + 0.5) * height_each - 1
     fig.update_yaxes(
-        title_text=f"each row from {record.edges[low]:.2g} to {record.edges[high]:.2g}", tickvals=middles,
-        ticktext=[record.layers[i] for i in shown], showgrid=False,
-    )  # fmt: skip
+        title_text=f"each row from {record.edges[low]:.2g} to {record.edges[high]:.2g}",
+        tickvals=middles,
+        ticktext=[record.layers[i] for i in shown],
+        showgrid=False,
+    )
     fig.update_layout(margin={"l": 84})
     return _marked(_spanning(fig, until), at)
 
@@ -135,9 +158,16 @@ def at_step(record: "ActivationRecord", index: int, *, key: str = "", height: in
             x=[x[0], x[-1]], y=[base, base], mode="lines", hoverinfo="skip", showlegend=False, line={**line, "width": 1}
         )
         fig.add_scatter(
-            x=x, y=base + tall, fill="tonexty", mode="lines", name=name, showlegend=False, line=line,
-            fillcolor=style.faded(colours[number], 0.4), hoverinfo="name",
-        )  # fmt: skip
+            x=x,
+            y=base + tall,
+            fill="tonexty",
+            mode="lines",
+            name=name,
+            showlegend=False,
+            line=line,
+            fillcolor=style.faded(colours[number], 0.4),
+            hoverinfo="name",
+        )
     values = np.array([-100, -10, -1, 0, 1, 10, 100])
     ticks = np.interp(values, record.edges, np.arange(bins + 1))  # to within a bin
     fig.update_xaxes(tickvals=ticks, ticktext=[str(v) for v in values])
@@ -149,18 +179,26 @@ def at_step(record: "ActivationRecord", index: int, *, key: str = "", height: in
 
 
 def channels(
-    record: "ActivationRecord", layer: int, what: str = "std", *, at: int | None = None, key: str = "",
+    record: "ActivationRecord",
+    layer: int,
+    what: str = "std",
+    *,
+    at: int | None = None,
+    key: str = "",
     height: int = 320,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """One statistic ("mean", "std" or "dead") of each channel of a layer, over steps."""
     fig = style.figure("step", "channel", key=key, height=height)
     values = record.channels(layer)[what]
     rows, kept = spread(len(record), COLUMNS), spread(values.shape[1], CHANNELS)
     fig.add_heatmap(
-        z=values[rows][:, kept].T.astype(np.float32), x=record.steps[rows], y=kept, colorscale=HEAT,
+        z=values[rows][:, kept].T.astype(np.float32),
+        x=record.steps[rows],
+        y=kept,
+        colorscale=HEAT,
         colorbar={"title": {"text": WHAT[what][0], "side": "right"}, "thickness": 12},
         hovertemplate="step %{x}, channel %{y}: %{z:.3g}<extra></extra>",
-    )  # fmt: skip
+    )
     fig.update_yaxes(showgrid=False)
     return _marked(fig, at)
 
@@ -175,13 +213,20 @@ def batchnorm(
         rows = spread(len(record), COLUMNS)
         for channel in spread(values.shape[1], 24):
             fig.add_scatter(
-                x=record.steps[rows], y=values[rows, channel], mode="lines", showlegend=False, hoverinfo="skip",
+                x=record.steps[rows],
+                y=values[rows, channel],
+                mode="lines",
+                showlegend=False,
+                hoverinfo="skip",
                 line={"color": style.faded(style.WITH_NORM, 0.3), "width": 1},
-            )  # fmt: skip
+            )
         fig.add_scatter(
-            x=record.steps[rows], y=values[rows].mean(1), name="mean of all channels", mode="lines",
+            x=record.steps[rows],
+            y=values[rows].mean(1),
+            name="mean of all channels",
+            mode="lines",
             line={"color": style.WITH_NORM, "width": 2.4},
-        )  # fmt: skip
+        )
     return _marked(fig, at)
 
 
@@ -228,21 +273,29 @@ def race_losses(race: "RaceView", *, until: int | None = None, key: str = "", he
             averaged = smooth(loss[:end], 0.95)
             keep = spread(end, style.POINTS)
             fig.add_scatter(
-                x=steps[keep], y=averaged[keep].astype(np.float32), name=lane.name, mode="lines",
+                x=steps[keep],
+                y=averaged[keep].astype(np.float32),
+                name=lane.name,
+                mode="lines",
                 line={"color": colour, "width": 2.2, "dash": dash},
-            )  # fmt: skip
+            )
             sane = averaged[averaged < 3 * GUESSING]
             highest, lowest = max(highest, *sane, 0), min(lowest, *sane, GUESSING)
         fig.add_scatter(
-            x=[row.step for row in lane.history.epochs], y=[row.val_loss for row in lane.history.epochs],
-            name=f"{lane.name}, validation", mode="markers", showlegend=False, marker={"color": colour, "size": 8},
-        )  # fmt: skip
+            x=[row.step for row in lane.history.epochs],
+            y=[row.val_loss for row in lane.history.epochs],
+            name=f"{lane.name}, validation",
+            mode="markers",
+            showlegend=False,
+            marker={"color": colour, "size": 8},
+        )
         if lane.broke:
             where = f" in {lane.broke.layer}" if lane.broke.layer else ""
             fig.add_vline(
-                x=lane.broke.step, line={"color": colour, "width": 1.4, "dash": "dot"},
+                x=lane.broke.step,
+                line={"color": colour, "width": 1.4, "dash": "dot"},
                 annotation={"text": f"{lane.name} broke{where}", "font": {"size": 11}, "yanchor": "top"},
-            )  # fmt: skip
+            )
     if any(lane.experiment.rung.ladder == "vision" for lane in race.lanes):
         fig.add_hline(y=GUESSING, line={"color": style.MUTED, "width": 1, "dash": "dot"}, annotation_text="guessing")
     fig.update_yaxes(range=[lowest - 0.15, highest + 0.25])
@@ -260,10 +313,14 @@ def across_depth(
             row = len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
             values = getattr(lane.record, what)[row]
             fig.add_scatter(
-                x=np.arange(1, len(values) + 1), y=positive(values) if log_y else values, name=lane.name,
-                mode="lines+markers", line={"color": colour, "width": 2, "dash": dash}, text=lane.record.layers,
+                x=np.arange(1, len(values) + 1),
+                y=positive(values) if log_y else values,
+                name=lane.name,
+                mode="lines+markers",
+                line={"color": colour, "width": 2, "dash": dash},
+                text=lane.record.layers,
                 hovertemplate="%{text}: %{y:.3g}",
-            )  # fmt: skip
+            )
     return fig
 
 
@@ -276,11 +333,21 @@ def rate_depth_map(grid: "GridView", *, key: str = "", height: int = 330) -> go.
     for column, (norm, loss) in enumerate(zip(grid.norms, grid.loss, strict=True), 1):
         words = np.where(np.isinf(loss), "broke", np.where(np.isnan(loss), "", np.char.mod("%.2f", loss)))
         fig.add_heatmap(
-            row=1, col=column, x=rates, y=layers, z=np.where(np.isinf(loss), GUESSING, loss).astype(np.float32),
-            text=words, texttemplate="%{text}", colorscale=[[0, style.WITH_NORM], [1, style.faded(style.MUTED, 0.18)]],
-            zmin=1.5, zmax=GUESSING, showscale=False, xgap=2, ygap=2,
+            row=1,
+            col=column,
+            x=rates,
+            y=layers,
+            z=np.where(np.isinf(loss), GUESSING, loss).astype(np.float32),
+            text=words,
+            texttemplate="%{text}",
+            colorscale=[[0, style.WITH_NORM], [1, style.faded(style.MUTED, 0.18)]],
+            zmin=1.5,
+            zmax=GUESSING,
+            showscale=False,
+            xgap=2,
+            ygap=2,
             hovertemplate="rate %{x}, %{y} layers: %{text}<extra></extra>",
-        )  # fmt: skip
+        )
         title = "without BatchNorm" if norm == "none" else "with BatchNorm"
         fig.update_xaxes(title_text=f"learning rate,<br>{title}", type="category", showgrid=False, row=1, col=column)
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=layers, showgrid=False)
@@ -295,9 +362,12 @@ def evaluation_bars(found: Sequence["Evaluation"], *, key: str = "", height: int
     fig = style.figure("validation loss (nats)", "", key=key, height=height)
     rows = list(reversed(found))
     fig.add_bar(
-        x=[row.val_loss for row in rows], y=[row.statistics for row in rows], orientation="h",
+        x=[row.val_loss for row in rows],
+        y=[row.statistics for row in rows],
+        orientation="h",
         marker={"color": [style.VALID if "own" in row.statistics else style.WITH_NORM for row in rows]},
-        text=[f"{row.val_loss:.2f} · {row.accuracy:.1%} right" for row in rows], hoverinfo="skip",
-    )  # fmt: skip
+        text=[f"{row.val_loss:.2f} · {row.accuracy:.1%} right" for row in rows],
+        hoverinfo="skip",
+    )
     fig.update_layout(margin={"l": 190})
     return fig

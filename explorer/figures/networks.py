@@ -11,8 +11,13 @@ from explorer.figures import style
 if TYPE_CHECKING:
     from explorer.models.summary import LayerRow
 
-_COLOURS = {"Conv2d": style.SERIES[4], "BnLayer": style.SERIES[2], "ResnetLayer": style.SERIES[1],
-            "ConvLayer": style.SERIES[4], "Linear": style.SERIES[0]}  # fmt: skip
+_COLOURS = {
+    "Conv2d": style.SERIES[4],
+    "BnLayer": style.SERIES[2],
+    "ResnetLayer": style.SERIES[1],
+    "ConvLayer": style.SERIES[4],
+    "Linear": style.SERIES[0],
+}
 
 
 def drawing(rows: Sequence["LayerRow"]) -> go.Figure:
@@ -26,11 +31,18 @@ def drawing(rows: Sequence["LayerRow"]) -> go.Figure:
         width, height = 0.35 + math.log2(max(2, channels)) / 6, max(1.4, side) / 32
         colour = _COLOURS.get(kind, style.MUTED)
         fig.add_scatter(
-            x=[at, at + width, at + width, at, at], y=[-height, -height, height, height, -height], fill="toself",
-            mode="lines", line={"color": colour, "width": 1.6}, fillcolor=style.faded(colour, 0.28), hoveron="fills",
-            name=f"{name} · {kind}", showlegend=False, hoverinfo="text",
+            x=[at, at + width, at + width, at, at],
+            y=[-height, -height, height, height, -height],
+            fill="toself",
+            mode="lines",
+            line={"color": colour, "width": 1.6},
+            fillcolor=style.faded(colour, 0.28),
+            hoveron="fills",
+            name=f"{name} · {kind}",
+            showlegend=False,
+            hoverinfo="text",
             text=f"{name} ({kind})<br>{channels} × {side} × {side}" if len(shape) == 3 else f"{name}<br>{channels}",
-        )  # fmt: skip
+        )
         fig.add_annotation(x=at + width / 2, y=-height - 0.12, text=str(channels), showarrow=False, font={"size": 11})
         if len(shape) == 3:
             fig.add_annotation(x=at + width / 2, y=height + 0.12, text=f"{side}²", showarrow=False, font={"size": 11})

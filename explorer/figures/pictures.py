@@ -16,9 +16,18 @@ def confusion(counts: np.ndarray, classes: tuple[str, ...], *, key: str = "") ->
     np.fill_diagonal(mistakes, np.nan)
     words = np.where(np.isnan(mistakes), "", counts.astype(str))
     fig.add_heatmap(
-        z=mistakes, zmin=0, x=list(classes), y=list(classes), showscale=False, xgap=2, ygap=2,
-        text=words, texttemplate="%{text}", hovertemplate="%{y} taken for %{x}: %{z}<extra></extra>", hoverongaps=False,
-    )  # fmt: skip
+        z=mistakes,
+        zmin=0,
+        x=list(classes),
+        y=list(classes),
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        text=words,
+        texttemplate="%{text}",
+        hovertemplate="%{y} taken for %{x}: %{z}<extra></extra>",
+        hoverongaps=False,
+    )
     fig.update_xaxes(showgrid=False).update_yaxes(showgrid=False)
     fig.update_yaxes(autorange="reversed")
     fig.update_layout(hovermode="closest", margin={"l": 64, "r": 8, "t": 10, "b": 60})
@@ -30,9 +39,14 @@ def by_class(accuracy: np.ndarray, classes: tuple[str, ...], *, key: str = "") -
     order = np.argsort(accuracy)
     fig = style.figure("accuracy", "", height=420, key=key)
     fig.add_bar(
-        x=accuracy[order], y=[classes[i] for i in order], orientation="h", marker={"color": style.VALID},
-        text=[f"{accuracy[i]:.0%}" for i in order], textposition="auto", hoverinfo="skip",
-    )  # fmt: skip
+        x=accuracy[order],
+        y=[classes[i] for i in order],
+        orientation="h",
+        marker={"color": style.VALID},
+        text=[f"{accuracy[i]:.0%}" for i in order],
+        textposition="auto",
+        hoverinfo="skip",
+    )
     fig.update_xaxes(tickformat=".0%", range=[0, 1])
     fig.update_layout(margin={"l": 60, "r": 8, "t": 10, "b": 40})
     return fig

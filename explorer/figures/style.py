@@ -10,11 +10,24 @@ TRAIN, VALID, RATE = "#3D7DC8", "#C9690F", "#7A6BB0"
 LECTURE, MUTED = "#7B828C", "#7B828C"
 WITH_NORM, WITHOUT_NORM = "#16877A", "#C9690F"
 MODELS = {
-    "char3": "#7B828C", "char-loop": "#7B828C", "char-rnn": "#3D7DC8", "char-seq": "#3D7DC8",
-    "stateful": "#3D7DC8", "rnn-cell": "#3D7DC8", "gru": "#16877A", "gru-cell": "#16877A", "lstm": "#B5467F",
-    "simplenet": "#7B828C", "convnet": "#7A6BB0", "convnet2": "#7A6BB0", "bn": "#16877A", "deep-bn": "#3D7DC8",
-    "resnet": "#C9690F", "resnet2": "#B5467F", "builder": "#3D7DC8",
-}  # fmt: skip
+    "char3": "#7B828C",
+    "char-loop": "#7B828C",
+    "char-rnn": "#3D7DC8",
+    "char-seq": "#3D7DC8",
+    "stateful": "#3D7DC8",
+    "rnn-cell": "#3D7DC8",
+    "gru": "#16877A",
+    "gru-cell": "#16877A",
+    "lstm": "#B5467F",
+    "simplenet": "#7B828C",
+    "convnet": "#7A6BB0",
+    "convnet2": "#7A6BB0",
+    "bn": "#16877A",
+    "deep-bn": "#3D7DC8",
+    "resnet": "#C9690F",
+    "resnet2": "#B5467F",
+    "builder": "#3D7DC8",
+}
 SERIES = ("#3D7DC8", "#C9690F", "#16877A", "#B5467F", "#7A6BB0", "#7B828C")
 GRID = "rgba(128,128,128,0.18)"
 POINTS = 500  #: most points a trace carries to the browser

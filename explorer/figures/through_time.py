@@ -18,15 +18,26 @@ UNITS, CHARACTERS = 64, 160  # most units and characters a heat map shows
 DIVERGING = [[0.0, style.TRAIN], [0.5, style.faded(style.MUTED, 0.0)], [1.0, style.VALID]]
 ONE_SIDED = [[0.0, style.faded(style.WITH_NORM, 0.0)], [1.0, style.WITH_NORM]]
 GATES = {
-    "h": "hidden state", "c": "cell state", "r": "reset gate", "z": "update gate (1 keeps the old)",
-    "n": "candidate", "i": "input gate", "f": "forget gate (1 keeps the old)", "g": "candidate", "o": "output gate",
-}  # fmt: skip
+    "h": "hidden state",
+    "c": "cell state",
+    "r": "reset gate",
+    "z": "update gate (1 keeps the old)",
+    "n": "candidate",
+    "i": "input gate",
+    "f": "forget gate (1 keeps the old)",
+    "g": "candidate",
+    "o": "output gate",
+}
 
 
 def reach_curves(
-    curves: Mapping[str, "ReachCurve"], *, relative: bool = False, bptt: int | None = None, key: str = "",
+    curves: Mapping[str, "ReachCurve"],
+    *,
+    relative: bool = False,
+    bptt: int | None = None,
+    key: str = "",
     height: int = 380,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """‖∂ loss / ∂ state k characters back‖ against k; an LSTM's cell state is the dashed line of its colour.
 
     ``relative`` divides by the largest value of each line, ``bptt`` marks how far gradients flowed in training.
@@ -37,19 +48,31 @@ def reach_curves(
         scale = 1 / curve.hidden.max() if relative and curve.hidden.max() > 0 else 1.0
         for edge, fill in ((curve.low, None), (curve.high, "tonexty")):
             fig.add_scatter(
-                x=curve.lags, y=positive(edge * scale), mode="lines", line={"width": 0}, fill=fill, showlegend=False,
-                hoverinfo="skip", fillcolor=style.faded(colour, 0.13),
-            )  # fmt: skip
+                x=curve.lags,
+                y=positive(edge * scale),
+                mode="lines",
+                line={"width": 0},
+                fill=fill,
+                showlegend=False,
+                hoverinfo="skip",
+                fillcolor=style.faded(colour, 0.13),
+            )
         fig.add_scatter(
-            x=curve.lags, y=positive(curve.hidden * scale), name=name, mode="lines",
+            x=curve.lags,
+            y=positive(curve.hidden * scale),
+            name=name,
+            mode="lines",
             line={"color": colour, "width": 2.4},
-        )  # fmt: skip
+        )
         if curve.cell is not None:
             scale = 1 / curve.cell.max() if relative and curve.cell.max() > 0 else 1.0
             fig.add_scatter(
-                x=curve.lags, y=positive(curve.cell * scale), name=f"{name}, cell state", mode="lines",
+                x=curve.lags,
+                y=positive(curve.cell * scale),
+                name=f"{name}, cell state",
+                mode="lines",
                 line={"color": colour, "width": 2, "dash": "dash"},
-            )  # fmt: skip
+            )
     if bptt:
         fig.add_vline(x=bptt, line={"color": style.MUTED, "dash": "dot", "width": 1.4}, annotation_text=f"bptt {bptt}")
     fig.update_yaxes(exponentformat="power")
@@ -62,11 +85,13 @@ def influence_bars(found: "Influence", text: str, *, most: int = 60, key: str = 
     places, scores = np.arange(first, found.position), found.score[first:]
     fig = style.figure("", "gradient × input (nats)", key=key, height=height)
     fig.add_bar(
-        x=places, y=scores.astype(np.float32), showlegend=False,
+        x=places,
+        y=scores.astype(np.float32),
+        showlegend=False,
         customdata=[visible(c) for c in text[first : found.position]],
         marker={"color": [style.WITH_NORM if score >= 0 else style.VALID for score in scores]},
         hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     return _characters(fig, text, first, found.position)
 
 
@@ -85,9 +110,17 @@ def _characters(fig: go.Figure, text: str, first: int, last: int) -> go.Figure:
 
 
 def gate_map(
-    trace: "Trace", text: str, name: str = "h", layer: int = -1, *, first: int = 0, length: int = 80,
-    liveliest: bool = True, key: str = "", height: int = 420,
-) -> go.Figure:  # fmt: skip
+    trace: "Trace",
+    text: str,
+    name: str = "h",
+    layer: int = -1,
+    *,
+    first: int = 0,
+    length: int = 80,
+    liveliest: bool = True,
+    key: str = "",
+    height: int = 420,
+) -> go.Figure:
     """A quantity (see ``GATES``) over a stretch of text: a row a unit, those that vary most on top if ``liveliest``."""
     values = trace.layers[layer][name]
     length = min(length, CHARACTERS, len(values) - first)
@@ -96,12 +129,16 @@ def gate_map(
     gate = name in "rzifo"
     fig = style.figure("", "unit", key=key, height=height)
     fig.add_heatmap(
-        z=shown, x=np.arange(first, first + length), y=np.arange(len(units)),
+        z=shown,
+        x=np.arange(first, first + length),
+        y=np.arange(len(units)),
         customdata=np.broadcast_to(units[:, None], shown.shape).astype(np.int16),
-        zmin=0 if gate else -1, zmax=1, colorscale=ONE_SIDED if gate else DIVERGING,
+        zmin=0 if gate else -1,
+        zmax=1,
+        colorscale=ONE_SIDED if gate else DIVERGING,
         colorbar={"thickness": 12, "title": {"text": GATES[name], "side": "right"}},
         hovertemplate="unit %{customdata}: %{z:.2f}<extra></extra>",
-    )  # fmt: skip
+    )
     ticks = np.arange(0, len(units), max(1, len(units) // 16))
     fig.update_yaxes(autorange="reversed", tickvals=ticks, ticktext=[str(units[t]) for t in ticks], showgrid=False)
     fig.update_layout(hovermode="closest")
@@ -109,9 +146,18 @@ def gate_map(
 
 
 def tracked_unit(
-    trace: "Trace", text: str, tracked: "Tracked", feature: np.ndarray, name: str = "h", layer: int = -1, *,
-    first: int = 0, length: int = 120, key: str = "", height: int = 240,
-) -> go.Figure:  # fmt: skip
+    trace: "Trace",
+    text: str,
+    tracked: "Tracked",
+    feature: np.ndarray,
+    name: str = "h",
+    layer: int = -1,
+    *,
+    first: int = 0,
+    length: int = 120,
+    key: str = "",
+    height: int = 240,
+) -> go.Figure:
     """A unit and the feature it follows, over the text; ``feature`` is one of ``gates.features(text)``."""
     last = min(first + min(length, CHARACTERS), len(text))
     fig = style.figure("", "activation", key=key, height=height)
@@ -121,13 +167,19 @@ def tracked_unit(
     slope = tracked.correlation * trace.layers[layer][name][:, tracked.unit].std() / max(feature.std(), 1e-12)
     fitted = trace.layers[layer][name][:, tracked.unit].mean() + slope * (wanted - feature.mean())
     fig.add_scatter(
-        x=places, y=unit.astype(np.float32), name=f"unit {tracked.unit}", mode="lines",
+        x=places,
+        y=unit.astype(np.float32),
+        name=f"unit {tracked.unit}",
+        mode="lines",
         line={"color": style.TRAIN, "width": 2},
-    )  # fmt: skip
+    )
     fig.add_scatter(
-        x=places, y=fitted.astype(np.float32), name=f"{tracked.feature} (r = {tracked.correlation:.2f})", mode="lines",
+        x=places,
+        y=fitted.astype(np.float32),
+        name=f"{tracked.feature} (r = {tracked.correlation:.2f})",
+        mode="lines",
         line={"color": style.VALID, "width": 1.6, "dash": "dot", "shape": "hvh"},
-    )  # fmt: skip
+    )
     return _characters(fig, text, first, last)
 
 
@@ -140,9 +192,12 @@ def exploding_norms(runs: Sequence["Explosion"], *, key: str = "", height: int =
         keep = extremes(run.grad_norm, style.POINTS // 3)
         clipped = f", clipped at {run.clip:g}" if run.clip else ""
         fig.add_scatter(
-            x=keep + 1, y=positive(run.grad_norm[keep]), name=f"{run.setting} {run.value:g}{clipped}", mode="lines",
+            x=keep + 1,
+            y=positive(run.grad_norm[keep]),
+            name=f"{run.setting} {run.value:g}{clipped}",
+            mode="lines",
             line={"color": colour, "width": 1.8, "dash": "dot" if run.clip else "solid"},
-        )  # fmt: skip
+        )
     for clip in sorted({run.clip for run in runs if run.clip}):
         fig.add_hline(y=clip, line={"color": style.MUTED, "width": 1, "dash": "dash"}, annotation_text=f"clip {clip:g}")
     return fig

@@ -141,91 +141,140 @@ def _rounded() -> Values:
 
 QUIRKS: tuple[Quirk, ...] = (
     Quirk(
-        "jitter", "bptt is 8, on average 8.4, and often 5",
+        "jitter",
+        "bptt is 8, on average 8.4, and often 5",
         "The loader varies the length of each batch with a spread of 5, meant for a bptt of 70, and never goes below "
         "5. At 8 that is no small jitter.",
-        ("char_rnn",), _jitter,
-        lambda v: f"20,000 batches drawn here: mean {v['mean']:.2f}, {v['fives']:.0%} of them exactly 5 characters, "
-        f"the longest {v['longest']:.0f}.", 237,
+        ("char_rnn",),
+        _jitter,
+        lambda v: (
+            f"20,000 batches drawn here: mean {v['mean']:.2f}, {v['fives']:.0%} of them exactly 5 characters, "
+            f"the longest {v['longest']:.0f}."
+        ),
+        237,
     ),
     Quirk(
-        "restarts", "The restarts are not at the epochs' ends",
+        "restarts",
+        "The restarts are not at the epochs' ends",
         "The cosine counts 942 batches a cycle, `len(md.trn_dl)`, but with batches of 8.4 characters an epoch has "
         "fewer. So the rate restarts in the middle of epochs, and the last cycle of 15 epochs never ends.",
-        ("char_rnn",), _restarts,
-        lambda v: f"Computed here: {v['batches']:,.0f} real batches an epoch, so restarts after "
-        f"{v['1']:.2f}, {v['3']:.2f} and {v['7']:.2f} epochs. (One run of the loader gave 1.05, 3.12, 7.32.)", 450,
+        ("char_rnn",),
+        _restarts,
+        lambda v: (
+            f"Computed here: {v['batches']:,.0f} real batches an epoch, so restarts after "
+            f"{v['1']:.2f}, {v['3']:.2f} and {v['7']:.2f} epochs. (One run of the loader gave 1.05, 3.12, 7.32.)"
+        ),
+        450,
     ),
     Quirk(
-        "refed", "Sampling feeds every character eight times",
+        "refed",
+        "Sampling feeds every character eight times",
         "`get_next` is given the last 8 characters each time, while the hidden state is kept too: the model reads "
         "everything again and again. Here the prompt is read once, then one character at a time.",
-        ("char_rnn",), _refed,
-        lambda v: f"For 400 characters: {v['lecture']:,.0f} readings the notes' way, {v['once']:,.0f} here.", 474,
+        ("char_rnn",),
+        _refed,
+        lambda v: f"For 400 characters: {v['lecture']:,.0f} readings the notes' way, {v['once']:,.0f} here.",
+        474,
     ),
     Quirk(
-        "last-batch", "BnLayer evaluates with the last batch",
+        "last-batch",
+        "BnLayer evaluates with the last batch",
         "There is no running average: validation uses the statistics of whatever batch came last in training, and "
         "that one is the remainder.",
-        ("batchnorm", "cifar10"), _last_batch,
-        lambda v: f"40,000 pictures in batches of 256 leave {v['last']:.0f} for the last. A mean over 16 independent "
-        f"values strays by {v['16']:.2f} deviations, over 64 by {v['64']:.2f}, over 256 by {v['256']:.2f}.", 797,
+        ("batchnorm", "cifar10"),
+        _last_batch,
+        lambda v: (
+            f"40,000 pictures in batches of 256 leave {v['last']:.0f} for the last. A mean over 16 independent "
+            f"values strays by {v['16']:.2f} deviations, over 64 by {v['64']:.2f}, over 256 by {v['256']:.2f}."
+        ),
+        797,
     ),
     Quirk(
-        "no-eps", "A dead channel divides zero by zero",
+        "no-eps",
+        "A dead channel divides zero by zero",
         "The notes divide by the deviation alone. A channel that is zero for every picture has deviation 0.",
-        ("batchnorm",), _dead,
-        lambda v: f"Tried here on such a channel: {v['nan']:.0%} of the values are not a number; with ε = 0.00001 "
-        f"under the root the largest is {v['ours']:.0f}.", 802,
+        ("batchnorm",),
+        _dead,
+        lambda v: (
+            f"Tried here on such a channel: {v['nan']:.0%} of the values are not a number; with ε = 0.00001 "
+            f"under the root the largest is {v['ours']:.0f}."
+        ),
+        802,
     ),
     Quirk(
-        "relu-first", "ReLU comes before BatchNorm",
+        "relu-first",
+        "ReLU comes before BatchNorm",
         "The usual order is convolution, BatchNorm, ReLU. In the notes the ReLU has already cut half the values off, "
         "so what is normalised is lopsided, and what comes out is not rectified.",
-        ("batchnorm", "cifar10"), _order,
-        lambda v: f"200,000 random values through both: {v['floor']:.0%} end on one floor, at {v['at']:.2f}.", 793,
+        ("batchnorm", "cifar10"),
+        _order,
+        lambda v: f"200,000 random values through both: {v['floor']:.0%} end on one floor, at {v['at']:.2f}.",
+        793,
     ),
     Quirk(
-        "seven", "A 7 × 7 kernel with padding 1",
+        "seven",
+        "A 7 × 7 kernel with padding 1",
         "`BnLayer` always pads by 1, right for a 3 × 3 kernel. Resnet2's 7 × 7 stem therefore eats two pixels on "
         "every edge.",
-        ("cifar10",), _seven,
-        lambda v: "Computed here: " + " → ".join(f"{v[str(i)]:.0f}" for i in range(len(v)))
-        + " pixels a side; with padding 3 it would begin 32 → 32.", 962,
+        ("cifar10",),
+        _seven,
+        lambda v: (
+            "Computed here: "
+            + " → ".join(f"{v[str(i)]:.0f}" for i in range(len(v)))
+            + " pixels a side; with padding 3 it would begin 32 → 32."
+        ),
+        962,
     ),
     Quirk(
-        "cars", "Cars in both parts",
+        "cars",
+        "Cars in both parts",
         "The loop that moves pictures into `val` tests `'automobile'` inside the loop over the ten classes, so each "
         "car is handled ten times, against every class's count.",
-        ("cifar10",), _cars,
-        lambda v: f"The notes' loop run here on 50,000 names in five random orders: {v['both']:,.0f} of "
-        f"{v['valid']:,.0f} cars in validation are also in training, which has "
-        f"{v['train']:,.0f} pictures instead of 40,000.", 558,
+        ("cifar10",),
+        _cars,
+        lambda v: (
+            f"The notes' loop run here on 50,000 names in five random orders: {v['both']:,.0f} of "
+            f"{v['valid']:,.0f} cars in validation are also in training, which has "
+            f"{v['train']:,.0f} pictures instead of 40,000."
+        ),
+        558,
     ),
     Quirk(
-        "batch-mean", "Accuracy is averaged over batches",
+        "batch-mean",
+        "Accuracy is averaged over batches",
         "Of 10,000 validation pictures in batches of 256, the last batch has 16, and each of them counts 16 times. "
         "Every printed accuracy is a whole number divided by 10,240.",
-        ("cifar10",), _batch_accuracy,
-        lambda v: f"8,494 / 10,240 = {v['printed']:.5f}, as the notebook printed. With exactly 83 % right, the printed "
-        f"figure can be {v['low']:.4f} or {v['high']:.4f}, as the last 16 happen to be. Here accuracy is exact.", 0,
+        ("cifar10",),
+        _batch_accuracy,
+        lambda v: (
+            f"8,494 / 10,240 = {v['printed']:.5f}, as the notebook printed. With exactly 83 % right, the printed "
+            f"figure can be {v['low']:.4f} or {v['high']:.4f}, as the last 16 happen to be. Here accuracy is exact."
+        ),
+        0,
     ),
     Quirk(
-        "tta", "85 % is test-time augmentation",
+        "tta",
+        "85 % is test-time augmentation",
         "The accuracy the lecture ends with is the mean of predictions for several crops and flips of each picture, "
         "not of one look.",
-        ("cifar10",), _tta,
-        lambda v: f"The lecture's own figures: {v['plain']:.1%} from one look, {v['tta']:.1%} with augmentation.", 0,
+        ("cifar10",),
+        _tta,
+        lambda v: f"The lecture's own figures: {v['plain']:.1%} from one look, {v['tta']:.1%} with augmentation.",
+        0,
     ),
     Quirk(
-        "rounded", "122,800 is 122,880",
+        "rounded",
+        "122,800 is 122,880",
         "The notes say 122800 parameters; the printout under it says otherwise, and biases and the second layer are "
         "not counted.",
-        ("cifar10",), _rounded,
-        lambda v: f"32 · 32 · 3 · 40 = {v['weights']:,.0f} weights in the first layer, {v['all']:,.0f} parameters "
-        "in all.", 636,
+        ("cifar10",),
+        _rounded,
+        lambda v: (
+            f"32 · 32 · 3 · 40 = {v['weights']:,.0f} weights in the first layer, {v['all']:,.0f} parameters in all."
+        ),
+        636,
     ),
-)  # fmt: skip
+)
 BY_ID = {quirk.id: quirk for quirk in QUIRKS}
 
 

@@ -55,9 +55,18 @@ def _loss(lane: LaneView) -> str:
 def _quick(**changes: Any) -> Experiment:
     """A small network that shows the effect in under a minute, without schedule or augmentation."""
     settings = dict(
-        widths="16,32,64,128", stem=0, depth=1, norm="none", skip=False, images=10_000, augment=False, batch_size=64,
-        lr=0.03, schedule="constant", epochs=2,
-    )  # fmt: skip
+        widths="16,32,64,128",
+        stem=0,
+        depth=1,
+        norm="none",
+        skip=False,
+        images=10_000,
+        augment=False,
+        batch_size=64,
+        lr=0.03,
+        schedule="constant",
+        epochs=2,
+    )
     return Experiment.of("builder", **{**settings, **changes})
 
 
@@ -115,49 +124,70 @@ def _same(depth: int, skip: bool = False) -> Experiment:
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
-        "deeper", "Deeper, without BatchNorm", "A deeper network without BatchNorm does not train.",
+        "deeper",
+        "Deeper, without BatchNorm",
+        "A deeper network without BatchNorm does not train.",
         "When we tried to add more layers we had problems training it. If i had smaller learning rates, it took "
         "forever. If we made larger learning rates, it would become unstable.",
         "Same rate, batches and seed; one or two layers a stage. Watch the deep network's spread shrink to nothing "
         "from layer to layer.",
         {"4 layers": _quick(), "8 layers": _quick(depth=2), "8 layers, BatchNorm": _quick(depth=2, norm="running")},
-        _deeper, 30,
+        _deeper,
+        30,
     ),
     Preset(
-        "ten-times", "Ten times the rate", "BatchNorm takes a ten times higher learning rate.",
+        "ten-times",
+        "Ten times the rate",
+        "BatchNorm takes a ten times higher learning rate.",
         "This increases resiliency and let’s us increase the learning rate and more learning rates.",
         "The same four layers, batches and seed, at 0.03 and at 0.3.",
-        {"plain, 0.03": _quick(), "plain, 0.3": _quick(lr=0.3), "BatchNorm, 0.03": _quick(norm="running"),
-         "BatchNorm, 0.3": _quick(norm="running", lr=0.3)},
-        _ten_times, 30,
+        {
+            "plain, 0.03": _quick(),
+            "plain, 0.3": _quick(lr=0.3),
+            "BatchNorm, 0.03": _quick(norm="running"),
+            "BatchNorm, 0.3": _quick(norm="running", lr=0.3),
+        },
+        _ten_times,
+        30,
     ),
     Preset(
-        "skip", "Just deeper, or with skips", "Just deeper does not help; skip connections do.",
+        "skip",
+        "Just deeper, or with skips",
+        "Just deeper does not help; skip connections do.",
         "Turns out that we are so deep that even batchnorm won’t help us at all … we are adding the original signal "
         "along with the convolution of the input.",
         "Fair: same rate, batches, epochs and seed, BatchNorm everywhere. Judged by training loss, since a deeper "
         "network that trains worse is the puzzle that residual networks solved (He et al. 2015).",
-        {"3 layers": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4),
-         "18 layers": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4, depth=6),
-         "18 layers, skips": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4, depth=6, skip=True)},
-        _skip, 40,
+        {
+            "3 layers": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4),
+            "18 layers": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4, depth=6),
+            "18 layers, skips": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4, depth=6, skip=True),
+        },
+        _skip,
+        40,
     ),
     Preset(
-        "notes", "The notes' own comparison", "Deep BatchNorm 0.65, so depth does not help; ResNet 0.71.",
+        "notes",
+        "The notes' own comparison",
+        "Deep BatchNorm 0.65, so depth does not help; ResNet 0.71.",
         "Now the this is twice as deep, an should be able to help us out … Turns out that we are so deep that even "
         "batchnorm won’t help us at all",
         "Not fair: 0.68 came from 6 epochs at up to 0.1, 0.65 from 4 epochs at 0.01, 0.71 from 9 epochs. The same "
         "recipes here.",
         {"ConvBnNet": Experiment.of("bn"), "ConvBnNet2": Experiment.of("deep-bn"), "Resnet": Experiment.of("resnet")},
-        functools.partial(_accuracies, fair=False), 330,
+        functools.partial(_accuracies, fair=False),
+        330,
     ),
     Preset(
-        "fair", "The same, fairly", "At the same rate, epochs and seed: does depth help, do skip connections?",
+        "fair",
+        "The same, fairly",
+        "At the same rate, epochs and seed: does depth help, do skip connections?",
         "Turns out that we are so deep that even batchnorm won’t help us at all",
         "The notes' three networks, all with 4 epochs of one cosine from 0.03, no weight decay. One seed is one "
         "draw: run it with others too.",
         {"ConvBnNet": _same(1), "ConvBnNet2": _same(2), "Resnet": _same(3, skip=True)},
-        functools.partial(_accuracies, fair=True), 200,
+        functools.partial(_accuracies, fair=True),
+        200,
     ),
-)  # fmt: skip
+)
 BY_KEY = {preset.key: preset for preset in PRESETS}

@@ -53,46 +53,85 @@ def _broke(state: State) -> bool:
 
 PAGES: dict[str, tuple[Step, ...]] = {
     "char_rnn": (
-        Step("watch", "Watch it learn", "Press **Train** and wait for the first validation point.",
-             lambda s: s.get("epochs", 0) >= 1),
-        Step("forget", "Make it forget", "Choose the stateful RNN, reset the state at every *batch*, train an epoch.",
-             _trained("stateful", reset=lambda v: v == "batch")),
-        Step("longer", "Look further back", "Set bptt to 32 or more and train an epoch. What happens to the pace?",
-             _trained("stateful", "gru", "lstm", "rnn-cell", "gru-cell", bptt=lambda v: v >= 32)),
-        Step("gates", "Give it gates", "Train the GRU for an epoch and compare its loss with the RNN's.",
-             _trained("gru", "gru-cell")),
+        Step(
+            "watch",
+            "Watch it learn",
+            "Press **Train** and wait for the first validation point.",
+            lambda s: s.get("epochs", 0) >= 1,
+        ),
+        Step(
+            "forget",
+            "Make it forget",
+            "Choose the stateful RNN, reset the state at every *batch*, train an epoch.",
+            _trained("stateful", reset=lambda v: v == "batch"),
+        ),
+        Step(
+            "longer",
+            "Look further back",
+            "Set bptt to 32 or more and train an epoch. What happens to the pace?",
+            _trained("stateful", "gru", "lstm", "rnn-cell", "gru-cell", bptt=lambda v: v >= 32),
+        ),
+        Step(
+            "gates",
+            "Give it gates",
+            "Train the GRU for an epoch and compare its loss with the RNN's.",
+            _trained("gru", "gru-cell"),
+        ),
         Step("break", "Break it", "Raise the learning rate until the run diverges. Then clip gradients.", _broke),
         Step("write", "Let it write", "Write the same prompt at four temperatures.", _did("temperatures")),
     ),
     "cifar10": (
-        Step("flat", "Start without convolutions", "Train the fully connected net for an epoch.",
-             _trained("simplenet")),
-        Step("conv", "Share the weights", "Train a convolutional net for an epoch. Fewer weights, better.",
-             _trained("convnet", "convnet2")),
+        Step(
+            "flat", "Start without convolutions", "Train the fully connected net for an epoch.", _trained("simplenet")
+        ),
+        Step(
+            "conv",
+            "Share the weights",
+            "Train a convolutional net for an epoch. Fewer weights, better.",
+            _trained("convnet", "convnet2"),
+        ),
         Step("norm", "Normalise", "Train BatchNorm by hand for two epochs.", _trained("bn", epochs=2)),
-        Step("without", "Take it away again", "The same network with *Normalisation* set to *none*.",
-             _trained("bn", "deep-bn", norm=lambda v: v == "none")),
+        Step(
+            "without",
+            "Take it away again",
+            "The same network with *Normalisation* set to *none*.",
+            _trained("bn", "deep-bn", norm=lambda v: v == "none"),
+        ),
         Step("skip", "Let it skip", "Train a ResNet for two epochs.", _trained("resnet", "resnet2", epochs=2)),
-        Step("own", "Build your own", "Change depth or widths of *Your own* and train it.",
-             lambda s: _trained("builder")(s) and bool({"depth", "widths", "stem"} & set(s.get("changes", {})))),
+        Step(
+            "own",
+            "Build your own",
+            "Change depth or widths of *Your own* and train it.",
+            lambda s: _trained("builder")(s) and bool({"depth", "widths", "stem"} & set(s.get("changes", {}))),
+        ),
     ),
     "lr_finder": (
         Step("sweep", "Sweep once", "Press **Sweep**. Where does the curve fall fastest?", _did("swept")),
-        Step("two", "Lay two over each other", "Sweep a net with and one without BatchNorm together.",
-             _did("compared")),
+        Step(
+            "two", "Lay two over each other", "Sweep a net with and one without BatchNorm together.", _did("compared")
+        ),
         Step("use", "Use a rate", "Take a suggestion over to the training page.", _did("used rate")),
     ),
     "batchnorm": (
         Step("race", "Start a race", "Run the first preset and watch the spread layer by layer.", _did("raced")),
         Step("breaks", "See one break", "Race until a network breaks, and read where it did.", _did("broke")),
-        Step("grid", "Map the rates", "Run the map of learning rate × depth, with and without BatchNorm.",
-             _did("grid")),
-        Step("statistics", "Change the statistics", "Evaluate with the last batch's statistics and with running ones.",
-             _did("statistics")),
+        Step(
+            "grid", "Map the rates", "Run the map of learning rate × depth, with and without BatchNorm.", _did("grid")
+        ),
+        Step(
+            "statistics",
+            "Change the statistics",
+            "Evaluate with the last batch's statistics and with running ones.",
+            _did("statistics"),
+        ),
     ),
     "cam": (
-        Step("photo", "Bring a photo", "Upload a cat or a dog of your own, or choose one of the lecture's.",
-             _did("photo")),
+        Step(
+            "photo",
+            "Bring a photo",
+            "Upload a cat or a dog of your own, or choose one of the lecture's.",
+            _did("photo"),
+        ),
         Step("other", "Ask for the other class", "Where would it see a dog in the cat?", _did("other class")),
         Step("check", "Check the map", "Grey the hottest parts. Does the answer change?", _did("deletion")),
         Step("own", "Teach it your own classes", "Give it a few photos of each of two things.", _did("own classes")),
@@ -101,7 +140,7 @@ PAGES: dict[str, tuple[Step, ...]] = {
         Step("two", "Lay two runs over each other", "Choose two rows of the table.", _did("compared")),
         Step("again", "Open one again", "Everything needed is in its link.", _did("opened")),
     ),
-}  # fmt: skip
+}
 
 
 def finished(page: str, state: State) -> set[str]:

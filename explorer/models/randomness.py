@@ -130,9 +130,23 @@ class _Layers(nn.RNNBase):
         flat = self._flat_weights
         h, c = (*(part.contiguous() for part in parts), None)[:2]
         found = torch._cudnn_rnn(
-            x, flat, 4, _buffer(flat), h, c, get_cudnn_mode(self.mode), self.hidden_size, 0, self.num_layers,
-            False, self.dropout, True, False, [], masks.cudnn(self.dropout),
-        )  # fmt: skip
+            x,
+            flat,
+            4,
+            _buffer(flat),
+            h,
+            c,
+            get_cudnn_mode(self.mode),
+            self.hidden_size,
+            0,
+            self.num_layers,
+            False,
+            self.dropout,
+            True,
+            False,
+            [],
+            masks.cudnn(self.dropout),
+        )
         return list(found[: 1 + len(parts)])
 
 

@@ -194,9 +194,13 @@ class ActivationProbe:
     """
 
     def __init__(
-        self, learner: Learner, every: int = EVERY, where: str = AFTER_ACTIVATION, bins: int = HIST_BINS,
+        self,
+        learner: Learner,
+        every: int = EVERY,
+        where: str = AFTER_ACTIVATION,
+        bins: int = HIST_BINS,
         rows: int = ROWS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.learner, self.every, self.where, self.bins, self.rows = learner, every, where, bins, rows
         self.watched = {layer.name: layer for layer in watched_layers(learner.model, where)}
         self.version = 0  #: grows with every drain that brought something
@@ -296,9 +300,14 @@ class ActivationProbe:
         """What has been drained so far; nothing is copied."""
         steps, table = self._shown
         return ActivationRecord(
-            steps, tuple(self._layout), self.where, self.every, hist_edges(self.bins), table,
+            steps,
+            tuple(self._layout),
+            self.where,
+            self.every,
+            hist_edges(self.bins),
+            table,
             tuple(self._layout.values()),
-        )  # fmt: skip
+        )
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

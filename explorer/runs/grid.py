@@ -55,9 +55,15 @@ class GridView:
 def template(**changes: object) -> Experiment:
     """The network of a cell, but for its depth, rate and normalisation."""
     settings = dict(
-        widths="8,16,32", stem=0, skip=False, images=IMAGES, augment=False, batch_size=BATCH_SIZE,
-        schedule="constant", optimiser="sgd",
-    )  # fmt: skip
+        widths="8,16,32",
+        stem=0,
+        skip=False,
+        images=IMAGES,
+        augment=False,
+        batch_size=BATCH_SIZE,
+        schedule="constant",
+        optimiser="sgd",
+    )
     return Experiment.of("builder", **{**settings, **changes})
 
 

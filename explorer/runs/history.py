@@ -134,15 +134,7 @@ class History:
         losses, norms = values[: len(pending)], iter(values[len(pending) :])
         rows = np.array(
             [
-                (
-                    s.number,
-                    s.epoch,
-                    loss,
-                    s.lr,
-                    s.momentum,
-                    np.nan if s.grad_norm is None else next(norms),
-                    at,
-                )
+                (s.number, s.epoch, loss, s.lr, s.momentum, np.nan if s.grad_norm is None else next(norms), at)
                 for (s, at), loss in zip(pending, losses, strict=True)
             ]
         )

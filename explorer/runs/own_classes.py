@@ -61,11 +61,16 @@ def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) ->
     job.publish(
         curve=tuple(curve),
         trained=Trained(
-            secrets.token_hex(4), own, features.counts(), tested.accuracy,
-            tested.per_class(len(features.classes)), head.warnings(features, shares, tested), seconds,
+            secrets.token_hex(4),
+            own,
+            features.counts(),
+            tested.accuracy,
+            tested.per_class(len(features.classes)),
+            head.warnings(features, shares, tested),
+            seconds,
             learnt_from=_digests(classes),
         ),
-    )  # fmt: skip
+    )
 
 
 def tune(job: Job, before: Trained, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> None:

@@ -146,9 +146,15 @@ class Lane:
         count = sum(p.numel() for p in self.learner.model.parameters())
         steps = self.plan.epochs * self.learner.data.steps_per_epoch
         return LaneView(
-            self.name, self.experiment, count, steps, self.history.snapshot(), self.probe.snapshot(), self.broke,
+            self.name,
+            self.experiment,
+            count,
+            steps,
+            self.history.snapshot(),
+            self.probe.snapshot(),
+            self.broke,
             self.maps,
-        )  # fmt: skip
+        )
 
 
 def find_break(history: Snapshot, record: ActivationRecord) -> Break | None:
@@ -213,9 +219,13 @@ class Race:
     """
 
     def __init__(
-        self, experiments: Mapping[str, "Experiment"], where: str = AFTER_ACTIVATION, every: int = EVERY,
-        valid_share: int = 1, picture: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        experiments: Mapping[str, "Experiment"],
+        where: str = AFTER_ACTIVATION,
+        every: int = EVERY,
+        valid_share: int = 1,
+        picture: int = 0,
+    ) -> None:
         check(experiments)
         first = next(iter(experiments.values()))
         data: Data = prepare.data_for(first, devices.choose())

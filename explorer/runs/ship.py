@@ -40,11 +40,7 @@ def write(learner: Learner, experiment: "Experiment", history: Snapshot, path: P
     story = prepare.story_of(learner, experiment, full, accuracy)
     story = replace(story, source=replace(story.source, origin=Path(story.source.origin).name))
     checkpoint.save(target, learner.model, story, half)
-    record = {
-        "experiment": json.loads(experiment.to_json()),
-        "device": devices.describe(),
-        **history.to_json(),
-    }
+    record = {"experiment": json.loads(experiment.to_json()), "device": devices.describe(), **history.to_json()}
     checkpoint.write_whole(target.with_suffix(".json"), json.dumps(record, separators=(",", ":")).encode())
     return target
 

@@ -159,8 +159,7 @@ class Store:
         """Record a run's state."""
         with self._writing() as connection:
             connection.execute(
-                "UPDATE runs SET state = ?, message = ?, updated = ? WHERE id = ?",
-                (state, message, time.time(), run),
+                "UPDATE runs SET state = ?, message = ?, updated = ? WHERE id = ?", (state, message, time.time(), run)
             )
 
     def keep(self, run: str, which: str, write: Callable[[Path], None]) -> bool:

@@ -100,9 +100,14 @@ def _drive(
         if isinstance(event, Epoch):
             recorder.drain()
             row = EpochRow(
-                event.number, event.step, history.smooth_loss, event.val_loss, event.accuracy, event.seconds,
+                event.number,
+                event.step,
+                history.smooth_loss,
+                event.val_loss,
+                event.accuracy,
+                event.seconds,
                 _sample(learner, experiment),
-            )  # fmt: skip
+            )
             history.end_epoch(row)
             recorder.write()
             if on_epoch:

@@ -141,8 +141,7 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     except OSError as error:
         raise StorageError(
-            f"{path.name} could not be saved: {error.strerror or error}. Free some space; the run goes on.",
-            str(error),
+            f"{path.name} could not be saved: {error.strerror or error}. Free some space; the run goes on.", str(error)
         ) from error
     finally:
         with contextlib.suppress(OSError):  # gone already when all went well

@@ -146,9 +146,7 @@ def count_language(e: "Experiment", vocabulary: int, valid: int) -> Count:
     back = (gates + 2) * e.hidden + 2 * vocabulary * everywhere
     ahead = 0 if e.model in LOOPS else 2 if e.model in CELLS else gates + 2  # PyTorch's layers go all at once
     ends = e.n_fac + vocabulary * everywhere
-    return Count(
-        weights, read * (kept + ends), read * (kept + ends + back), judged * (ahead * e.hidden + 2 * ends)
-    )  # fmt: skip
+    return Count(weights, read * (kept + ends), read * (kept + ends + back), judged * (ahead * e.hidden + 2 * ends))
 
 
 @dataclass(frozen=True)

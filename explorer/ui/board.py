@@ -49,9 +49,13 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
         with st.container(border=True):
             st.markdown(":material/play_arrow: Nothing is recorded for this rung. Press **Train** and watch it learn.")
             live.chart(
-                page, "plan", ("plan", experiment), lambda: curves.schedule_curve(schedules.plan(experiment)),
-                "The planned learning rate over epochs.", "The learning rate these settings plan.",
-            )  # fmt: skip
+                page,
+                "plan",
+                ("plan", experiment),
+                lambda: curves.schedule_curve(schedules.plan(experiment)),
+                "The planned learning rate over epochs.",
+                "The learning rate these settings plan.",
+            )
         return None
     with st.container(horizontal=True, vertical_alignment="center"):
         parts.state_badge(kept.state)
@@ -84,9 +88,12 @@ def _numbers(history: Snapshot, trained: Experiment) -> None:
     done = f"epoch {_words(reached(history))} of {trained.total_epochs}" if steps else "not begun"
     columns[0].metric("Steps", f"{steps:,}", done, **quiet)
     columns[1].metric(
-        "Training loss", f"{_training_loss(history):.4f}" if steps else "–", f"smoothed, {unit}",
-        help="Exponential average over about 50 steps, as the lecture prints it.", **quiet,
-    )  # fmt: skip
+        "Training loss",
+        f"{_training_loss(history):.4f}" if steps else "–",
+        f"smoothed, {unit}",
+        help="Exponential average over about 50 steps, as the lecture prints it.",
+        **quiet,
+    )
     for column, name, value, shown, mine in (
         (columns[2], "Validation loss", last and last.val_loss, "{:.4f}", by_loss),
         (columns[3], "Next character right" if by_loss else "Accuracy", last and last.accuracy, "{:.1%}", not by_loss),
@@ -123,33 +130,43 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> 
     with wide:
         log = st.session_state.get(f"{page}.log", False)
         live.chart(
-            page, "loss", (*stamp, log, planned),
+            page,
+            "loss",
+            (*stamp, log, planned),
             lambda: curves.loss_curves(
                 history, lecture=None if vision else lecture, epochs=planned, log_y=log, key=stamp[0], height=330
             ),
             "Training and validation loss over epochs.",
             "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
             + ("" if vision else " Dashed grey: what the lecture printed."),
-        )  # fmt: skip
+        )
     with narrow:
         if vision:
             live.chart(
-                page, "accuracy", (*stamp, planned),
+                page,
+                "accuracy",
+                (*stamp, planned),
                 lambda: curves.accuracy_curve(history, lecture=lecture, epochs=planned, key=stamp[0], height=190),
-                "Validation accuracy over epochs.", "Orange: here. Dashed grey: what the lecture printed.",
-            )  # fmt: skip
+                "Validation accuracy over epochs.",
+                "Orange: here. Dashed grey: what the lecture printed.",
+            )
         live.chart(
-            page, "rate", stamp, lambda: curves.schedule_curve(schedules.plan(trained), history, key=stamp[0]),
-            "Learning rate over epochs.", "Dotted: planned. Solid: used so far.",
-        )  # fmt: skip
+            page,
+            "rate",
+            stamp,
+            lambda: curves.schedule_curve(schedules.plan(trained), history, key=stamp[0]),
+            "Learning rate over epochs.",
+            "Dotted: planned. Solid: used so far.",
+        )
         with st.container(horizontal=True):
             st.toggle("Freeze plots", key=f"{page}.freeze", help="Hold the plots still to zoom and hover.")
             st.toggle("Log scale", key=f"{page}.log")
             if whole:
                 st.toggle(
-                    "All the lecture's epochs", key=f"{page}.whole",
+                    "All the lecture's epochs",
+                    key=f"{page}.whole",
                     help=f"The axis ends with this run's plan. The lecture trained {lecture.epochs} epochs.",
-                )  # fmt: skip
+                )
     with st.expander("More curves, and the numbers", icon=":material/table:"):
         _details(page, history, trained, stamp)
 
@@ -158,15 +175,22 @@ def _details(page: str, history: Snapshot, trained: Experiment, stamp: tuple) ->
     left, right = st.columns(2)
     with left:
         live.chart(
-            page, "momentum", (stamp[0], trained),
+            page,
+            "momentum",
+            (stamp[0], trained),
             lambda: curves.momentum_curve(schedules.plan(trained), key=stamp[0]),
-            "Momentum over epochs.", "Momentum (SGD and its kin): one-cycle lowers it while the rate is high.",
-        )  # fmt: skip
+            "Momentum over epochs.",
+            "Momentum (SGD and its kin): one-cycle lowers it while the rate is high.",
+        )
         if len(history) and (history["grad_norm"] == history["grad_norm"]).any():
             live.chart(
-                page, "gradients", stamp, lambda: curves.gradient_norms(history, key=stamp[0]),
-                "Gradient norm at each step.", "Before clipping.",
-            )  # fmt: skip
+                page,
+                "gradients",
+                stamp,
+                lambda: curves.gradient_norms(history, key=stamp[0]),
+                "Gradient norm at each step.",
+                "Before clipping.",
+            )
     with right:
         st.dataframe(
             [

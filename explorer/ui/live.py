@@ -118,9 +118,13 @@ def weights(page: str, job: Job | None, experiment: Experiment, first: str) -> t
 
 
 def submit(
-    page: str, experiment: Experiment, *, from_weights: Path | None = None, paused: bool = False,
+    page: str,
+    experiment: Experiment,
+    *,
+    from_weights: Path | None = None,
+    paused: bool = False,
     instead_of: Job | None = None,
-) -> Job:  # fmt: skip
+) -> Job:
     """Start a run for this browser and remember it; ``instead_of`` an earlier one, which ends.
 
     Raises:
@@ -187,9 +191,13 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
     going = phase in AT_WORK and job.owner == app.owner()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
-            begins(job, phase), type="primary", icon=":material/play_arrow:", key=f"{page}.train",
-            shortcut="t", help="Train from fresh weights with the settings on the left.",
-        ):  # fmt: skip
+            begins(job, phase),
+            type="primary",
+            icon=":material/play_arrow:",
+            key=f"{page}.train",
+            shortcut="t",
+            help="Train from fresh weights with the settings on the left.",
+        ):
             _begin(page, experiment, job)
         if going and phase == "paused":
             if st.button("Resume", icon=":material/play_pause:", key=f"{page}.resume", shortcut="p"):
@@ -206,9 +214,12 @@ def transport(page: str, experiment: Experiment, job: Job | None, phase: str, we
             job.stop()
             st.rerun()
         if st.button(
-            "Rewind", icon=":material/replay:", key=f"{page}.rewind", shortcut="w",
+            "Rewind",
+            icon=":material/replay:",
+            key=f"{page}.rewind",
+            shortcut="w",
             help="Back to the very same initial weights, holding before the first step.",
-        ):  # fmt: skip
+        ):
             _begin(page, experiment, job, paused=True)
         with st.popover("More", icon=":material/more_horiz:", key=f"{page}.more"):
             go_on = _more(page, experiment, weights)
@@ -223,10 +234,16 @@ def _more(page: str, experiment: Experiment, weights: Path | None) -> bool:
     ):
         controls.put(page, experiment.replace(seed=(experiment.seed + 1) % (int(SETTINGS["seed"].high) + 1)))
         st.rerun()
-    return weights is not None and weights.exists() and st.button(
-        "Go on from the shipped weights", icon=":material/model_training:", key=f"{page}.continue",
-        help="Load the weights that ship and train them further.",
-    )  # fmt: skip
+    return (
+        weights is not None
+        and weights.exists()
+        and st.button(
+            "Go on from the shipped weights",
+            icon=":material/model_training:",
+            key=f"{page}.continue",
+            help="Load the weights that ship and train them further.",
+        )
+    )
 
 
 def _begin(page: str, experiment: Experiment, shown: Job | None, **how: Any) -> None:
@@ -280,8 +297,12 @@ def progress(job: Job, note: str = "") -> None:
             st.caption(parts.escape(job.waits_for()), width="content")
             for other in job.before():
                 if other.owner == app.owner():
-                    st.button(f"Stop {parts.escape(other.title)}", icon=":material/stop:", on_click=other.stop,
-                              key=f"{job.id}.instead.{other.id}")  # fmt: skip
+                    st.button(
+                        f"Stop {parts.escape(other.title)}",
+                        icon=":material/stop:",
+                        on_click=other.stop,
+                        key=f"{job.id}.instead.{other.id}",
+                    )
         elif not job.ended:
             st.caption(" · ".join(_advancement(job)), width="content")
             st.progress(min(1.0, job.progress))

@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from explorer.runs.jobs import Job
 
 STATE_LOOKS = {
-    "queued": ("hourglass_top", "gray"), "running": ("play_arrow", "green"), "paused": ("pause", "orange"),
-    "stopping": ("stop", "gray"), "done": ("check", "green"), "stopped": ("stop", "gray"),
-    "failed": ("error", "red"), "diverged": ("trending_up", "red"), "recorded": ("inventory_2", "blue"),
-}  # fmt: skip
+    "queued": ("hourglass_top", "gray"),
+    "running": ("play_arrow", "green"),
+    "paused": ("pause", "orange"),
+    "stopping": ("stop", "gray"),
+    "done": ("check", "green"),
+    "stopped": ("stop", "gray"),
+    "failed": ("error", "red"),
+    "diverged": ("trending_up", "red"),
+    "recorded": ("inventory_2", "blue"),
+}
 
 
 def picture(pixels: "np.ndarray", **options: Any) -> None:

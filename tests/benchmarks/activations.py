@@ -66,10 +66,13 @@ def compare(model: str, where: str, every: int, steps: int) -> dict:
     without, looked, others = (statistics.median(times[key] or [0.0]) for key in times)
     mixed = (looked + (every - 1) * others) / every
     return {
-        "model": model, "ratio": round(mixed / without, 3), "layers": layers,
-        "ms_without": round(1000 * without, 1), "ms_with": round(1000 * mixed, 1),
+        "model": model,
+        "ratio": round(mixed / without, 3),
+        "layers": layers,
+        "ms_without": round(1000 * without, 1),
+        "ms_with": round(1000 * mixed, 1),
         "ms_looked_at": round(1000 * looked, 1),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -83,10 +86,16 @@ def main() -> None:
     found = [compare(model, options.where, options.every, options.steps) for model in MODELS]
     worst = max(result["ratio"] for result in found)
     line = {
-        "benchmark": "activations", "ratio": worst, "goal": GOAL, "passed": worst <= GOAL,
+        "benchmark": "activations",
+        "ratio": worst,
+        "goal": GOAL,
+        "passed": worst <= GOAL,
         "compared": "time per training step with statistics of every layer over without, batch 256",
-        "every": options.every, "where": options.where, "device": devices.describe(), "networks": found,
-    }  # fmt: skip
+        "every": options.every,
+        "where": options.where,
+        "device": devices.describe(),
+        "networks": found,
+    }
     print(json.dumps(line) if options.json else "\n".join(f"{key}: {value}" for key, value in line.items()))
 
 

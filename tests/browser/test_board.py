@@ -101,7 +101,10 @@ def test_settings_are_read_out_in_words_and_the_live_ones_show_a_bolt(visitor) -
     assert 'button "Help for Learning rate"' in read
     drawn = page.evaluate(BOLTS)
     assert {name for name, content in drawn.items() if "bolt" in content} == {
-        "Learning rate", "Dropout", "Weight decay", "Clip gradients"
-    }  # fmt: skip
+        "Learning rate",
+        "Dropout",
+        "Weight decay",
+        "Clip gradients",
+    }
     assert "Epochs" in drawn
     assert not visitor.errors

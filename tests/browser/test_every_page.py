@@ -13,10 +13,18 @@ from tests.browser.looks import faults, settle
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 PAGES = {
-    "home": "", "char_rnn": "char_rnn", "cifar10": "cifar10", "cam": "cam", "lr_finder": "lr_finder",
-    "race": "batchnorm", "evaluating": "batchnorm?show=evaluating", "map": "batchnorm?show=map",
-    "time": "batchnorm?show=time", "memory": "batchnorm?show=memory", "runs": "runs",
-}  # fmt: skip
+    "home": "",
+    "char_rnn": "char_rnn",
+    "cifar10": "cifar10",
+    "cam": "cam",
+    "lr_finder": "lr_finder",
+    "race": "batchnorm",
+    "evaluating": "batchnorm?show=evaluating",
+    "map": "batchnorm?show=map",
+    "time": "batchnorm?show=time",
+    "memory": "batchnorm?show=memory",
+    "runs": "runs",
+}
 LOOKS = {
     "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
@@ -144,10 +152,13 @@ def test_the_checks_find_what_is_wrong_and_only_that(browser) -> None:
     page = browser.new_page(viewport={"width": 800, "height": 700})
     page.set_content(WRONG)
     assert sorted(fault.split(" and ")[0] for fault in faults(page)) == [
-        'a button over "a legend"', 'cut: "a label too long for its box"', 'cut: "leaves its picture"',
-        'cut: "longer than its box" in the box "Box"', 'overlap: "one sentence lies here"',
+        'a button over "a legend"',
+        'cut: "a label too long for its box"',
+        'cut: "leaves its picture"',
+        'cut: "longer than its box" in the box "Box"',
+        'overlap: "one sentence lies here"',
         "scrolls sideways: HTML 3008 in 800",
-    ]  # fmt: skip
+    ]
     assert sorted(fault.split(":")[0] for fault in serious(page)) == ["color-contrast", "image-alt"]
     page.set_content(RIGHT)
     assert faults(page) == []

@@ -120,4 +120,4 @@ PIECES = {
     "tiff, pages": lambda: tiff_of_pages(12_000),
     "tiff, tiny tiles": lambda: tiff_of_tiny_tiles(120_000),
     "bmp, runs": lambda: bmp_of_runs(b"\x01\x05" * MANY),
-}  # fmt: skip
+}

@@ -59,8 +59,12 @@ def png(picture, kind="PNG"):
 
 def small_set(train=20, test=2, folders=FOLDERS):
     """Path inside the archive → content. Pixels are decided by the path's place in this table."""
-    names = [f"{part}/{c}/{c[:4]}_s_{i:06}.png" for part, n in (("train", train), ("test", test))
-             for c in folders for i in range(n)]  # fmt: skip
+    names = [
+        f"{part}/{c}/{c[:4]}_s_{i:06}.png"
+        for part, n in (("train", train), ("test", test))
+        for c in folders
+        for i in range(n)
+    ]
     return {name: png(pixels(seed)) for seed, name in enumerate(names)}
 
 
@@ -218,8 +222,11 @@ def test_archive_with_a_link(home):
 
 
 def test_nine_classes(home):
-    refuses(home, "9 classes with pictures, not 10: automobile is missing",
-            small_set(folders=[f for f in FOLDERS if f != "automobile"]))  # fmt: skip
+    refuses(
+        home,
+        "9 classes with pictures, not 10: automobile is missing",
+        small_set(folders=[f for f in FOLDERS if f != "automobile"]),
+    )
 
 
 def test_a_folder_of_nine_classes(home):
@@ -349,8 +356,10 @@ def test_normalise_is_the_lectures_and_has_an_inverse():
 def test_validation_and_test_pictures_are_plain_and_in_order():
     pictures = numbered()
     data = VisionData(pictures, of(), CPU)
-    for batches, x, y in [(data.valid_batches, pictures.valid_x, pictures.valid_y),
-                          (data.test_batches, pictures.test_x, pictures.test_y)]:  # fmt: skip
+    for batches, x, y in [
+        (data.valid_batches, pictures.valid_x, pictures.valid_y),
+        (data.test_batches, pictures.test_x, pictures.test_y),
+    ]:
         assert np.array_equal(torch.cat([denormalise(b.x) for b in batches()]), x)
         assert np.array_equal(torch.cat([b.y for b in batches()]), y)
     assert torch.equal(next(data.valid_batches()).x, next(data.valid_batches()).x)

@@ -214,9 +214,20 @@ def test_latin_1_is_read_with_its_accents(home):
         (PROSE.encode("utf-16-le"), "not text"),
         ("".join(chr(0x4E00 + i) for i in range(1500)).encode(), "four symbols"),
     ],
-    ids=["empty", "small", "large", "binary", "noise", "picture", "one symbol", "one a line", "only line breaks",
-         "UTF-16 without its mark", "no symbol thrice"],
-)  # fmt: skip
+    ids=[
+        "empty",
+        "small",
+        "large",
+        "binary",
+        "noise",
+        "picture",
+        "one symbol",
+        "one a line",
+        "only line breaks",
+        "UTF-16 without its mark",
+        "no symbol thrice",
+    ],
+)
 def test_what_cannot_be_learnt_from_gives_a_sentence_and_leaves_nothing(raw, words, home):
     with pytest.raises(DataError, match=words) as error:
         keep_own(raw, "ann")

@@ -42,10 +42,14 @@ def long_record(steps=512, layers=30, channels=256, bins=40):
     width = 6 + 3 * channels + 2 * channels + bins
     starts = [width * number for number in range(layers)]
     rows = tuple(
-        Row(slice(s, s + 6), slice(s + 6, s + 6 + 3 * channels), slice(s + 6 + 3 * channels, s + width - bins),
-            slice(s + width - bins, s + width))
+        Row(
+            slice(s, s + 6),
+            slice(s + 6, s + 6 + 3 * channels),
+            slice(s + 6 + 3 * channels, s + width - bins),
+            slice(s + width - bins, s + width),
+        )
         for s in starts
-    )  # fmt: skip
+    )
     table = np.random.default_rng(0).random((steps, width * layers), np.float32)
     names = tuple(f"stages.{number}" for number in range(layers))
     return ActivationRecord(np.arange(steps) * 4 + 1, names, next(iter(PLACES)), 4, hist_edges(bins), table, rows)
@@ -56,9 +60,11 @@ def test_the_largest_record_still_makes_small_figures():
     for what in inside.WHAT:
         small_enough(inside.over_training(record, what, at=100))
     for figure in (
-        inside.histograms(record, at=100), inside.at_step(record, 40), inside.channels(record, 3, "dead"),
+        inside.histograms(record, at=100),
+        inside.at_step(record, 40),
+        inside.channels(record, 3, "dead"),
         inside.batchnorm(record, 3, "a"),
-    ):  # fmt: skip
+    ):
         small_enough(figure)
 
 
@@ -90,8 +96,11 @@ def test_race_figures(view):
     low, high = losses.layout.yaxis.range
     assert low < inside.GUESSING < high < 3.2 * inside.GUESSING  # the broken one does not squeeze the others
     assert losses.layout.xaxis.range is None
-    for figure in (inside.race_losses, lambda race, until: inside.histograms(race["plain"].record, until=until),
-                   lambda race, until: inside.over_training(race["plain"].record, until=until)):  # fmt: skip
+    for figure in (
+        inside.race_losses,
+        lambda race, until: inside.histograms(race["plain"].record, until=until),
+        lambda race, until: inside.over_training(race["plain"].record, until=until),
+    ):
         assert figure(view, until=40).layout.xaxis.range == (0, 40)
     assert any("broken broke" in (note.text or "") for note in losses.layout.annotations) == bool(view["broken"].broke)
     depth = small_enough(inside.across_depth(view, "std", step=1))

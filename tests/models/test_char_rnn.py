@@ -23,13 +23,18 @@ def text(length=8, batch=4):
 @pytest.mark.parametrize(
     ("key", "count"),
     [
-        ("stateful", 93_245), ("rnn-cell", 93_245), ("char-rnn", 93_245), ("char-seq", 93_245),
-        ("gru", 246_845), ("gru-cell", 246_845), ("lstm", 3_270_461),
+        ("stateful", 93_245),
+        ("rnn-cell", 93_245),
+        ("char-rnn", 93_245),
+        ("char-seq", 93_245),
+        ("gru", 246_845),
+        ("gru-cell", 246_845),
+        ("lstm", 3_270_461),
         # three arrows: n_fac → hidden, hidden → hidden, hidden → vocabulary; and the embedding
         ("char3", 55 * 42 + (42 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 55),
         ("char-loop", 55 * 42 + (42 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 55),
     ],
-)  # fmt: skip
+)
 def test_parameter_counts_are_the_lectures(key, count):
     with torch.device("meta"):
         model = build(Experiment.of(key), VOCABULARY)

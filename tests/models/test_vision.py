@@ -74,9 +74,15 @@ def test_the_builder_computes_what_resnet_computes():
 
 @pytest.mark.parametrize(
     ("key", "sides"),
-    [("convnet", [32, 15, 7, 3]), ("convnet2", [32, 16, 8, 4]), ("bn", [32, 32, 16, 8, 4, 2]),
-     ("deep-bn", [32, 32, 16, 8, 4, 2]), ("resnet", [32, 32, 16, 8, 4, 2]), ("resnet2", [32, 28, 14, 7, 4, 2])],
-)  # fmt: skip
+    [
+        ("convnet", [32, 15, 7, 3]),
+        ("convnet2", [32, 16, 8, 4]),
+        ("bn", [32, 32, 16, 8, 4, 2]),
+        ("deep-bn", [32, 32, 16, 8, 4, 2]),
+        ("resnet", [32, 32, 16, 8, 4, 2]),
+        ("resnet2", [32, 28, 14, 7, 4, 2]),
+    ],
+)
 def test_sides_are_what_the_network_does(key, sides):
     experiment = Experiment.of(key)
     assert picture_sides(experiment) == sides
@@ -157,9 +163,13 @@ def test_bad_widths(text):
 
 @pytest.mark.parametrize(
     ("key", "changes", "stages"),
-    [("convnet", {"widths": "4,4,4,4,4"}, 4), ("convnet2", {"widths": "4,4,4,4,4,4"}, 5),
-     ("resnet2", {"widths": "4,4,4,4,4,4"}, 5), ("builder", {"widths": "4,4,4,4,4,4"}, 5)],
-)  # fmt: skip
+    [
+        ("convnet", {"widths": "4,4,4,4,4"}, 4),
+        ("convnet2", {"widths": "4,4,4,4,4,4"}, 5),
+        ("resnet2", {"widths": "4,4,4,4,4,4"}, 5),
+        ("builder", {"widths": "4,4,4,4,4,4"}, 5),
+    ],
+)
 def test_a_picture_shrunk_to_nothing_is_refused_before_anything_starts(key, changes, stages, monkeypatch):
     monkeypatch.setattr(vision, "_make", lambda experiment: pytest.fail("built"))
     with pytest.raises(SettingsError, match=rf"32 → .* → 0 pixels.*at most {stages} stages"):

@@ -89,8 +89,15 @@ def test_another_rungs_sliders_are_not_this_runs(monkeypatch) -> None:
     assert job._changes == []
 
 
-@pytest.mark.parametrize(("owner", "phase", "reads"), [("me", "going", "Restart"), ("me", "paused", "Restart"),
-                         ("me", "ended", "Train"), ("somebody else", "going", "Train")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("owner", "phase", "reads"),
+    [
+        ("me", "going", "Restart"),
+        ("me", "paused", "Restart"),
+        ("me", "ended", "Train"),
+        ("somebody else", "going", "Train"),
+    ],
+)
 def test_the_button_that_begins_a_run_is_called_what_it_reads(monkeypatch, owner, phase, reads) -> None:
     monkeypatch.setattr(app, "owner", lambda: owner)
     assert live.begins(running(), phase) == reads

@@ -50,11 +50,16 @@ def recorded(at: AppTest) -> bool:
 def test_a_run_that_a_page_cannot_show_is_one_sentence_and_the_session_goes_on() -> None:
     vision, language = Experiment.of("convnet"), Experiment.of("gru")
     wrong = {
-        "char_rnn": [a_job("race"), a_job("lr-find"), a_job("own-classes"), a_job("train", vision),
-                     a_stored_run("aaaa0001", vision)],
+        "char_rnn": [
+            a_job("race"),
+            a_job("lr-find"),
+            a_job("own-classes"),
+            a_job("train", vision),
+            a_stored_run("aaaa0001", vision),
+        ],
         "cifar10": [a_job("race"), a_job("train", language), a_stored_run("aaaa0002", language)],
         "batchnorm": [a_job("train", language), a_job("lr-find"), "aaaa0001"],
-    }  # fmt: skip
+    }
     for page, runs in wrong.items():
         at = open_page(page, run=runs[0])
         for run in runs:
@@ -100,21 +105,29 @@ def test_many_mistakes_are_one_notice_in_plain_words() -> None:
 
 NASTY = {
     "char_rnn": [
-        {"model": "bn", "data": "war-and-peace"}, {"data": f"own-{'0' * 16}-{'1' * 12}"}, {"seed": "²", "lr": "nan"},
-        {"hide": "lr,,nothing," * 50}, {"bptt": "9" * 5000, "epochs": "1e999", "run": "/"}, {"run": "\x00", "lr": "\0"},
+        {"model": "bn", "data": "war-and-peace"},
+        {"data": f"own-{'0' * 16}-{'1' * 12}"},
+        {"seed": "²", "lr": "nan"},
+        {"hide": "lr,,nothing," * 50},
+        {"bptt": "9" * 5000, "epochs": "1e999", "run": "/"},
+        {"run": "\x00", "lr": "\0"},
     ],
     "cifar10": [{"model": "gru", "widths": ",,,"}, {"data": "own-1", "images": "²"}, {"widths": "9999,9999,9999"}],
     "lr_finder": [
-        {"models": "simplenet,convnet,convnet2,bn,deep-bn,resnet"}, {"models": "gru,gru,gpt"},
+        {"models": "simplenet,convnet,convnet2,bn,deep-bn,resnet"},
+        {"models": "gru,gru,gpt"},
         {"models": ",", "hide": ","},
     ],
     "batchnorm": [
-        {"images": "²"}, {"images": "-1", "race": "nothing"}, {"show": "nothing", "start": "²"}, {"images": "9" * 5000},
+        {"images": "²"},
+        {"images": "-1", "race": "nothing"},
+        {"show": "nothing", "start": "²"},
+        {"images": "9" * 5000},
     ],
     "home": [{"run": "../x", "hide": "lr", "model": "²"}],
     "runs": [{"run": "../x", "whose": "²"}],
     "cam": [{"run": "../x", "images": "²", "model": "gpt"}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("page", NASTY)

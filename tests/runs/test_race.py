@@ -17,9 +17,19 @@ from explorer.runs.race import Race, find_break
 
 def small(**changes):
     settings = dict(
-        widths="4,8", stem=0, depth=1, norm="running", skip=False, data="standin", images=500, augment=True,
-        batch_size=64, lr=0.05, schedule="constant", epochs=2,
-    )  # fmt: skip
+        widths="4,8",
+        stem=0,
+        depth=1,
+        norm="running",
+        skip=False,
+        data="standin",
+        images=500,
+        augment=True,
+        batch_size=64,
+        lr=0.05,
+        schedule="constant",
+        epochs=2,
+    )
     return Experiment.of("builder", **{**settings, **changes})
 
 

@@ -201,8 +201,11 @@ def test_a_run_of_a_living_process_is_left_alone_and_one_of_a_dead_is_settled(tm
     store.begin(a_run("mine"))
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "runs")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()},
-    ) as other:  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.getcwd()},
+    ) as other:
         assert other.stdout.readline() == "begun\n"
         assert {run.state for run in Store(tmp_path / "runs").runs()} == {"running"}
         other.kill()

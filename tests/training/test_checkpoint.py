@@ -118,13 +118,28 @@ def damaged(path: Path, how: str) -> None:
 
 
 WRONG = {
-    "cut short": "damaged", "empty": "damaged", "noise": "damaged", "header": "damaged", "huge header": "damaged",
-    "a folder": "damaged", "gone": "no weights", "not ours": "not written by", "no story": "not written by",
-    "other version": "not written by", "unknown model": "not written by", "bad setting": "not written by",
-    "experiment is a number": "not written by", "no vocabulary": "not written by", "pictures' model": "not written by",
-    "deep JSON": "not written by", "numbers for characters": "not written by", "a number for a name": "not written by",
-    "the same character twice": "not written by", "a pipe": "damaged", "a name too long": "damaged",
-}  # fmt: skip
+    "cut short": "damaged",
+    "empty": "damaged",
+    "noise": "damaged",
+    "header": "damaged",
+    "huge header": "damaged",
+    "a folder": "damaged",
+    "gone": "no weights",
+    "not ours": "not written by",
+    "no story": "not written by",
+    "other version": "not written by",
+    "unknown model": "not written by",
+    "bad setting": "not written by",
+    "experiment is a number": "not written by",
+    "no vocabulary": "not written by",
+    "pictures' model": "not written by",
+    "deep JSON": "not written by",
+    "numbers for characters": "not written by",
+    "a number for a name": "not written by",
+    "the same character twice": "not written by",
+    "a pipe": "damaged",
+    "a name too long": "damaged",
+}
 
 
 @pytest.mark.parametrize(("how", "words"), WRONG.items())

@@ -36,10 +36,13 @@ VISION += [
 VISION += [
     Experiment.of("builder", batch_size=8, norm=norm, stem=stem, depth=depth, skip=skip, size=size, widths=widths)
     for norm, stem, depth, skip, size, widths in [
-        ("running", 5, 3, True, 32, "20,40"), ("torch", 0, 2, False, 64, "64"), ("none", 7, 2, True, 48, "8,16,32"),
-        ("lecture", 7, 1, False, 32, "30"), ("none", 3, 4, False, 32, "16,8"),
+        ("running", 5, 3, True, 32, "20,40"),
+        ("torch", 0, 2, False, 64, "64"),
+        ("none", 7, 2, True, 48, "8,16,32"),
+        ("lecture", 7, 1, False, 32, "30"),
+        ("none", 3, 4, False, 32, "16,8"),
     ]
-]  # fmt: skip
+]
 
 
 def kept_by_autograd(experiment, x, *sizes):
@@ -134,13 +137,16 @@ print(json.dumps([status("VmHWM") - before, memory.estimate(experiment, vocabula
         ("resnet", {"batch_size": 768}),
         ("builder", {"batch_size": 64, "widths": "128,128", "size": 64, "norm": "torch"}),
     ],
-)  # fmt: skip
+)
 def test_a_process_takes_about_what_was_said(model, settings):
     small = {"hidden": 16, "batch_size": 16} if "bptt" in settings else {"batch_size": 2}
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, json.dumps([model, settings, small])],
-        capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
     taken, said = json.loads(done.stdout)
     assert taken > 150e6  # large enough to tell
     assert 0.4 < taken / said < 1.2
@@ -266,6 +272,6 @@ def test_where_nothing_is_known_nothing_is_refused(tiny, monkeypatch):
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
     ],
-)  # fmt: skip
+)
 def test_an_allocators_words_become_a_sentence(error):
     assert explain(error).startswith("The device ran out of memory.")

@@ -8,17 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.experiment import Experiment
-from explorer.training.schedules import (
-    MOMENTUM,
-    combine,
-    constant,
-    cosine,
-    cycles,
-    one_cycle,
-    plan,
-    restarts,
-    step,
-)
+from explorer.training.schedules import MOMENTUM, combine, constant, cosine, cycles, one_cycle, plan, restarts, step
 
 positions = st.floats(0, 1)
 

@@ -27,8 +27,15 @@ def ask(accept: str = "text/html,*/*", cookie: str = "", scheme: str = "http") -
         sent.append(message)
 
     headers = [(b"accept", accept.encode())] + ([(b"cookie", cookie.encode("latin-1"))] if cookie else [])
-    scope = {"type": "http", "scheme": scheme, "method": "GET", "path": "/", "query_string": b"", "headers": headers,
-             "server": ("school", 80)}  # fmt: skip
+    scope = {
+        "type": "http",
+        "scheme": scheme,
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": headers,
+        "server": ("school", 80),
+    }
     asyncio.run(Door(_page)(scope, None, send))
     assert sent[1]["body"] == b"a page"
     found: dict[str, str] = {}

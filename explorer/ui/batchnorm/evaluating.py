@@ -121,11 +121,14 @@ def _draw(job: jobs.Job) -> None:
         return
     with st.container(border=True):
         live.chart(
-            PAGE, "bars", (job.id, *stamp), lambda: layers.evaluation_bars(found, key=job.id),
+            PAGE,
+            "bars",
+            (job.id, *stamp),
+            lambda: layers.evaluation_bars(found, key=job.id),
             "Validation loss with each kind of statistics, a bar each.",
             f"Measured here with {job.results['weights']} on {found[0].pictures:,} validation pictures, the same for "
             "every bar. Only the statistics differ, never a weight.",
-        )  # fmt: skip
+        )
     if job.state == jobs.DONE:
         steps.did("batchnorm", "statistics")
         st.info(f"**Measured here.** {parts.escape(verdict(found, job.results['batch']))}", icon=":material/balance:")

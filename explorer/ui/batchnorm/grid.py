@@ -32,9 +32,13 @@ def show() -> None:
             job.stop()
             st.rerun()
         st.select_slider(
-            "Steps a cell", [20, 40, 80, 160], grid.STEPS, key=f"{PAGE}.steps", width=260,
+            "Steps a cell",
+            [20, 40, 80, 160],
+            grid.STEPS,
+            key=f"{PAGE}.steps",
+            width=260,
             help="More steps tell more and take longer; 80 take about a minute on two CPU cores.",
-        )  # fmt: skip
+        )
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
     else:
@@ -48,8 +52,7 @@ def show() -> None:
 def submit(steps: int = grid.STEPS, instead_of: jobs.Job | None = None, **options: object) -> jobs.Job:
     """One background job for the whole map."""
     return jobs.registry().submit(
-        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), app.owner()),
-        instead_of,
+        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), app.owner()), instead_of
     )
 
 
@@ -75,11 +78,14 @@ def _draw(job: jobs.Job) -> None:
 def _chart(run: str, stamp: tuple, view: GridView) -> None:
     with st.container(border=True):
         live.chart(
-            PAGE, "map", (run, *stamp), lambda: layers.rate_depth_map(view, key=run),
+            PAGE,
+            "map",
+            (run, *stamp),
+            lambda: layers.rate_depth_map(view, key=run),
             "Loss reached for each learning rate and depth, without BatchNorm on the left and with it on the right.",
             f"Training loss after {view.steps} steps, in nats; guessing costs 2.30. Pictures are halved to 16 × 16 and "
             "the networks are narrow: it is the pattern that counts.",
-        )  # fmt: skip
+        )
 
 
 def verdict(view: GridView) -> str:

@@ -15,9 +15,13 @@ from explorer.ui import live
 
 HISTOGRAMS = "hist"
 VIEWS = {
-    HISTOGRAMS: "Histograms", "std": "Spread", "mean": "Mean", "dead": "Near zero", "grad_norm": "Gradient",
+    HISTOGRAMS: "Histograms",
+    "std": "Spread",
+    "mean": "Mean",
+    "dead": "Near zero",
+    "grad_norm": "Gradient",
     "update_ratio": "Update size",
-}  # fmt: skip
+}
 WORDS = {
     HISTOGRAMS: "A row a layer, time to the right, values upwards (linear near zero, logarithmic beyond); the darker, "
     "the more activations have that value. A healthy layer keeps a broad band; one that died is a thin thread at zero.",
@@ -27,8 +31,12 @@ WORDS = {
     "grad_norm": "The norm of the gradient of each layer's weights, log scale.",
     "update_ratio": "How far a step moves each layer's weights, relative to their size. A rule of thumb: about 0.001.",
 }
-CLOSER = {"channels": "One layer's channels", "norm": "BatchNorm's m and a", "ridges": "Distributions at this step",
-          "picture": "A picture through the layers"}  # fmt: skip
+CLOSER = {
+    "channels": "One layer's channels",
+    "norm": "BatchNorm's m and a",
+    "ridges": "Distributions at this step",
+    "picture": "A picture through the layers",
+}
 
 
 def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
@@ -46,23 +54,31 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
         stamp = (job.id, *version)
         with left:
             live.chart(
-                page, "losses", stamp,
+                page,
+                "losses",
+                stamp,
                 lambda: inside.dressed(figures.race_losses(view, until=until, key=job.id, height=320), look),
                 "Training loss of each network over steps; a vertical line where one broke.",
                 "Training loss, smoothed, on the same batches; dots: validation. A network stops where it breaks.",
-            )  # fmt: skip
+            )
         with right:
             live.chart(
-                page, "depth", (*stamp, statistic, step),
+                page,
+                "depth",
+                (*stamp, statistic, step),
                 lambda: inside.dressed(figures.across_depth(view, statistic, step, key=job.id, height=320), look),
                 f"{VIEWS[statistic]} from the first layer to the last at step {step or 'now'}, a line a network.",
                 f"{VIEWS[statistic]} from layer to layer, **{f'at step {step:,}' if step else 'at the latest step'}**.",
-            )  # fmt: skip
+            )
     with st.container(border=True):
         st.segmented_control(
-            "Every layer over time", list(VIEWS), default=HISTOGRAMS, required=True, format_func=VIEWS.get,
+            "Every layer over time",
+            list(VIEWS),
+            default=HISTOGRAMS,
+            required=True,
+            format_func=VIEWS.get,
             key=f"{page}.what",
-        )  # fmt: skip
+        )
         _over_time(page, job, view, version, what, step)
         st.caption(f"{WORDS[what]} Layer 2.1 is the first of stage 2; *out* is the classifier.")
     with st.container(border=True):
@@ -95,9 +111,7 @@ def _row(lane: LaneView, step: int | None) -> int:
     return len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
 
 
-def _over_time(
-    page: str, job: Job, view: RaceView, version: tuple[int, int], what: str, step: int | None
-) -> None:  # fmt: skip
+def _over_time(page: str, job: Job, view: RaceView, version: tuple[int, int], what: str, step: int | None) -> None:
     span = None if what == HISTOGRAMS else figures.common_range(view, what)
     # Heat maps are larger than curves: while the race runs they follow at half the pace.
     drawn = version if job.ended else sum(version) // 4
@@ -105,10 +119,12 @@ def _over_time(
         with column:
             st.markdown(f"**{lane.name}**")
             live.chart(
-                page, f"layers.{number}", (job.id, drawn, what, step),
+                page,
+                f"layers.{number}",
+                (job.id, drawn, what, step),
                 _layers(lane, what, step, span, _last_step(job, view), job.id),
                 f"{VIEWS[what]} of every layer of {lane.name} over steps.",
-            )  # fmt: skip
+            )
 
 
 def _layers(
@@ -151,37 +167,47 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
         lane = view[name]
         layers = [i for i in range(len(lane.record.layers)) if chosen != "norm" or _has_norm(lane, i)]
         if chosen in ("channels", "norm"):
-            layer = st.selectbox("Layer", layers, key=f"{page}.closer.layer.{race}.{chosen}.{names.index(name)}",
-                                 format_func=lambda i: inside.short(lane.record.layers[i]))  # fmt: skip
+            layer = st.selectbox(
+                "Layer",
+                layers,
+                key=f"{page}.closer.layer.{race}.{chosen}.{names.index(name)}",
+                format_func=lambda i: inside.short(lane.record.layers[i]),
+            )
         if chosen == "channels":
-            what = st.selectbox("Statistic", ["std", "mean", "dead"], format_func=VIEWS.get,
-                                key=f"{page}.closer.what")  # fmt: skip
+            what = st.selectbox("Statistic", ["std", "mean", "dead"], format_func=VIEWS.get, key=f"{page}.closer.what")
     stamp = (*stamp, name, step)
     if chosen == "channels":
         live.chart(
-            page, "channels", (*stamp, layer, what),
+            page,
+            "channels",
+            (*stamp, layer, what),
             lambda: figures.channels(lane.record, layer, what, at=step, key=f"{race}.{name}.{layer}"),
             f"{VIEWS[what]} of each channel of layer {layer + 1} of {name} over steps.",
             f"A row a channel of layer {inside.short(lane.record.layers[layer])}. Channels that stay pale do nothing.",
-        )  # fmt: skip
+        )
     elif chosen == "norm":
         for column, which, meaning in zip(
             st.columns(2), "ma", ("what it multiplies by, from 1", "what it adds, from 0"), strict=True
         ):
             with column:
                 live.chart(
-                    page, f"norm.{which}", (*stamp, layer),
+                    page,
+                    f"norm.{which}",
+                    (*stamp, layer),
                     lambda which=which: figures.batchnorm(lane.record, layer, which, at=step, key=f"{race}.{name}"),
                     f"BatchNorm's {which} of layer {layer + 1} of {name} over steps.",
                     f"*{which}*: {meaning}. Thin: some channels.",
-                )  # fmt: skip
+                )
     elif chosen == "ridges":
         live.chart(
-            page, "ridges", stamp, lambda: _ridges(lane, step, race),
+            page,
+            "ridges",
+            stamp,
+            lambda: _ridges(lane, step, race),
             f"The distribution of every layer's activations of {name} at one step.",
             f"How many activations of each size, at step {lane.record.steps[_row(lane, step)]:,}. The axis is linear "
             "near zero and logarithmic beyond.",
-        )  # fmt: skip
+        )
     else:
         _picture(page, view, lane, stamp)
 
@@ -213,12 +239,14 @@ def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
         st.caption("What was sent through.")
     with wide:
         live.chart(
-            page, "maps", (*stamp[:-1], len(lane.history.epochs)),
+            page,
+            "maps",
+            (*stamp[:-1], len(lane.history.epochs)),
             lambda: _short_ticks(figures.feature_maps(lane.maps, key=stamp[0])),
             f"Feature maps of one picture in every layer of {lane.name}.",
             f"A row a layer, its eight liveliest channels, after epoch {len(lane.history.epochs)}; each stretched to "
             "its own range.",
-        )  # fmt: skip
+        )
 
 
 def _as_seen(picture: np.ndarray) -> np.ndarray:

@@ -20,8 +20,12 @@ def show() -> None:
     """The whole section."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = st.pills("Model", list(MODELS), default="gru", required=True, format_func=MODELS.get, key=f"{PAGE}.model")
-        trained = st.segmented_control("Weights", ["Trained", "Fresh"], default="Trained", required=True,
-                                       key=f"{PAGE}.weights") == "Trained"  # fmt: skip
+        trained = (
+            st.segmented_control(
+                "Weights", ["Trained", "Fresh"], default="Trained", required=True, key=f"{PAGE}.weights"
+            )
+            == "Trained"
+        )
     try:
         trained, why = usable(key, trained)
         fresh_instead(why)
@@ -47,12 +51,24 @@ def _text(tokens: object, vocabulary: object) -> tuple[str, object]:
     """The stretch to read, as text and as token numbers on the model's device."""
     typed = st.session_state.get(f"{PAGE}.typed", "").lower()[:MOST]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        at = st.slider("Stretch of the validation text, from character", 0, max(1, len(tokens) - LENGTH - 1), 2_000, 20,
-                       key=f"{PAGE}.at", disabled=bool(typed), width=420)  # fmt: skip
+        at = st.slider(
+            "Stretch of the validation text, from character",
+            0,
+            max(1, len(tokens) - LENGTH - 1),
+            2_000,
+            20,
+            key=f"{PAGE}.at",
+            disabled=bool(typed),
+            width=420,
+        )
         st.text_input(
-            "… or text of your own", max_chars=MOST, key=f"{PAGE}.typed", width=420, placeholder="type and press Enter",
+            "… or text of your own",
+            max_chars=MOST,
+            key=f"{PAGE}.typed",
+            width=420,
+            placeholder="type and press Enter",
             help="It is lower-cased, as the model's text is; characters it never saw become unknown.",
-        )  # fmt: skip
+        )
     if not typed:
         read = tokens[at : at + LENGTH]
         return _decoded(read, vocabulary), read
@@ -71,8 +87,14 @@ def _influence(network: object, read: object, text: str, identity: tuple) -> Non
     st.subheader("What did it look at?", anchor=False)
     with st.container(border=True):
         last, key = len(text) - 1, f"{PAGE}.position.{len(text)}"
-        at = st.slider("Predicted character: click one, or slide", 1, last, min(last, 96), key=key,
-                       help="Everything before it was read; the model then guessed this one.")  # fmt: skip
+        at = st.slider(
+            "Predicted character: click one, or slide",
+            1,
+            last,
+            min(last, 96),
+            key=key,
+            help="Everything before it was read; the model then guessed this one.",
+        )
         found = _found(network, read, at, identity)
 
         def pick(position: str) -> None:
@@ -87,11 +109,13 @@ def _influence(network: object, read: object, text: str, identity: tuple) -> Non
             f"{at - largest} back."
         )
         live.chart(
-            PAGE, "influence", (*identity, at),
+            PAGE,
+            "influence",
+            (*identity, at),
             lambda: through_time.influence_bars(found, text, key=f"{identity[0]}-{at}"),
             "Influence of each character read on the predicted one, a bar each.",
             "The same in numbers, for the last 60 characters.",
-        )  # fmt: skip
+        )
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
@@ -138,25 +162,46 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
             layer = 0
             if len(traced.layers) > 1:
                 layer = st.segmented_control(
-                    "Layer", list(range(len(traced.layers))), default=len(traced.layers) - 1, required=True,
-                    format_func=lambda i: f"{i + 1}", key=f"{PAGE}.layer",
-                )  # fmt: skip
-            name = st.selectbox("Show", list(traced.layers[layer]), format_func=through_time.GATES.get,
-                                key=f"{PAGE}.gate.{identity[0]}", width=300)  # fmt: skip
-            liveliest = st.toggle("Liveliest first", True, key=f"{PAGE}.sorted",
-                                  help="Sort units by how much they vary over this text.")  # fmt: skip
+                    "Layer",
+                    list(range(len(traced.layers))),
+                    default=len(traced.layers) - 1,
+                    required=True,
+                    format_func=lambda i: f"{i + 1}",
+                    key=f"{PAGE}.layer",
+                )
+            name = st.selectbox(
+                "Show",
+                list(traced.layers[layer]),
+                format_func=through_time.GATES.get,
+                key=f"{PAGE}.gate.{identity[0]}",
+                width=300,
+            )
+            liveliest = st.toggle(
+                "Liveliest first", True, key=f"{PAGE}.sorted", help="Sort units by how much they vary over this text."
+            )
         first = 0
         shown = min(80, len(text))
         if len(text) > shown:
             first = st.slider("Shown from character", 0, len(text) - shown, 0, key=f"{PAGE}.first.{len(text)}")
         live.chart(
-            PAGE, "gates", (*identity, layer, name, liveliest, first),
-            lambda: through_time.gate_map(traced, text, name, layer, first=first, length=shown, liveliest=liveliest,
-                                     key=f"{identity[0]}-{name}", height=460),
+            PAGE,
+            "gates",
+            (*identity, layer, name, liveliest, first),
+            lambda: through_time.gate_map(
+                traced,
+                text,
+                name,
+                layer,
+                first=first,
+                length=shown,
+                liveliest=liveliest,
+                key=f"{identity[0]}-{name}",
+                height=460,
+            ),
             f"{through_time.GATES[name]} of each unit over the text, a row a unit.",
             f"A row a unit (64 of {traced.layers[layer][name].shape[1]}), a column a character. Recomputed gate by "
             f"gate; the last hidden state differs from the model's own by at most {traced.error:.0e}.",
-        )  # fmt: skip
+        )
     _tracking(traced, text, name, layer, identity)
 
 
@@ -169,19 +214,25 @@ def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: t
     with st.container(border=True):
         by_feature = {one.feature: one for one in found}
         feature = st.pills(
-            "For each property of the text, the unit that follows it best", list(by_feature), default=found[0].feature,
-            required=True, format_func=lambda f: f"{f} · r = {by_feature[f].correlation:+.2f}",
+            "For each property of the text, the unit that follows it best",
+            list(by_feature),
+            default=found[0].feature,
+            required=True,
+            format_func=lambda f: f"{f} · r = {by_feature[f].correlation:+.2f}",
             key=f"{PAGE}.feature.{hash((identity, name, layer))}",
-        )  # fmt: skip
+        )
         one = by_feature[feature]
         live.chart(
-            PAGE, "tracked", (*identity, layer, name, feature),
-            lambda: through_time.tracked_unit(traced, text, one, gates.features(text)[feature], name, layer,
-                                         key=f"{identity[0]}-{feature}"),
+            PAGE,
+            "tracked",
+            (*identity, layer, name, feature),
+            lambda: through_time.tracked_unit(
+                traced, text, one, gates.features(text)[feature], name, layer, key=f"{identity[0]}-{feature}"
+            ),
             f"Unit {one.unit} and {feature} over the text.",
             f"Unit {one.unit} against *{feature}*. Measured on these {len(text)} characters only: among "
             f"{traced.layers[layer][name].shape[1]} units some follow anything by chance. Try another stretch, and "
             "fresh weights.",
-        )  # fmt: skip
+        )
     if app.teacher():
         st.caption("Karpathy, *The unreasonable effectiveness of recurrent neural networks*, 2015, found such cells.")

@@ -68,9 +68,14 @@ def _choose() -> str:
         st.session_state[key] = st.session_state[f"{PAGE}.asked"] = asked
     st.session_state.setdefault(key, PRESETS[0].key)
     return st.pills(
-        "What shall race?", list(titles), required=True, format_func=titles.get, key=key, on_change=_forget_link,
+        "What shall race?",
+        list(titles),
+        required=True,
+        format_func=titles.get,
+        key=key,
+        on_change=_forget_link,
         persist_state="session",
-    )  # fmt: skip
+    )
 
 
 def _forget_link() -> None:
@@ -89,13 +94,30 @@ def _sidebar(chosen: str) -> dict:
     with st.sidebar:
         st.markdown("**The race**")
         found = {
-            "images": st.select_slider("Training pictures", sizes, images, format_func="{:,}".format,
-                                       key=f"{PAGE}.images.{chosen}", help="Fewer is quicker, and says less."),
-            "seed": st.number_input("Seed", 0, 10**6, 0, key=f"{PAGE}.seed",
-                                    help="Initial weights and the order of the batches. One seed is one draw."),
-            "where": st.radio("Look at each layer", list(activations.PLACES), index=1, key=f"{PAGE}.where",
-                              captions=list(activations.PLACES.values())),
-        }  # fmt: skip
+            "images": st.select_slider(
+                "Training pictures",
+                sizes,
+                images,
+                format_func="{:,}".format,
+                key=f"{PAGE}.images.{chosen}",
+                help="Fewer is quicker, and says less.",
+            ),
+            "seed": st.number_input(
+                "Seed",
+                0,
+                10**6,
+                0,
+                key=f"{PAGE}.seed",
+                help="Initial weights and the order of the batches. One seed is one draw.",
+            ),
+            "where": st.radio(
+                "Look at each layer",
+                list(activations.PLACES),
+                index=1,
+                key=f"{PAGE}.where",
+                captions=list(activations.PLACES.values()),
+            ),
+        }
         st.caption(f"Statistics are taken at one step in {activations.EVERY}. A change takes effect at the next start.")
     return found
 
@@ -125,15 +147,22 @@ def _own(options: Mapping) -> dict[str, Experiment]:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             count = st.segmented_control("Networks", [2, 3, 4], default=2, required=True, key=f"{PAGE}.count")
-            widths = st.text_input("Widths", "16,32,64,128", key=f"{PAGE}.widths", help=SETTINGS["widths"].help,
-                                   width=180)  # fmt: skip
+            widths = st.text_input(
+                "Widths", "16,32,64,128", key=f"{PAGE}.widths", help=SETTINGS["widths"].help, width=180
+            )
             epochs = st.number_input("Epochs", 1, 20, 2, key=f"{PAGE}.epochs", width=120)
             batch = st.selectbox("Batch size", [16, 32, 64, 128, 256], index=2, key=f"{PAGE}.batch", width=120)
         rows = [_network(number, column) for number, column in enumerate(st.columns(count))]
     shared = dict(
-        widths=widths, stem=0, augment=False, batch_size=batch, schedule="constant", epochs=int(epochs),
-        images=options["images"], seed=int(options["seed"]),
-    )  # fmt: skip
+        widths=widths,
+        stem=0,
+        augment=False,
+        batch_size=batch,
+        schedule="constant",
+        epochs=int(epochs),
+        images=options["images"],
+        seed=int(options["seed"]),
+    )
     found = {}
     for number, row in enumerate(rows, 1):
         words = [f"{row['depth'] * (widths.count(',') + 1)} layers", f"{row['lr']:g}"]
@@ -145,8 +174,9 @@ def _own(options: Mapping) -> dict[str, Experiment]:
 def _network(number: int, column: object) -> dict:
     with column, st.container(border=True):
         st.markdown(f"**Network {number + 1}**")
-        norm = st.selectbox("Normalisation", list(NORMS), index=number % 2, format_func=NORMS.get,
-                            key=f"{PAGE}.norm.{number}")  # fmt: skip
+        norm = st.selectbox(
+            "Normalisation", list(NORMS), index=number % 2, format_func=NORMS.get, key=f"{PAGE}.norm.{number}"
+        )
         depth = st.slider("Layers per stage", 1, 6, 2, key=f"{PAGE}.depth.{number}")
         rate = st.select_slider("Learning rate", RATES, 0.03, format_func="{:g}".format, key=f"{PAGE}.lr.{number}")
         skip = st.toggle("Skip connections", key=f"{PAGE}.skip.{number}")
@@ -187,11 +217,14 @@ def _start(
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
     job = jobs.registry().submit(
         jobs.Job(
-            "race", title, lambda job: race.work(job, experiments, where=where, valid_share=share), app.owner(),
+            "race",
+            title,
+            lambda job: race.work(job, experiments, where=where, valid_share=share),
+            app.owner(),
             results={"experiments": experiments, "claim": chosen},
         ),
         instead_of,
-    )  # fmt: skip
+    )
     st.session_state[f"{PAGE}.job"] = job.id
     st.query_params["run"] = job.id
     steps.did("batchnorm", "raced")
@@ -204,15 +237,24 @@ def _transport(
     going = phase in live.AT_WORK and job.owner == app.owner()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if st.button(
-            "Start again" if going else "Start the race", type="primary", icon=":material/play_arrow:",
-            key=f"{PAGE}.start", disabled=not experiments, shortcut="t",
-        ):  # fmt: skip
+            "Start again" if going else "Start the race",
+            type="primary",
+            icon=":material/play_arrow:",
+            key=f"{PAGE}.start",
+            disabled=not experiments,
+            shortcut="t",
+        ):
             with parts.refusals():
                 _start(chosen, experiments, options, instead_of=job)
                 st.rerun()
         held = going and phase == "paused"
-        if st.button("Resume" if held else "Pause", icon=":material/pause:", key=f"{PAGE}.pause",
-                     disabled=not going, shortcut="p"):  # fmt: skip
+        if st.button(
+            "Resume" if held else "Pause",
+            icon=":material/pause:",
+            key=f"{PAGE}.pause",
+            disabled=not going,
+            shortcut="p",
+        ):
             (job.resume if held else job.pause)()
             st.rerun()
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=not going, shortcut="s"):
@@ -220,10 +262,16 @@ def _transport(
             st.rerun()
         if going:
             st.select_slider(
-                "Push all rates", PUSHES, 1.0, format_func="× {:g}".format, width=340,
-                key=f"{PAGE}.push.{job.id}", on_change=_push, args=(job,),
+                "Push all rates",
+                PUSHES,
+                1.0,
+                format_func="× {:g}".format,
+                width=340,
+                key=f"{PAGE}.push.{job.id}",
+                on_change=_push,
+                args=(job,),
                 help="Multiplies every network's rate from the next step on. Push until one of them breaks.",
-            )  # fmt: skip
+            )
 
 
 def _push(job: jobs.Job) -> None:
@@ -256,10 +304,14 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
         with column, st.container(border=True, height="stretch"):
             st.html(f'<div style="border-top:4px solid {colour};margin:-.3rem 0 .3rem"></div>')
             st.metric(
-                lane.name, value, accuracy, delta_color="off", delta_arrow="off",
+                lane.name,
+                value,
+                accuracy,
+                delta_color="off",
+                delta_arrow="off",
                 help=f"Mean training loss of the last 20 steps, in nats; guessing costs 2.30. {lane.parameters:,} "
                 f"parameters, rate {lane.experiment.lr:g}.",
-            )  # fmt: skip
+            )
             if lane.broke:
                 steps.did("batchnorm", "broke")
                 layer = f" in {inside.short(lane.broke.layer)}" if lane.broke.layer else ""
@@ -283,9 +335,11 @@ def _verdict(job: jobs.Job, view: RaceView) -> None:
     found = preset.verdict(view)
     show = {True: st.success, False: st.warning, None: st.info}[found.held]
     icon = {True: ":material/check:", False: ":material/balance:", None: ":material/flag:"}[found.held]
-    smaller = "" if _whole(preset, {"images": view.lanes[0].experiment.images}) else (
-        " With fewer pictures than this claim's own race, so take it with care."
-    )  # fmt: skip
+    smaller = (
+        ""
+        if _whole(preset, {"images": view.lanes[0].experiment.images})
+        else (" With fewer pictures than this claim's own race, so take it with care.")
+    )
     show(f"**Measured here.** {parts.escape(found.text)}{smaller}{rates}", icon=icon)
 
 
@@ -323,12 +377,14 @@ def _before(experiments: dict[str, Experiment], where: str) -> None:
         wide, narrow = st.columns([5, 3], gap="medium", vertical_alignment="center")
         with wide:
             live.chart(
-                PAGE, "first", (str(hash(stamp)), *stamp),
+                PAGE,
+                "first",
+                (str(hash(stamp)), *stamp),
                 lambda: inside.dressed(across_depth(view, "std"), inside.looks(experiments)),
                 "Standard deviation of each layer's activations for one batch, before training, a line a network.",
                 f"Measured here: one batch of {view.lanes[0].experiment.batch_size} pictures through the untrained "
                 f"networks, {where}. Log scale.",
-            )  # fmt: skip
+            )
         with narrow:
             st.markdown("**Before the first step**")
             st.markdown("\n".join(f"- {parts.escape(_shrinks(lane))}" for lane in view.lanes))
@@ -355,8 +411,9 @@ def _behind() -> None:
             "The lecture's `BnLayer`: convolution, ReLU, then each channel to mean 0 and deviation 1, times m, plus a.",
             "Hooks that look at one step in four. The numbers wait on the device; nothing in a step waits for them.",
             "All networks take a step on a batch before the next batch is drawn.",
-            "", "",
-        )  # fmt: skip
+            "",
+            "",
+        )
         for tab, thing, note in zip(tabs, shown, notes, strict=True):
             with tab:
                 parts.code(thing, note)

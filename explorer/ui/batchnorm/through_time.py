@@ -80,8 +80,10 @@ def fresh_instead(reason: str, names: Iterable[str] = ()) -> None:
     """Says that these weights are fresh though trained ones were asked for; nothing when there is no reason."""
     if reason:
         which = ", ".join(names)
-        st.info(f"{parts.escape(reason)} So these weights are fresh{f': {which}' if which else ''}.",
-                icon=":material/casino:")  # fmt: skip
+        st.info(
+            f"{parts.escape(reason)} So these weights are fresh{f': {which}' if which else ''}.",
+            icon=":material/casino:",
+        )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
@@ -100,8 +102,10 @@ def show() -> None:
     with right:
         _exploding()
     with st.expander("How it works", icon=":material/code:"):
-        st.latex(r"\left\| \frac{\partial \ell_t}{\partial h_{t-k}} \right\| = \left\| \frac{\partial \ell_t}"
-                 r"{\partial h_t} \prod_{i=t-k+1}^{t} \frac{\partial h_i}{\partial h_{i-1}} \right\|")  # fmt: skip
+        st.latex(
+            r"\left\| \frac{\partial \ell_t}{\partial h_{t-k}} \right\| = \left\| \frac{\partial \ell_t}"
+            r"{\partial h_t} \prod_{i=t-k+1}^{t} \frac{\partial h_i}{\partial h_{i-1}} \right\|"
+        )
         st.caption(
             "A product of k matrices: it shrinks or grows like a power of k. Adding to the old state instead of "
             "replacing it, as a GRU's and an LSTM's gates allow, puts numbers near one on its diagonal."
@@ -112,10 +116,17 @@ def show() -> None:
 def _reach() -> None:
     st.subheader("How much does character 1 matter to the output?", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.pills("Models", list(MODELS), selection_mode="multi", default=list(MODELS),
-                          format_func=MODELS.get, key=f"{PAGE}.models")  # fmt: skip
-        weights = st.segmented_control("Weights", ["Trained", "Fresh", "Both"], default="Trained", required=True,
-                                       key=f"{PAGE}.weights")  # fmt: skip
+        chosen = st.pills(
+            "Models",
+            list(MODELS),
+            selection_mode="multi",
+            default=list(MODELS),
+            format_func=MODELS.get,
+            key=f"{PAGE}.models",
+        )
+        weights = st.segmented_control(
+            "Weights", ["Trained", "Fresh", "Both"], default="Trained", required=True, key=f"{PAGE}.weights"
+        )
         relative = st.toggle("Relative", key=f"{PAGE}.relative", help="Divide each curve by its largest value.")
     if not chosen:
         st.caption("Choose at least one model.")
@@ -146,17 +157,17 @@ def _reach() -> None:
         wide, narrow = st.columns([5, 3], gap="medium", vertical_alignment="center")
         with wide:
             live.chart(
-                PAGE, "reach", ("reach", *curves, relative, *(stamp(key) for key in chosen)),
+                PAGE,
+                "reach",
+                ("reach", *curves, relative, *(stamp(key) for key in chosen)),
                 lambda: _floored(
-                    inside.dressed_reach(
-                        through_time.reach_curves(curves, relative=relative, key="reach"), COLOURS
-                    ),
+                    inside.dressed_reach(through_time.reach_curves(curves, relative=relative, key="reach"), COLOURS),
                     curves,
                 ),
                 "Gradient of the loss with respect to the state k characters back, against k, log scale.",
                 f"Measured here on {SAMPLES} places of the validation text; the bands hold the middle 80 %. Log scale: "
                 "each line down is a hundredfold less.",
-            )  # fmt: skip
+            )
         with narrow:
             st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
             st.caption(
@@ -234,11 +245,13 @@ def _draw_growth(job: jobs.Job) -> None:
     }
     if curves:
         live.chart(
-            f"{PAGE}.grow", "growth", (job.id, *version),
+            f"{PAGE}.grow",
+            "growth",
+            (job.id, *version),
             lambda: _floored(through_time.reach_curves(_largest(curves), key=job.id, height=340), curves),
             "Reach of each model in training.",
             f"{job.title}, 128 units where not said otherwise, on the validation text. Measured here.",
-        )  # fmt: skip
+        )
 
 
 def _largest(curves: Mapping[str, ReachCurve]) -> dict[str, ReachCurve]:
@@ -256,8 +269,9 @@ def _exploding() -> None:
         "hundred times the lecture's; or at higher and higher rates, at bptt 32."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        setting = st.selectbox("With", list(EXPLODE), format_func=lambda s: EXPLODE[s][0], key=f"{PAGE}.explode.what",
-                               width=160)  # fmt: skip
+        setting = st.selectbox(
+            "With", list(EXPLODE), format_func=lambda s: EXPLODE[s][0], key=f"{PAGE}.explode.what", width=160
+        )
         clip = st.select_slider("Clip at", [0.1, 0.25, 0.5, 1.0, 5.0], 1.0, key=f"{PAGE}.explode.clip", width=180)
         job, phase = _buttons("explode", lambda: submit_explosion(setting, clip))
     if job is not None:
@@ -284,11 +298,13 @@ def _draw_explosion(job: jobs.Job) -> None:
     if not runs:
         return
     live.chart(
-        f"{PAGE}.explode", "norms", (job.id, *version),
+        f"{PAGE}.explode",
+        "norms",
+        (job.id, *version),
         lambda: through_time.exploding_norms(runs, key=job.id, height=340),
         "Gradient norm at each step, with and without clipping.",
         "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",
-    )  # fmt: skip
+    )
     if job.state == jobs.DONE:
         st.markdown("\n".join(f"- {_worst(run)}" for run in runs))
 

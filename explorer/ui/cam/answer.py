@@ -24,12 +24,16 @@ ALL = -1  # the lecture's weighting of all classes, or the winner
 SMALL = 64  # pixels a side below which a picture is enlarged cell by cell
 OWN, RESNET = "own", "dogscats-resnet34"
 VIEWS = {
-    "crop": "The central square", "pad": "All of it, padded to a square", "own shape": "All of it, at its own shape",
-}  # fmt: skip
+    "crop": "The central square",
+    "pad": "All of it, padded to a square",
+    "own shape": "All of it, at its own shape",
+}
 METHODS = {
-    "cam": "CAM: the class's own map", "gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++",
+    "cam": "CAM: the class's own map",
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
     "occlusion": "Occlusion: hide it and see",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,20 +141,31 @@ def sidebar() -> tuple[str, Look]:
             st.session_state[f"{PAGE}.network"] = "dogscats"
         key = st.selectbox("Network", keys, format_func=_title, key=f"{PAGE}.network", persist_state="session")
         view = st.selectbox(
-            "What it sees", VIEWS, format_func=VIEWS.get, key=f"{PAGE}.view", persist_state="session",
+            "What it sees",
+            VIEWS,
+            format_func=VIEWS.get,
+            key=f"{PAGE}.view",
+            persist_state="session",
             help="The lecture crops. A fully convolutional network can also take a photo of any shape. "
             "Whatever it sees, the heat is drawn on the photo as you brought it.",
-        )  # fmt: skip
+        )
         method = st.selectbox(
-            "Method", METHODS, format_func=METHODS.get, key=f"{PAGE}.method", persist_state="session",
+            "Method",
+            METHODS,
+            format_func=METHODS.get,
+            key=f"{PAGE}.method",
+            persist_state="session",
             help="On this network CAM and Grad-CAM agree up to a factor. Occlusion greys one tile after the other "
             "and asks again: slower, and free of any assumption.",
-        )  # fmt: skip
+        )
         opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key=f"{PAGE}.opacity", persist_state="session")
         colormap = st.selectbox(
-            "Colours", maps.COLORMAPS[:-1], key=f"{PAGE}.colormap", persist_state="session",
+            "Colours",
+            maps.COLORMAPS[:-1],
+            key=f"{PAGE}.colormap",
+            persist_state="session",
             help="The lecture uses *hot*. *jet*'s brightness goes up and down, so it shows edges that are not there.",
-        )  # fmt: skip
+        )
         cells = st.toggle(
             "Show the cells", key=f"{PAGE}.cells", persist_state="session", help="The map's true resolution."
         )
@@ -253,10 +268,15 @@ def show(answer: Answer) -> None:
             _says(answer)
             _pick(answer)
             st.download_button(
-                "The overlay", lambda: to_bytes(picture), "overlay.png", "image/png", icon=":material/download:",
-                key=f"{PAGE}.download", on_click="ignore",
+                "The overlay",
+                lambda: to_bytes(picture),
+                "overlay.png",
+                "image/png",
+                icon=":material/download:",
+                key=f"{PAGE}.download",
+                on_click="ignore",
                 help="Made anew from pixels: it carries none of your photo's EXIF, such as where it was taken.",
-            )  # fmt: skip
+            )
 
 
 def says(looker: Looker, explanation: maps.Explanation) -> str:
@@ -301,11 +321,16 @@ def _pick(answer: Answer) -> None:
     first = "All, as in the lecture" if mixed else "The winner"
 
     st.pills(
-        "Explain", options, default=ALL, required=True, key=_class_key(looker),
-        format_func=lambda i: first if i == ALL else parts.escape(looker.name(i)), wrap=True,
+        "Explain",
+        options,
+        default=ALL,
+        required=True,
+        key=_class_key(looker),
+        format_func=lambda i: first if i == ALL else parts.escape(looker.name(i)),
+        wrap=True,
         help="The lecture weights every class's map by its probability and adds them. Or look for one class, also "
         "one that did not win.",
-    )  # fmt: skip
+    )
 
 
 def _scale(answer: Answer) -> None:

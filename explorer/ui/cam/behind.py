@@ -87,18 +87,30 @@ def _numbers(answer: Answer) -> None:
         st.caption("Hover over the photo for every class's evidence there. Click to pick a point.")
         _clickable(
             cam_points.on_photo(
-                _as_url(answer), answer.shown.photo.rgb.shape[1::-1], explanation.geometry, explanation.maps,
-                [answer.looker.name(i) for i in range(count)], selected=(row, column),
+                _as_url(answer),
+                answer.shown.photo.rgb.shape[1::-1],
+                explanation.geometry,
+                explanation.maps,
+                [answer.looker.name(i) for i in range(count)],
+                selected=(row, column),
             ),
-            f"{PAGE}.photo.{identity}", "The photo with its heat; each cell tells the evidence for every class.",
-        )  # fmt: skip
+            f"{PAGE}.photo.{identity}",
+            "The photo with its heat; each cell tells the evidence for every class.",
+        )
     with right:
         st.caption(f"The map for **{_name(answer, answer.index)}**: {rows} × {columns} numbers, in logits.")
         _clickable(
-            figures.map_numbers(values, colours=cam.colours("blue–red"), low=-abs(values).max(),
-                                high=abs(values).max(), selected=(row, column), height=400),
-            f"{PAGE}.cells.{identity}", f"The {rows} by {columns} numbers of the map.",
-        )  # fmt: skip
+            figures.map_numbers(
+                values,
+                colours=cam.colours("blue–red"),
+                low=-abs(values).max(),
+                high=abs(values).max(),
+                selected=(row, column),
+                height=400,
+            ),
+            f"{PAGE}.cells.{identity}",
+            f"The {rows} by {columns} numbers of the map.",
+        )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input("Row", 0, rows - 1, key=f"{PAGE}.row", width=120)
         st.number_input("Column", 0, columns - 1, key=f"{PAGE}.column", width=120)
@@ -146,13 +158,20 @@ def _sums(answer: Answer, point: cam.Evidence | None) -> None:
     for i, (_, mean, logit) in enumerate(cam.sums(explanation)):
         here = {"evidence here": point.values[i], f"its rank of {cells}": point.ranks[i]} if point else {}
         rows.append(
-            {"class": answer.looker.name(i), **here, f"mean of its {cells} cells": mean, "the network's score": logit,
-             "probability": float(explanation.probabilities[i])}
-        )  # fmt: skip
+            {
+                "class": answer.looker.name(i),
+                **here,
+                f"mean of its {cells} cells": mean,
+                "the network's score": logit,
+                "probability": float(explanation.probabilities[i]),
+            }
+        )
     st.dataframe(
-        rows, hide_index=True, width="stretch",
+        rows,
+        hide_index=True,
+        width="stretch",
         column_config={"probability": st.column_config.NumberColumn(format="percent")},
-    )  # fmt: skip
+    )
     if explanation.exact:
         off = max(abs(mean - logit) for _, mean, logit in cam.sums(explanation))
         st.markdown(
@@ -176,8 +195,12 @@ def _steps(answer: Answer) -> None:
         for number, (column, step) in enumerate(zip(st.columns(3, gap="medium"), steps[first:], strict=False), first):
             with column:
                 st.markdown(f"**{number + 1} · {step.title}**")
-                st.image(_step_picture(answer, number, step.value, order), width="stretch", output_format="PNG",
-                         alt=step.title)  # fmt: skip
+                st.image(
+                    _step_picture(answer, number, step.value, order),
+                    width="stretch",
+                    output_format="PNG",
+                    alt=step.title,
+                )
                 st.code(step.code, language="python", wrap_lines=True)
                 st.caption(_step_words(answer, number, step.value, order))
     with st.expander("The lecture's hook, and the numbers of step 4", icon=":material/code:"):
@@ -193,11 +216,14 @@ def _steps(answer: Answer) -> None:
             st.caption("`f2` after the min–max")
             plot.show(
                 figures.map_numbers(values, colours=cam.colours(answer.look.colormap), low=0.0, high=1.0),
-                f"{PAGE}.f2", "The numbers after the min–max.",
-            )  # fmt: skip
-            st.code("m = nn.Sequential(*children(m0)[:-2],\n                  nn.Conv2d(512, 2, 3, padding=1),\n"
-                    "                  nn.AdaptiveAvgPool2d(1), Flatten(),\n                  nn.LogSoftmax())",
-                    language="python")  # fmt: skip
+                f"{PAGE}.f2",
+                "The numbers after the min–max.",
+            )
+            st.code(
+                "m = nn.Sequential(*children(m0)[:-2],\n                  nn.Conv2d(512, 2, 3, padding=1),\n"
+                "                  nn.AdaptiveAvgPool2d(1), Flatten(),\n                  nn.LogSoftmax())",
+                language="python",
+            )
             st.caption("The lecture's network. MobileNetV2 has 1280 channels where ResNet-34 has 512.")
 
 
@@ -296,9 +322,10 @@ def _deletion(answer: Answer) -> None:
     if stamp != answer.stamp:
         return
     plot.show(
-        figures.deletion_curve(found, answer.looker.name(answer.index)), f"{key}.chart",
+        figures.deletion_curve(found, answer.looker.name(answer.index)),
+        f"{key}.chart",
         "Probability against the share of the photo hidden: hottest first, and at random.",
-    )  # fmt: skip
+    )
     gap = found.gap
     verdict = (
         f"Hiding the hot parts costs **{gap:.0%}** more than hiding random ones: the map tells something true."

@@ -83,9 +83,14 @@ def _class(entry: dict, classes: list[dict]) -> None:
             else:
                 widget = f"{name}.upload"
                 st.file_uploader(
-                    "Photos of this class", type=TYPES, accept_multiple_files=True, key=fresh(widget),
-                    on_change=_take, args=(entry, widget), max_upload_size=parts.upload_limit(MAX_BYTES),
-                )  # fmt: skip
+                    "Photos of this class",
+                    type=TYPES,
+                    accept_multiple_files=True,
+                    key=fresh(widget),
+                    on_change=_take,
+                    args=(entry, widget),
+                    max_upload_size=parts.upload_limit(MAX_BYTES),
+                )
         if photos := entry["photos"]:
             images = [thumbnail(photo) for photo in photos[:SHOWN]]
             st.image(images, width=64, output_format="PNG", alt=[photo.name for photo in photos[:SHOWN]])
@@ -109,13 +114,22 @@ def _many_at_once() -> None:
         st.caption("`oak/1.jpg`, `oak/2.jpg`, `elm/1.jpg` … makes the classes *oak* and *elm*.")
         zipped, folder = f"{PAGE}.classes.zip", f"{PAGE}.classes.folder"
         st.file_uploader(
-            "A ZIP", type=["zip"], key=fresh(zipped), on_change=_unpack, args=(zipped,),
+            "A ZIP",
+            type=["zip"],
+            key=fresh(zipped),
+            on_change=_unpack,
+            args=(zipped,),
             max_upload_size=parts.upload_limit(MAX_ZIP_BYTES),
-        )  # fmt: skip
+        )
         st.file_uploader(
-            "A folder", type=TYPES, accept_multiple_files="directory", key=fresh(folder), on_change=_unpack,
-            args=(folder,), max_upload_size=parts.upload_limit(MAX_BYTES),
-        )  # fmt: skip
+            "A folder",
+            type=TYPES,
+            accept_multiple_files="directory",
+            key=fresh(folder),
+            on_change=_unpack,
+            args=(folder,),
+            max_upload_size=parts.upload_limit(MAX_BYTES),
+        )
         _borrow()
 
 
@@ -211,8 +225,9 @@ def _train(classes: list[dict]) -> None:
     job = jobs.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
     phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Train", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.classes.train",
-                     disabled=bool(problem)):  # fmt: skip
+        if st.button(
+            "Train", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.classes.train", disabled=bool(problem)
+        ):
             _learn(wanted)
         if phase in live.AT_WORK and st.button("Stop", icon=":material/stop:", key=f"{PAGE}.classes.stop"):
             job.stop()
@@ -275,9 +290,11 @@ def _measured(trained: Trained) -> None:
     columns = st.columns(3)
     left_out = "not measured" if math.isnan(trained.accuracy) else f"{trained.accuracy:.0%}"
     columns[0].metric(
-        "Leave-one-out accuracy", left_out, border=True,
+        "Leave-one-out accuracy",
+        left_out,
+        border=True,
         help="Each photo is asked about by a head that never saw it. With few photos this says more than the curve.",
-    )  # fmt: skip
+    )
     columns[1].metric("Photos", " + ".join(map(str, trained.photos)), border=True)
     took = f"{trained.seconds:.0f} s" if trained.tuned else f"{1000 * trained.seconds:.0f} ms"
     columns[2].metric("Training everything" if trained.tuned else "Training the head", took, border=True)
@@ -307,14 +324,24 @@ def _file() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if trained is not None:
             st.download_button(
-                "Save the classifier", lambda: head.save(trained.network, trained.tuned), "classes.safetensors",
-                icon=":material/download:", key=f"{PAGE}.classes.save", on_click="ignore",
+                "Save the classifier",
+                lambda: head.save(trained.network, trained.tuned),
+                "classes.safetensors",
+                icon=":material/download:",
+                key=f"{PAGE}.classes.save",
+                on_click="ignore",
                 help="The head and the names of the classes, and the body where it has learnt; no photo is in it.",
-            )  # fmt: skip
+            )
     with st.expander("Load a classifier saved here", icon=":material/upload_file:"):
         widget = f"{PAGE}.classes.load"
-        st.file_uploader("A .safetensors file", type=["safetensors"], key=fresh(widget), on_change=_load,
-                         args=(widget,), max_upload_size=parts.upload_limit(head.MAX_FILE))  # fmt: skip
+        st.file_uploader(
+            "A .safetensors file",
+            type=["safetensors"],
+            key=fresh(widget),
+            on_change=_load,
+            args=(widget,),
+            max_upload_size=parts.upload_limit(head.MAX_FILE),
+        )
     if problem := st.session_state.pop(f"{PAGE}.classes.load.problem", ""):
         st.error(parts.escape(problem), icon=":material/error:")
 

@@ -163,9 +163,14 @@ def bring() -> None:
             st.camera_input("Take a photo", key=fresh(name), on_change=_take, args=(name,))
         else:
             st.file_uploader(
-                "Drop photos here", type=TYPES, accept_multiple_files=True, key=fresh(name), on_change=_take,
-                args=(name,), max_upload_size=parts.upload_limit(MAX_BYTES),
-            )  # fmt: skip
+                "Drop photos here",
+                type=TYPES,
+                accept_multiple_files=True,
+                key=fresh(name),
+                on_change=_take,
+                args=(name,),
+                max_upload_size=parts.upload_limit(MAX_BYTES),
+            )
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.toggle("Use the camera", key=f"{PAGE}.use_camera")
             st.caption(f":material/lock: {PRIVACY}")

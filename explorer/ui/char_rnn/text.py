@@ -58,9 +58,11 @@ def _own_text(page: str, experiment: Experiment) -> None:
         )
         pasted = st.text_area("Paste it", height=140, max_chars=text.LARGEST, key=f"{page}.pasted")
         file = st.file_uploader(
-            "or upload it", type=["txt", "md", "csv", "tex", "html"], key=f"{page}.file",
+            "or upload it",
+            type=["txt", "md", "csv", "tex", "html"],
+            key=f"{page}.file",
             max_upload_size=parts.upload_limit(text.LARGEST),
-        )  # fmt: skip
+        )
         if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
             try:
                 kept = text.keep_own(file.getvalue() if file else pasted.encode(), app.owner())

@@ -121,10 +121,18 @@ def panel(page: str, experiment: Experiment, job: Job | None) -> None:
             asked = (job.id if at_work else str(path), questions := _questions(page))
             with st.container(horizontal=True, vertical_alignment="center"):
                 write = st.button("Write", type="primary", icon=":material/edit:", key=f"{page}.write")
-                several = st.button("Four temperatures", icon=":material/thermostat:", key=f"{page}.several",
-                                    help="The same prompt and seed at 0.5 to 1.3, as one batch.")  # fmt: skip
-                surprise = st.toggle("Colour by surprise", key=f"{page}.surprise", persist_state="session",
-                                     help="The darker, the less the model expected it (−log p, in nats).")  # fmt: skip
+                several = st.button(
+                    "Four temperatures",
+                    icon=":material/thermostat:",
+                    key=f"{page}.several",
+                    help="The same prompt and seed at 0.5 to 1.3, as one batch.",
+                )
+                surprise = st.toggle(
+                    "Colour by surprise",
+                    key=f"{page}.surprise",
+                    persist_state="session",
+                    help="The darker, the less the model expected it (−log p, in nats).",
+                )
                 signature = st.empty()
             place = st.empty()
             shown: Written | None = st.session_state.get(f"{page}.text")
@@ -151,15 +159,36 @@ def _sign(place: "DeltaGenerator", name: str) -> None:
 def _questions(page: str) -> Questions:
     wide, *narrow = st.columns([3, 2, 2, 2, 1])
     return Questions(
-        wide.text_input("Prompt", "for thos", max_chars=200, key=f"{page}.prompt", persist_state="session",
-                        help="Fed once, character by character; then the model goes on by itself."),
+        wide.text_input(
+            "Prompt",
+            "for thos",
+            max_chars=200,
+            key=f"{page}.prompt",
+            persist_state="session",
+            help="Fed once, character by character; then the model goes on by itself.",
+        ),
         narrow[0].slider("Length", 50, 1000, 400, 50, key=f"{page}.length", persist_state="session"),
-        narrow[1].slider("Temperature", 0.0, 2.0, 0.8, 0.05, key=f"{page}.warmth", persist_state="session",
-                         help="Low: safe and repetitive. High: adventurous. 0: always the likeliest."),
-        narrow[2].slider("Top-k", 0, 40, 0, key=f"{page}.top_k", persist_state="session",
-                         help="Choose among the k likeliest characters only; 0 allows all."),
+        narrow[1].slider(
+            "Temperature",
+            0.0,
+            2.0,
+            0.8,
+            0.05,
+            key=f"{page}.warmth",
+            persist_state="session",
+            help="Low: safe and repetitive. High: adventurous. 0: always the likeliest.",
+        ),
+        narrow[2].slider(
+            "Top-k",
+            0,
+            40,
+            0,
+            key=f"{page}.top_k",
+            persist_state="session",
+            help="Choose among the k likeliest characters only; 0 allows all.",
+        ),
         int(narrow[3].number_input("Seed", 0, 10**6, 0, key=f"{page}.text_seed", persist_state="session")),
-    )  # fmt: skip
+    )
 
 
 def _one(author: Author, q: Questions, place: "DeltaGenerator | None", surprise: bool) -> "Texts":

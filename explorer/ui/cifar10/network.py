@@ -23,10 +23,13 @@ def show(page: str, experiment: Experiment) -> None:
     columns[1].metric("Multiply-adds a picture", f"{work / 1e6:,.1f} M")
     columns[2].metric("Weights that ship", "yes" if checkpoint.shipped(experiment.model).exists() else "not yet")
     live.chart(
-        page, "drawing", ("network", experiment), lambda: networks.drawing(rows),
+        page,
+        "drawing",
+        ("network", experiment),
+        lambda: networks.drawing(rows),
         "The network's feature maps from input to output.",
         "Each block is what a layer puts out: as tall as the picture is wide, as wide as it has channels (log scale).",
-    )  # fmt: skip
+    )
     st.dataframe(
         [
             {

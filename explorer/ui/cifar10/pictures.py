@@ -36,16 +36,23 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
     seed = st.session_state.get(f"{page}.pictures", 0)
     left, right = st.columns([3, 2])
     with left:
-        parts.picture(figures.mosaic(_sample(pictures, seed), 10, 2), width="stretch",
-                      caption="Ten of each class, a row a class", alt="Training pictures of each class")  # fmt: skip
+        parts.picture(
+            figures.mosaic(_sample(pictures, seed), 10, 2),
+            width="stretch",
+            caption="Ten of each class, a row a class",
+            alt="Training pictures of each class",
+        )
         if st.button("Other pictures", icon=":material/shuffle:", key=f"{page}.shuffle"):
             st.session_state[f"{page}.pictures"] = seed + 1
             st.rerun()
     with right:
         st.caption(", ".join(pictures.classes))
-        parts.picture(figures.mosaic(_augmented(pictures, seed, experiment), 4, 3), width="stretch",
-                 caption="One picture as it is, then as training sees it: flipped and moved",
-                 alt="A training picture and eleven variations of it")  # fmt: skip
+        parts.picture(
+            figures.mosaic(_augmented(pictures, seed, experiment), 4, 3),
+            width="stretch",
+            caption="One picture as it is, then as training sees it: flipped and moved",
+            alt="A training picture and eleven variations of it",
+        )
         st.markdown(
             ":material/lightbulb: **Did you notice?** The notes' loop that moves pictures into `val` tests "
             "`'automobile'` inside the loop over all ten classes. So about 950 pictures of cars end up in training "
@@ -111,11 +118,23 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
     left, right = st.columns([3, 2])
     identity = (str(path), path.stat().st_mtime)
     with left:
-        live.chart(page, "confusion", identity, lambda: figures.confusion(found.confusion(), found.classes),
-                   "Confusion matrix.", "Rows: what it was. Columns: what the model said.")  # fmt: skip
+        live.chart(
+            page,
+            "confusion",
+            identity,
+            lambda: figures.confusion(found.confusion(), found.classes),
+            "Confusion matrix.",
+            "Rows: what it was. Columns: what the model said.",
+        )
     with right:
-        live.chart(page, "by_class", identity, lambda: figures.by_class(found.by_class(), found.classes),
-                   "Accuracy by class.", "Share of each class told right.")  # fmt: skip
+        live.chart(
+            page,
+            "by_class",
+            identity,
+            lambda: figures.by_class(found.by_class(), found.classes),
+            "Accuracy by class.",
+            "Share of each class told right.",
+        )
     _gallery(page, found, pictures)
 
 
@@ -135,8 +154,11 @@ def _gallery(page: str, found: evaluate.Predictions, pictures: cifar10.Pictures)
         for column, i in zip(row.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
             with column:
                 said_class, true_class = found.chosen[i], found.labels[i]
-                parts.picture(figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4), width="stretch",
-                         alt=f"Validation picture {i}, {found.classes[true_class]}")  # fmt: skip
+                parts.picture(
+                    figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4),
+                    width="stretch",
+                    alt=f"Validation picture {i}, {found.classes[true_class]}",
+                )
                 st.caption(
                     f"**{found.classes[said_class]}** {found.probabilities[i, said_class]:.0%}  \n"
                     f"it was {found.classes[true_class]} {found.probabilities[i, true_class]:.0%}"

@@ -26,8 +26,14 @@ if TYPE_CHECKING:
     from explorer.runs.jobs import Job
 
 Thing = TypeVar("Thing")
-PAGES = {"char_rnn": "Character RNN", "cifar10": "CIFAR-10", "batchnorm": "Inside the network",
-         "cam": "Class activation maps", "lr_finder": "LR finder", "runs": "Runs"}  # fmt: skip
+PAGES = {
+    "char_rnn": "Character RNN",
+    "cifar10": "CIFAR-10",
+    "batchnorm": "Inside the network",
+    "cam": "Class activation maps",
+    "lr_finder": "LR finder",
+    "runs": "Runs",
+}
 
 STYLE = """<style>
 .x-stations { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); }
@@ -118,10 +124,12 @@ def _map_card(number: int) -> str:
         "lecture", "–", "not printed"
     )
     return _card(
-        number, "Heat maps", "Ask the last layer which parts of the photo made it say cat: the map before the average.",
+        number,
+        "Heat maps",
+        "Ask the last layer which parts of the photo made it say cat: the map before the average.",
         f'<div style="width:66px">{mini}</div><span style="margin-left:.8rem;opacity:.85">the lecture’s cat</span>',
         numbers,
-    )  # fmt: skip
+    )
 
 
 def _photo_run() -> float | None:
@@ -183,10 +191,13 @@ def _miniature(rung: "Rung") -> str:
     losses = _settled(run.history["loss"]) if column == "val_loss" else []
     what = "Loss" if column == "val_loss" else "Accuracy"
     return diagrams.sparkline(
-        losses, dots, reference, colour=style.MODELS[rung.key],
+        losses,
+        dots,
+        reference,
+        colour=style.MODELS[rung.key],
         title=f"{what} of the recorded run over {total} epochs, ending at {_shown(rung.metric, dots[-1][1])}"
         + ("; dashed: the lecture's." if reference else "."),
-    )  # fmt: skip
+    )
 
 
 def _settled(losses: np.ndarray) -> list[float]:
@@ -223,13 +234,21 @@ def claim_card(claim: "Claim") -> None:
         if claim.caution:
             st.caption(f":material/info: {claim.caution}")
         with st.container(horizontal=True):
-            if st.button("Make it happen", type="primary", icon=":material/play_arrow:", key=f"happen.{claim.id}",
-                         help=f"Opens {PAGES[claim.page]} with the settings set and the run started."):  # fmt: skip
+            if st.button(
+                "Make it happen",
+                type="primary",
+                icon=":material/play_arrow:",
+                key=f"happen.{claim.id}",
+                help=f"Opens {PAGES[claim.page]} with the settings set and the run started.",
+            ):
                 with parts.refusals(), st.spinner("Starting …"):
                     make_it_happen(claim)
-            if st.button(f"Measure now, about {claim.seconds} s", icon=":material/straighten:",
-                         key=f"measure.{claim.id}",
-                         help="A small version, on this server and its data, without leaving the page."):  # fmt: skip
+            if st.button(
+                f"Measure now, about {claim.seconds} s",
+                icon=":material/straighten:",
+                key=f"measure.{claim.id}",
+                help="A small version, on this server and its data, without leaving the page.",
+            ):
                 with parts.refusals():
                     _submit_measure(claim)
                     st.rerun()
@@ -276,8 +295,11 @@ def _outcome(claim: "Claim") -> None:
 
 
 def _verdict(verdict: claims.Verdict, source: str) -> None:
-    look = {True: ("agrees", "check_circle", "green"), False: ("does not agree", "cancel", "orange"),
-            None: ("it depends", "help", "gray")}[verdict.agrees]  # fmt: skip
+    look = {
+        True: ("agrees", "check_circle", "green"),
+        False: ("does not agree", "cancel", "orange"),
+        None: ("it depends", "help", "gray"),
+    }[verdict.agrees]
     with st.container(gap="xxsmall"):
         st.badge(f"{look[0]} · {source}", icon=f":material/{look[1]}:", color=look[2])
         st.markdown(parts.escape(verdict.text))
@@ -349,12 +371,24 @@ class _DataSet:
 
 
 _DATA = (
-    _DataSet("Nietzsche, the lecture's text", ("nietzsche.txt",), "Python's help texts stand in for it.", "text",
-             "0.6 MB", 600_901),
+    _DataSet(
+        "Nietzsche, the lecture's text",
+        ("nietzsche.txt",),
+        "Python's help texts stand in for it.",
+        "text",
+        "0.6 MB",
+        600_901,
+    ),
     _DataSet("CIFAR-10", ("cifar10.tgz", "cifar10"), "Generated shapes stand in for it.", "cifar10", "135 MB", 135e6),
-    _DataSet("Dogs vs cats, photos", ("dogscats.tgz", "dogscats"), "Only your own photos can be used.", "dogscats",
-             "the course's archive", 850e6),
-)  # fmt: skip
+    _DataSet(
+        "Dogs vs cats, photos",
+        ("dogscats.tgz", "dogscats"),
+        "Only your own photos can be used.",
+        "dogscats",
+        "the course's archive",
+        850e6,
+    ),
+)
 
 
 def data_and_weights() -> None:
