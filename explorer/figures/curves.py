@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from explorer.figures import style
 from explorer.ladders import Figure
-from explorer.runs.history import Snapshot, extremes, spread
+from explorer.runs.history import Snapshot
+from explorer.series import extremes, spread
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep

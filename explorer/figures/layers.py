@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.runs.history import extremes, smooth, spread
+from explorer.series import extremes, smooth, spread
 
 if TYPE_CHECKING:
     from explorer.probes.activations import ActivationRecord, FeatureMaps

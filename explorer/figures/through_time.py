@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from explorer.figures import style
 from explorer.figures.layers import positive
-from explorer.runs.history import extremes
+from explorer.series import extremes
 
 if TYPE_CHECKING:
     from explorer.probes.gates import Trace, Tracked

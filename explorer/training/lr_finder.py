@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from explorer.errors import SettingsError
-from explorer.runs.history import smooth
+from explorer.series import smooth
 from explorer.training.learner import Learner
 
 DIVERGED = 4.0  # times the best smoothed loss, as the lecture's library has it

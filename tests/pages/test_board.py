@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 from explorer.experiment import Experiment
 from explorer.figures import style
 from explorer.runs import jobs
-from explorer.runs.history import COLUMNS, EpochRow, Snapshot, smooth
+from explorer.runs.history import COLUMNS, EpochRow, Snapshot
+from explorer.series import smooth
 from explorer.ui import app, board, live
 from tests.pages.conftest import open_page, texts, wait
 

@@ -11,7 +11,7 @@ from explorer import ladders
 from explorer.data import Batch, Source
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.runs.history import smooth
+from explorer.series import smooth
 from explorer.training.learner import Learner
 from explorer.training.lr_finder import Sweep, find, rates, suggest, sweep
 from explorer.training.schedules import plan

@@ -17,7 +17,7 @@ from explorer.figures import diagrams, style
 from explorer.lecture import claims, quirks
 from explorer.lecture.recorded import recording
 from explorer.runs import jobs
-from explorer.runs.history import smooth, spread
+from explorer.series import smooth, spread
 from explorer.ui import app, clickable, controls, live, parts
 
 if TYPE_CHECKING:
