@@ -1,0 +1,202 @@
+"""What a session remembers, typed: one object for each page or section of a page, whole under one session key.
+
+Reading and changing: ``here = state.training("cifar10")``, then ``here.experiment``, ``here.job = job.id``.
+Widgets: ``key=here.key("train")`` names one, ``here.value("log", False)`` is what the visitor set it to.
+Another page: a dataclass below that derives from :class:`Place`, a line in ``_KINDS``, and an accessor.
+From page to page: verbs, such as ``state.open(page, experiment)``. No other module knows a session key.
+What only this browser tab's session has, whatever the page, is ``state.session()``.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from explorer.experiment import Experiment
+
+T = TypeVar("T")
+Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
+
+
+class Page(StrEnum):
+    """The pages, by the names of their files and addresses."""
+
+    HOME = "home"
+    CHAR_RNN = "char_rnn"
+    CIFAR10 = "cifar10"
+    CAM = "cam"
+    LR_FINDER = "lr_finder"
+    BATCHNORM = "batchnorm"
+    RUNS = "runs"
+
+    @property
+    def script(self) -> str:
+        """The file, as ``st.switch_page`` wants it."""
+        return f"pages/{self}.py"
+
+
+@dataclass
+class Place:
+    """A page or a section of one, and what each of them may have: a job, charts, steps that were done."""
+
+    name: str  #: begins the key of every widget there
+    job: str | None = None  #: the id of the job shown
+    charts: dict[str, tuple[Stamp, "go.Figure"]] = field(default_factory=dict)  #: as last drawn
+    did: set[str] = field(default_factory=set)  #: words for the steps of "Try this"
+    ticked: set[str] = field(default_factory=set)  #: ids of the steps that were done once
+
+    def key(self, *words: object) -> str:
+        """The key of a widget of this place."""
+        return ".".join((self.name, *map(str, words)))
+
+    def value(self, word: str, default: T) -> T:
+        """What the widget of that word is set to; the default before it was drawn."""
+        return widget(self.key(word), default)
+
+    def set(self, word: str, value: object) -> None:
+        """Set the widget of that word, before it is drawn."""
+        set_widget(self.key(word), value)
+
+
+@dataclass
+class Training(Place):
+    """A page that trains: its experiment, and what it last heard of links and of its run."""
+
+    experiment: "Experiment | None" = None  #: what the controls show; None before the page was ever drawn
+    generation: int = 0  #: grows when the experiment is set from outside its widgets, which then are other ones
+    default: str = ""  #: the rung where no link names one
+    address: Mapping[str, str] | None = None  #: what the address last asked for
+    looked: "tuple[str, Experiment] | None" = None  #: the run that was shown and the settings beside it
+
+    def put(self, experiment: "Experiment") -> None:
+        """Set the experiment from outside its widgets (a preset, a suggestion, a claim)."""
+        self.experiment = experiment
+        self.generation += 1
+
+
+@dataclass
+class CharRnn(Training):
+    """The character RNNs' page."""
+
+    written: Any = None  #: the text on the page, a ``ui.char_rnn.writing.Written``
+
+
+@dataclass
+class Cifar10(Training):
+    """The CIFAR-10 page."""
+
+    draw: int = 0  #: the seed of the pictures shown
+
+
+@dataclass
+class LrFinder(Place):
+    """The LR finder."""
+
+    models: list[str] | None = None  #: the rungs chosen; None before the page was ever drawn
+    swept: "dict[str, Experiment]" = field(default_factory=dict)  #: of the job, by the name in the legend
+    go: Page | None = None  #: where a suggestion that was taken leads
+
+
+@dataclass
+class Session:
+    """What holds on every page."""
+
+    owner: str = ""  #: whose runs are this visitor's
+    forgotten: bool = False  #: the browser keeps no cookies: the owner ends with the session
+    hidden: str = ""  #: the settings a teacher's link hides, between commas
+    told: set[str] = field(default_factory=set)  #: sentences about links, each said once
+
+
+_KINDS: dict[str, type[Place]] = {Page.CHAR_RNN: CharRnn, Page.CIFAR10: Cifar10, Page.LR_FINDER: LrFinder}
+
+
+def place(name: str) -> Place:
+    """The page or section of that name; one without memories of its own kind has a job, charts and steps."""
+    return _kept(_KINDS.get(name, Place), name)
+
+
+def training(page: str) -> Training:
+    """One of the pages that train."""
+    return _kept(CharRnn if page == Page.CHAR_RNN else Cifar10, page)
+
+
+def char_rnn() -> CharRnn:
+    """The character RNNs' page."""
+    return _kept(CharRnn, Page.CHAR_RNN)
+
+
+def cifar10() -> Cifar10:
+    """The CIFAR-10 page."""
+    return _kept(Cifar10, Page.CIFAR10)
+
+
+def lr_finder() -> LrFinder:
+    """The LR finder."""
+    return _kept(LrFinder, Page.LR_FINDER)
+
+
+def session() -> Session:
+    """What holds on every page."""
+    if "session" not in st.session_state:
+        st.session_state["session"] = Session()
+    found: Session = st.session_state["session"]
+    return found
+
+
+P = TypeVar("P", bound=Place)
+
+
+def _kept(kind: type[P], name: str) -> P:
+    key = str(name)
+    if key not in st.session_state:
+        st.session_state[key] = kind(key)
+    found: P = st.session_state[key]
+    return found
+
+
+# -- widgets -------------------------------------------------------------------------------------------
+def widget(key: str, default: T) -> T:
+    """What the widget of that key is set to; the default before it was drawn."""
+    found: T = st.session_state.get(key, default)
+    return found
+
+
+def set_widget(key: str, value: object) -> None:
+    """Set a widget before it is drawn."""
+    st.session_state[key] = value
+
+
+def teacher() -> bool:
+    """Whether the projector view is on."""
+    return widget("teacher", False)
+
+
+# -- from page to page ---------------------------------------------------------------------------------
+def show(page: str, experiment: "Experiment", run: str | None = None) -> None:
+    """Have a training page show an experiment and a run, or none, from when it is next drawn."""
+    here = training(page)
+    here.put(experiment)
+    here.job = run
+
+
+def open(page: str, experiment: "Experiment | None" = None, run: str | None = None, **query: str) -> NoReturn:
+    """Go to a page; a training page shows the experiment and the run, if any, and its address says so.
+
+    Args:
+        query: what else its address is to say.
+    """
+    if experiment is not None:
+        show(page, experiment, run)
+        query = {**experiment.to_query(), **({"run": run} if run else {}), **query}
+    st.switch_page(Page(page).script, query_params=query)
+
+
+def find_rate(model: str) -> NoReturn:
+    """Go to the LR finder with one rung chosen."""
+    lr_finder().models = [model]
+    open(Page.LR_FINDER)
