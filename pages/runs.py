@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,6 +17,9 @@ from explorer.lecture.recorded import recording
 from explorer.runs import jobs
 from explorer.runs.store import Run
 from explorer.ui import live, parts, steps
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 PAGE = "runs"
 parts.title(
@@ -35,6 +39,12 @@ def is_shown(run: Run) -> bool:
     """Training runs, but for those that learn from another visitor's own text."""
     own = app.owner()
     return run.kind == "train" and (run.owner == own or text.may_see(run.experiment.data, own))
+
+
+def losses(picked: list[Run]) -> "go.Figure":
+    """One run's losses as on its page, or those of several over each other."""
+    found = {f"{run.experiment.model} {run.id}": store.history(run.id) for run in picked}
+    return curves.overlay(found, key="runs") if len(found) > 1 else curves.loss_curves(*found.values(), key="runs")
 
 
 store = app.store()
@@ -74,21 +84,20 @@ if runs:
         column_config={"best accuracy": st.column_config.NumberColumn(format="percent")},
         placeholder="–",
     ).selection.rows
-    st.caption("Choose rows to lay their validation curves over each other.")
+    st.caption("Choose rows to lay their curves over each other.")
     picked = [runs[i] for i in chosen if i < len(runs)] or runs[:1]
     if len(picked) > 1:
         steps.did(PAGE, "compared")
-    overlay = {f"{run.experiment.model} {run.id}": histories[run.id] for run in picked}
-    first, *others = overlay
     with st.container(border=True), parts.refusals():
-        curve = store.history(picked[0].id)
         live.chart(
             PAGE,
             "loss",
-            ("runs", len(curve), *((name, len(h.epochs)) for name, h in overlay.items())),
-            lambda: curves.loss_curves(curve, others={name: overlay[name] for name in others}, key="runs"),
+            ("runs", *((run.id, run.updated) for run in picked)),
+            lambda: losses(picked),
             "Losses of the chosen runs.",
-            f"Training curve: {first}. Dotted: validation of the others.",
+            "A colour a run: training loss, smoothed, and dots for validation."
+            if len(picked) > 1
+            else f"Training and validation of {picked[0].experiment.model} {picked[0].id}.",
         )
     for run in picked[:6]:
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -1,6 +1,7 @@
 """Curves of a run: loss, accuracy, rate; of a schedule; of a sweep. Pure functions of what was recorded."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,6 @@ def loss_curves(
     history: Snapshot,
     *,
     lecture: Figure | None = None,
-    others: Mapping[str, Snapshot] | None = None,
     epochs: float | None = None,
     log_y: bool = False,
     key: str = "",
@@ -28,8 +28,8 @@ def loss_curves(
 ) -> go.Figure:
     """Training loss (each step, and smoothed as the lecture prints it) and validation loss over epochs.
 
-    ``lecture`` draws the lecture's own validation losses, dashed; ``others`` overlays runs by name; ``epochs`` is how
-    far the axis reaches: as far as there are data, by default.
+    ``lecture`` draws the lecture's own validation losses, dashed; ``epochs`` is how far the axis reaches: as far as
+    there are data, by default.
     """
     fig = style.figure("epochs", "loss (nats)", log_y=log_y, key=key, height=height)
     _reach(fig, epochs)
@@ -44,48 +44,62 @@ def loss_curves(
             hoverinfo="skip",
             line={"color": style.faded(style.TRAIN, 0.28), "width": 1},
         )
-        keep = spread(len(loss), style.POINTS)
-        fig.add_scatter(
-            x=epoch[keep],
-            y=history.smoothed()[keep].astype(np.float32),
-            name="training",
-            mode="lines",
-            line={"color": style.TRAIN, "width": 2.2},
-        )
+        _training(fig, history, "training", style.TRAIN, "solid")
     _validation(fig, history, "val_loss", "validation")
-    for (name, other), colour in zip((others or {}).items(), style.SERIES[2:] * 3, strict=False):
-        _epochs(fig, other, "val_loss", name, colour, "dot")
     if lecture and lecture.curve:
         _reference(fig, lecture)
     if len(loss):
         _marks(fig, history)
-        # The first steps' loss would squeeze everything else into a corner.
-        settled = loss[len(loss) // 20 :]
         theirs = [value for at, value in _points(lecture) if epochs is None or at <= epochs] if lecture else []
-        values = [*settled.tolist(), *(row.val_loss for row in history.epochs), *theirs]
-        finite = np.array(values)[np.isfinite(values)]
-        if len(finite) and not log_y and len(loss) > 200:
-            low, high = finite.min(), np.quantile(finite, 0.999)
-            fig.update_yaxes(range=[low - 0.05 * (high - low), high + 0.12 * (high - low)])
+        if len(loss) > 200 and not log_y:
+            _settle(fig, [*_settled(loss), *(row.val_loss for row in history.epochs), *theirs])
     return fig
 
 
+def overlay(runs: Mapping[str, Snapshot], *, key: str = "", height: int = 360) -> go.Figure:
+    """Losses of several runs by name over epochs: training smoothed, and dots for validation, in one colour a run."""
+    fig = style.figure("epochs", "loss (nats)", key=key, height=height)
+    values: list[float] = []
+    for (name, history), colour, dash in zip(runs.items(), cycle(style.SERIES), cycle(style.DASHES), strict=False):
+        _training(fig, history, name, colour, dash)
+        _epochs(fig, history, "val_loss", f"{name}, validation", colour, "dot")
+        values += [*_settled(history.smoothed()), *(row.val_loss for row in history.epochs)]
+    _settle(fig, values)
+    return fig
+
+
+def _training(fig: go.Figure, history: Snapshot, name: str, colour: str, dash: str) -> None:
+    keep = spread(len(history), style.POINTS)
+    fig.add_scatter(
+        x=history["epoch"][keep].astype(np.float32),
+        y=history.smoothed()[keep].astype(np.float32),
+        name=name,
+        mode="lines",
+        line={"color": colour, "width": 2.2, "dash": dash},
+    )
+
+
+def _settled(loss: np.ndarray) -> list[float]:
+    """Without the first steps, whose loss would squeeze everything else into a corner."""
+    return loss[len(loss) // 20 :].tolist()
+
+
+def _settle(fig: go.Figure, values: Sequence[float]) -> None:
+    """An axis for these losses, but for a few outliers."""
+    finite = np.array(values)[np.isfinite(values)]
+    if len(finite):
+        low, high = finite.min(), np.quantile(finite, 0.999)
+        fig.update_yaxes(range=[low - 0.05 * (high - low), high + 0.12 * (high - low)])
+
+
 def accuracy_curve(
-    history: Snapshot,
-    *,
-    lecture: Figure | None = None,
-    others: Mapping[str, Snapshot] | None = None,
-    epochs: float | None = None,
-    key: str = "",
-    height: int = 300,
+    history: Snapshot, *, lecture: Figure | None = None, epochs: float | None = None, key: str = "", height: int = 300
 ) -> go.Figure:
     """Validation accuracy after each epoch; the arguments are those of :func:`loss_curves`."""
     fig = style.figure("epochs", "accuracy", key=key, height=height)
     _reach(fig, epochs)
     fig.update_yaxes(tickformat=".0%")
     _validation(fig, history, "accuracy", "validation")
-    for (name, other), colour in zip((others or {}).items(), style.SERIES[2:] * 3, strict=False):
-        _epochs(fig, other, "accuracy", name, colour, "dot")
     if lecture and lecture.curve:
         _reference(fig, lecture)
     return fig

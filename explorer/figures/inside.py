@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 NORMED = (style.WITH_NORM, "#3D7DC8", "#7A6BB0", "#7B828C")  # cool with BatchNorm, warm without
 PLAIN = (style.WITHOUT_NORM, "#C24A55", "#B5467F", "#7B828C")
-DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def looks(experiments: "dict[str, Experiment]") -> dict[str, tuple[str, str]]:
@@ -20,7 +19,7 @@ def looks(experiments: "dict[str, Experiment]") -> dict[str, tuple[str, str]]:
     used = {True: 0, False: 0}
     for place, (name, experiment) in enumerate(experiments.items()):
         normed = experiment.norm != "none"
-        found[name] = ((NORMED if normed else PLAIN)[used[normed] % 4], DASHES[place % 4])
+        found[name] = ((NORMED if normed else PLAIN)[used[normed] % 4], style.DASHES[place % 4])
         used[normed] += 1
     return found
 

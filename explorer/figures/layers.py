@@ -1,6 +1,7 @@
 """Inside a network: statistics of its layers over training and depth, races, maps. Pure, with bounded points."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -265,7 +266,7 @@ def race_losses(race: "RaceView", *, until: int | None = None, key: str = "", he
     """
     fig = style.figure("step", "loss (nats)", key=key, height=height)
     highest, lowest = GUESSING, GUESSING
-    for lane, colour, dash in zip(race.lanes, style.SERIES * 3, ("solid", "dash", "dot", "dashdot") * 5, strict=False):
+    for lane, colour, dash in zip(race.lanes, cycle(style.SERIES), cycle(style.DASHES), strict=False):
         steps, loss = lane.history["step"], lane.history["loss"]
         finite = np.isfinite(loss) & (loss < 1e6)
         if finite.any():
@@ -308,7 +309,7 @@ def across_depth(
     """One statistic from the first layer to the last, a line a network, at the sampled step nearest ``step``."""
     title, log_y = WHAT[what]
     fig = style.figure("layer, from the input to the output", title, log_y=log_y, key=key, height=height)
-    for lane, colour, dash in zip(race.lanes, style.SERIES * 3, ("solid", "dash", "dot", "dashdot") * 5, strict=False):
+    for lane, colour, dash in zip(race.lanes, cycle(style.SERIES), cycle(style.DASHES), strict=False):
         if len(lane.record):
             row = len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
             values = getattr(lane.record, what)[row]

@@ -29,6 +29,7 @@ MODELS = {
     "builder": "#3D7DC8",
 }
 SERIES = ("#3D7DC8", "#C9690F", "#16877A", "#B5467F", "#7A6BB0", "#7B828C")
+DASHES = ("solid", "dash", "dot", "dashdot")
 GRID = "rgba(128,128,128,0.18)"
 POINTS = 500  #: most points a trace carries to the browser
 

@@ -36,6 +36,21 @@ def test_a_spike_stays_visible_however_long_the_run() -> None:
     assert max(fig.data[0].y) == 99.0
 
 
+def test_runs_over_each_other_are_all_seen_however_short_and_however_they_differ() -> None:
+    low, high = _history(20, 1), _history(400, 1)
+    high["loss"][:] += 3.0
+    fig = curves.overlay({"low": low, "high": high, "not begun": _history(0, 0)})
+    lines = {trace.name: trace for trace in fig.data if trace.mode == "lines"}
+    assert len(lines["low"].x) == 20 and len(lines["high"].x) == 400 and not len(lines["not begun"].x)
+    assert len({(line.line.color, line.line.dash) for line in lines.values()}) == 3
+    bottom, top = fig.layout.yaxis.range
+    for line in (lines["low"], lines["high"]):
+        settled = line.y[len(line.y) // 20 :]
+        assert bottom < settled.min() and np.quantile(settled, 0.99) < top
+    dots = next(trace for trace in fig.data if trace.name == "low, validation")
+    assert list(dots.x) == [1] and dots.line.color == lines["low"].line.color
+
+
 def test_the_lectures_curve_is_named_as_the_lectures_and_ends_at_its_epoch() -> None:
     figure = ladders.rung("gru").figures[0]
     fig = curves.loss_curves(_history(100), lecture=figure)
