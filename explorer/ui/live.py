@@ -100,9 +100,6 @@ def weights(page: str, job: Job | None, experiment: Experiment, first: str) -> t
 
     Args:
         first: which of a run's to look for before the others, "best" or "final".
-
-    Raises:
-        StorageError: the link names no run.
     """
     run = job.id if job is not None else linked(page)
     if run is None:
@@ -347,7 +344,11 @@ def chart(page: str, name: str, stamp: tuple, make: Callable[[], "go.Figure"], a
 def for_projector(figure: "go.Figure") -> "go.Figure":
     """A copy with larger type, room for it, and thicker lines; the figure itself is kept and stays as it is."""
     figure = copy.deepcopy(figure)
-    figure.update_layout(font_size=17)
+    layout = figure.layout
+    more = 24 if layout.xaxis.title.text else 0  # px below the axis, for its larger title
+    figure.update_layout(font_size=17, height=layout.height + more, margin_b=layout.margin.b + more)
+    figure.update_xaxes(ticklabelstandoff=6)  # or the two numbers in the corner meet
+    figure.update_yaxes(ticklabelstandoff=6)
     figure.for_each_trace(lambda line: line.update(line_width=1.5 * (line.line.width or 2)), {"type": "scatter"})
     return figure
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.browser.looks import faults, settle
+
 pytestmark = pytest.mark.data
 
 
@@ -20,3 +22,11 @@ def test_the_teacher_view_makes_room_for_the_charts(visitor) -> None:
     visitor.until(lambda: plot.bounding_box()["width"] < narrow + 20)
     code.wait_for(state="visible")
     assert visitor.errors == []
+
+
+@pytest.mark.parametrize("path", ["char_rnn?model=gru", "cifar10?model=convnet", "lr_finder"])
+def test_nothing_lies_over_anything_else_in_large_type(visitor, path) -> None:
+    page = visitor.open(path).page
+    page.get_by_text("Teacher view").click()
+    settle(page)
+    assert faults(page, inside='[data-testid="stMain"]') == []
