@@ -167,12 +167,12 @@ def _train(options: argparse.Namespace) -> int:
     experiment = _experiment(options)
     target = _target(options)
     from explorer.runs import ship, train
-    from explorer.runs.jobs import Job, Stopped
+    from explorer.runs.jobs import Job, Kind, Stopped
     from explorer.training import prepare
 
     store = None if options.no_record else _store()
     learner = prepare.learner_for(experiment, options.start)
-    job = Job("train", experiment.rung.title, lambda job: None, experiment=experiment)
+    job = Job(Kind.TRAIN, experiment.rung.title, lambda job: None, experiment=experiment)
     job.began = True  # by this thread
     _heading()
 

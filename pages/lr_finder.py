@@ -12,7 +12,7 @@ from explorer import ladders
 from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
 from explorer.lecture import recorded
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.ui import controls, links, live, parts, steps
 from explorer.ui.home import claims
 
@@ -72,7 +72,7 @@ def experiments() -> dict[str, Experiment]:
     return wanted
 
 
-job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
+job = queue.registry().find(st.session_state.get(f"{PAGE}.job", ""))
 phase = live.phase(job)
 with st.container(horizontal=True):
     if st.button("Sweep", type="primary", icon=":material/play_arrow:", disabled=not models, shortcut="t"):
@@ -82,8 +82,8 @@ with st.container(horizontal=True):
         wanted = experiments()
         span = (float(low), float(high), batches, beta)
         with parts.refusals():
-            job = jobs.registry().submit(
-                jobs.Job("lr-find", ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner()),
+            job = queue.registry().submit(
+                jobs.Job(jobs.Kind.LR_FIND, ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner()),
                 instead_of=job,
             )
             st.session_state[f"{PAGE}.job"] = job.id

@@ -14,7 +14,8 @@ from explorer import ladders
 from explorer.data import text
 from explorer.figures import curves
 from explorer.lecture.recorded import recording
-from explorer.runs import jobs
+from explorer.runs import queue
+from explorer.runs.jobs import Kind
 from explorer.runs.store import Run
 from explorer.ui import live, parts, steps
 
@@ -31,14 +32,14 @@ parts.title(
 
 def as_it_is_now(run: Run) -> Run:
     """With the state of its job while there is one: the disk does not hear of every pause."""
-    job = jobs.registry().find(run.id)
+    job = queue.registry().find(run.id)
     return replace(run, state=job.state, message=job.message) if job else run
 
 
 def is_shown(run: Run) -> bool:
     """Training runs, but for those that learn from another visitor's own text."""
     own = app.owner()
-    return run.kind == "train" and (run.owner == own or text.may_see(run.experiment.data, own))
+    return run.kind == Kind.TRAIN and (run.owner == own or text.may_see(run.experiment.data, own))
 
 
 def losses(picked: list[Run]) -> "go.Figure":
@@ -121,7 +122,7 @@ if runs:
                     "Weights", weights.read_bytes, weights.name, icon=":material/download:", key=f"w.{run.id}"
                 )
             if run.owner == app.owner() and st.button("Delete", icon=":material/delete:", key=f"del.{run.id}"):
-                if (job := jobs.registry().find(run.id)) is not None:
+                if (job := queue.registry().find(run.id)) is not None:
                     job.stop("Deleted.")
                 with parts.refusals():
                     store.delete(run.id)

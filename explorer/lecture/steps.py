@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.runs import jobs
+
 State = Mapping[str, Any]
 
 
@@ -48,7 +50,7 @@ def _trained(*models: str, epochs: int = 1, **changes: Callable[[Any], bool]) ->
 
 
 def _broke(state: State) -> bool:
-    return state.get("state") == "diverged"
+    return state.get("state") == jobs.State.DIVERGED
 
 
 PAGES: dict[str, tuple[Step, ...]] = {

@@ -15,7 +15,7 @@ from explorer import devices
 from explorer.data import Source
 from explorer.errors import StorageError
 from explorer.runs.history import COLUMNS, EpochRow, Mark
-from explorer.runs.jobs import QUEUED, RUNNING, Diverged, Job
+from explorer.runs.jobs import Diverged, Job, State
 from explorer.runs.store import Run, Store
 from explorer.training import checkpoint
 
@@ -41,8 +41,9 @@ class Recorder:
     def __init__(self, job: Job, experiment: "Experiment", store: Store | None = None) -> None:
         self.job, self.store = job, store
         self.first = math.nan
+        owner, began = job.owner or TERMINAL, job.created
         self._line = Run(  # the run's line in the store's index
-            job.id, job.owner or TERMINAL, job.kind, job.title, experiment, QUEUED, "", "", "", job.created, job.created
+            job.id, owner, job.kind, job.title, experiment, State.QUEUED, "", "", "", began, began
         )
         self._entered = self._told = self._deleted = False  # in the index; as the line says; gone from it
         self._rows: list[np.ndarray] = []
@@ -53,13 +54,13 @@ class Recorder:
     # -- the run's line ----------------------------------------------------------------------------
     def queue(self) -> None:
         """Record that it waits: a server that is killed meanwhile leaves a trace of it."""
-        self._tell(state=QUEUED)
+        self._tell(state=State.QUEUED)
 
     def begin(self, source: Source) -> None:
         """Record that it runs, and on what."""
-        self._tell(state=RUNNING, device=devices.describe(), source=source.name)
+        self._tell(state=State.RUNNING, device=devices.describe(), source=source.name)
 
-    def end(self, state: str, message: str, final: bytes | None = None) -> None:
+    def end(self, state: State, message: str, final: bytes | None = None) -> None:
         """Write what is left of a run that has ended, however its last steps look, and its final weights."""
         self._collect()
         self._line, self._told = replace(self._line, state=state, message=message), False

@@ -19,6 +19,7 @@ from explorer import paths
 from explorer.errors import ExplorerError, StorageError
 from explorer.experiment import Experiment
 from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
+from explorer.runs.jobs import ENDED, Kind, State
 from explorer.runs.presence import Presence
 
 log = logging.getLogger(__name__)
@@ -45,10 +46,10 @@ class Run:
 
     id: str
     owner: str
-    kind: str
+    kind: Kind
     title: str
     experiment: Experiment
-    state: str
+    state: State
     message: str
     device: str
     source: str
@@ -155,7 +156,7 @@ class Store:
             )
             return True
 
-    def settle(self, run: str, state: str, message: str = "") -> None:
+    def settle(self, run: str, state: State, message: str = "") -> None:
         """Record a run's state."""
         with self._writing() as connection:
             connection.execute(
@@ -187,16 +188,18 @@ class Store:
 
     def _settle_orphans(self) -> None:
         """Runs whose server is gone were cut off: say so."""
+        alive = sorted(set(State) - ENDED)
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT id, state, server FROM runs WHERE state IN ('queued', 'running', 'paused', 'stopping')"
+                f"SELECT id, state, server FROM runs WHERE state IN ({', '.join('?' * len(alive))})", alive
             ).fetchall()
         self._settled = True
-        alive = {server for server in {row[2] for row in rows} if server and self._presence.alive(server)}
+        servers = {server for server in {row[2] for row in rows} if server and self._presence.alive(server)}
         for run, state, server in rows:
-            if server not in alive:
-                begun = "while this ran; what it had recorded is here." if state != "queued" else "before this began."
-                self.settle(run, "stopped", f"The server ended {begun}")
+            if server not in servers:
+                ran = State(state) != State.QUEUED
+                begun = "while this ran; what it had recorded is here." if ran else "before this began."
+                self.settle(run, State.STOPPED, f"The server ended {begun}")
 
     def _settle_what_can_be(self) -> None:
         with contextlib.suppress(StorageError):  # a store that can only be read is read
@@ -224,6 +227,7 @@ class Store:
         for row in rows:
             fields = dict(zip(Run.__dataclass_fields__, row, strict=True))
             try:
+                fields |= {"kind": Kind(fields["kind"]), "state": State(fields["state"])}
                 runs.append(Run(**fields | {"experiment": Experiment.from_json(fields["experiment"])}))
             except (ExplorerError, ValueError, TypeError, KeyError) as error:  # one line is no reason to lose the rest
                 log.warning("run %s was written by another program and is left out: %r", fields["id"], error)

@@ -11,7 +11,7 @@ from torch import Tensor
 from explorer.errors import ExplorerError
 from explorer.models import generate
 from explorer.runs.history import EpochRow, History
-from explorer.runs.jobs import DIVERGED, DONE, FAILED, STOPPED, Diverged, Job, Stopped, explain
+from explorer.runs.jobs import Diverged, Job, Kind, State, Stopped, explain
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
 from explorer.training import checkpoint, prepare
@@ -59,7 +59,7 @@ def train(
         ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
     """
     recorder = recorder or Recorder(job, experiment, store)
-    outcome, message = STOPPED, ""  # unless it ends otherwise
+    outcome, message = State.STOPPED, ""  # unless it ends otherwise
     try:
         learner = learner or prepare.learner_for(experiment, start)
         job.publish(source=learner.data.source, vocabulary=getattr(learner.data, "vocabulary", None))
@@ -68,18 +68,18 @@ def train(
         job.answers["weights"] = lambda: Weights.of(learner)
         _drive(job, experiment, learner, recorder, on_epoch)
         recorder.drain()
-        outcome, message = DONE, job.message
+        outcome, message = State.DONE, job.message
     except Stopped:
         message = job.message
         raise
     except Exception as ended:
-        outcome = DIVERGED if isinstance(ended, Diverged) else FAILED
+        outcome = State.DIVERGED if isinstance(ended, Diverged) else State.FAILED
         message = str(ended) if isinstance(ended, ExplorerError) else explain(ended)
         raise
     finally:
         job.before_hold = None
         final = None
-        if recorder.store and learner is not None and learner.step and outcome in (DONE, STOPPED):
+        if recorder.store and learner is not None and learner.step and outcome in (State.DONE, State.STOPPED):
             final = _weights(job, experiment, learner)
         recorder.end(outcome, message, final)
     return learner
@@ -178,10 +178,10 @@ def submit(
     Raises:
         QueueFull: no more jobs are taken just now.
     """
-    from explorer.runs.jobs import registry
+    from explorer.runs.queue import registry
 
     job = Job(
-        "train",
+        Kind.TRAIN,
         experiment.rung.title,
         lambda job: train(job, experiment, start=start, recorder=recorder) and None,
         owner,

@@ -72,6 +72,6 @@ MIDDLEWARE = [Middleware(Door)]
 async def lifespan(app: object) -> AsyncIterator[None]:
     """While the server is up; when it is asked to end, runs are stopped and saved before the process goes."""
     yield
-    from explorer.runs import jobs
+    from explorer.runs import queue
 
-    await asyncio.to_thread(jobs.registry().close)
+    await asyncio.to_thread(queue.registry().close)

@@ -12,9 +12,9 @@ from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.lecture.recorded import recording
-from explorer.runs import jobs
+from explorer.runs import queue
 from explorer.runs.history import Snapshot
-from explorer.runs.jobs import Job
+from explorer.runs.jobs import Job, Kind, State
 from explorer.runs.store import ID
 from explorer.training import checkpoint
 from explorer.ui import app, controls, links, parts, plot
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
 LEFT = {"best": "this run's best weights", "final": "this run's last weights"}  # on disk, by name
-SHOWN = {"char_rnn": ("train", "language"), "cifar10": ("train", "vision"), "batchnorm.race": ("race", "")}
+SHOWN = {"char_rnn": (Kind.TRAIN, "language"), "cifar10": (Kind.TRAIN, "vision"), "batchnorm.race": (Kind.RACE, "")}
 AT_WORK = ("going", "paused")  # the phases in which there is something to stop
 
 
@@ -42,7 +42,7 @@ class Kept:
 def find(page: str) -> Job | None:
     """The page's run: this session's, or the one the link names."""
     job_id = st.session_state.get(f"{page}.job") or linked(page)
-    job = jobs.registry().find(job_id) if job_id else None
+    job = queue.registry().find(job_id) if job_id else None
     if job is not None:
         st.session_state[f"{page}.job"] = job.id
     return job
@@ -71,7 +71,7 @@ def _hindrance(page: str, run_id: str) -> str:
     """
     found = None
     if ID.fullmatch(run_id):
-        found = jobs.registry().find(run_id) or app.store().run(run_id)
+        found = queue.registry().find(run_id) or app.store().run(run_id)
     if found is None:
         return "There is no such run on this server."
     kind, ladder = SHOWN[page]
@@ -86,7 +86,7 @@ def _hindrance(page: str, run_id: str) -> str:
 def stored(page: str) -> Kept | None:
     """The run the link names, from disk: what is left of it after the server was restarted."""
     run_id = linked(page)
-    if run_id is None or jobs.registry().find(run_id):
+    if run_id is None or queue.registry().find(run_id):
         return None
     with parts.refusals():
         run = app.store().run(run_id)
@@ -261,7 +261,7 @@ def phase(job: Job | None) -> str:
     """What the buttons of a run depend on: "none", "going", "paused" or "ended"."""
     if job is None:
         return "none"
-    return "ended" if job.ended else "paused" if job.state == jobs.PAUSED else "going"
+    return "ended" if job.ended else "paused" if job.state == State.PAUSED else "going"
 
 
 def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: str) -> None:
@@ -271,7 +271,7 @@ def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: str) -> N
         drawn_for: the job's :func:`phase` before its buttons were drawn. They lie outside what is redrawn here, so
             that the whole page runs again when the phase is another one by now, be it a moment later.
     """
-    crowded = sum(1 for _ in jobs.running()) > 20
+    crowded = sum(1 for _ in queue.running()) > 20
     every = None if drawn_for == "ended" else POLL_CROWDED if crowded else POLL
 
     @st.fragment(run_every=every, key=f"{page}.live")
@@ -290,7 +290,7 @@ def progress(job: Job, note: str = "") -> None:
         parts.state_badge(job.state, job.message)
         if job.owner != app.owner():
             st.badge("somebody else's run: you are watching", icon=":material/visibility:", color="gray")
-        if job.state == jobs.QUEUED:
+        if job.state == State.QUEUED:
             st.caption(parts.escape(job.waits_for()), width="content")
             for other in job.before():
                 if other.owner == app.owner():
@@ -310,7 +310,7 @@ def progress(job: Job, note: str = "") -> None:
 def _advancement(job: Job) -> list[str]:
     """How far a run is; while it really runs also how fast, and for how long."""
     said = [f"{job.progress:.0%}"]
-    if job.state == jobs.RUNNING:
+    if job.state == State.RUNNING:
         said += [pace(job.rate)] if job.rate else []
         said += [f"about {parts.seconds(job.eta)} left"] if job.eta is not None else []
     return said

@@ -12,23 +12,23 @@ import streamlit as st
 
 from explorer.errors import ExplorerError
 from explorer.ladders import Figure, Rung
+from explorer.runs.jobs import Job, State
 
 if TYPE_CHECKING:
     import numpy as np
 
     from explorer.data import Source
     from explorer.models.generate import Character
-    from explorer.runs.jobs import Job
 
 STATE_LOOKS = {
-    "queued": ("hourglass_top", "gray"),
-    "running": ("play_arrow", "green"),
-    "paused": ("pause", "orange"),
-    "stopping": ("stop", "gray"),
-    "done": ("check", "green"),
-    "stopped": ("stop", "gray"),
-    "failed": ("error", "red"),
-    "diverged": ("trending_up", "red"),
+    State.QUEUED: ("hourglass_top", "gray"),
+    State.RUNNING: ("play_arrow", "green"),
+    State.PAUSED: ("pause", "orange"),
+    State.STOPPING: ("stop", "gray"),
+    State.DONE: ("check", "green"),
+    State.STOPPED: ("stop", "gray"),
+    State.FAILED: ("error", "red"),
+    State.DIVERGED: ("trending_up", "red"),
     "recorded": ("inventory_2", "blue"),
 }
 
@@ -108,11 +108,11 @@ def refusals() -> Iterator[None]:
         st.error(escape(str(error)), icon=":material/error:")
 
 
-def problem(job: "Job") -> None:
+def problem(job: Job) -> None:
     """Why a run failed or diverged, and what to try; a notice about the disk."""
-    if job.state == "failed":
+    if job.state == State.FAILED:
         st.error(escape(job.message), icon=":material/error:")
-    elif job.state == "diverged":
+    elif job.state == State.DIVERGED:
         st.warning(escape(job.message), icon=":material/trending_up:")
     elif job.message:
         st.caption(escape(job.message))

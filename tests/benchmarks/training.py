@@ -29,7 +29,7 @@ from explorer import devices
 from explorer.data import Batch, Source, cifar10
 from explorer.experiment import Experiment
 from explorer.runs import record, train
-from explorer.runs.jobs import Job
+from explorer.runs.jobs import Job, Kind
 from explorer.runs.store import Store
 from explorer.training import prepare
 from explorer.training.learner import Learner, make_optimiser
@@ -78,7 +78,7 @@ def driven(experiment: Experiment, data, place: torch.device, store: Store) -> C
     """A function that lets the job's own loop go on for a number of steps."""
     learner = Learner(prepare.model_for(experiment, data), data, experiment, place)
     learner.autocast = False  # the reference has none
-    job = Job("train", "benchmark", lambda job: None, "visitor", experiment)
+    job = Job(Kind.TRAIN, "benchmark", lambda job: None, "visitor", experiment)
     recorder = record.Recorder(job, experiment, store)
     recorder.queue()
     steps = learner.steps(plan(experiment))

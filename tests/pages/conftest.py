@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import paths
 from explorer.lecture import steps
-from explorer.runs import jobs
+from explorer.runs import queue
 
 APP = paths.REPOSITORY / "streamlit_app.py"
 
@@ -54,9 +54,9 @@ def ticked(at: AppTest, page: str) -> set[str]:
 def no_runs_left() -> Iterator[None]:
     """Stop what a test left running."""
     yield
-    for job in jobs.registry().all():
+    for job in queue.registry().all():
         if not job.ended:
             job.stop()
     end = time.monotonic() + 20
-    while any(not job.ended for job in jobs.registry().all()) and time.monotonic() < end:
+    while any(not job.ended for job in queue.registry().all()) and time.monotonic() < end:
         time.sleep(0.05)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -15,7 +15,7 @@ def button(at, label):
 
 
 def race_job():
-    return [job for job in jobs.registry().all() if job.kind == "race"][-1]
+    return [job for job in queue.registry().all() if job.kind == "race"][-1]
 
 
 def end(at, job, seconds=40):
@@ -31,10 +31,10 @@ def end(at, job, seconds=40):
 def test_a_claims_link_starts_its_race_once_and_ends_in_a_verdict() -> None:
     at = open_page("batchnorm", race="deeper", start="1", images="500")
     job = race_job()
-    before = len(jobs.registry().all())
+    before = len(queue.registry().all())
     end(at, job)
-    assert job.state == jobs.DONE, job.message
-    assert len(jobs.registry().all()) == before  # the link's start is spent
+    assert job.state == jobs.State.DONE, job.message
+    assert len(queue.registry().all()) == before  # the link's start is spent
     view = job.results["race"]
     assert [len(lane.history) for lane in view.lanes] == [16, 16, 16] and view.finished
     said = texts(at) + "".join(str(box.value) for box in (*at.success, *at.warning))
@@ -66,9 +66,9 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
     small = prepare.learner_for(Experiment.of("bn", images=500, widths="4,8", batch_size=64))
     monkeypatch.setattr(evaluating, "_trained", lambda tick: small)
     assert "is trained on the pictures here first" in evaluating._on_what()
-    job = jobs.Job("evaluate", "", lambda job: evaluating._work(job, 64))
+    job = jobs.Job(jobs.Kind.EVALUATE, "", lambda job: evaluating._work(job, 64))
     job.run()
-    assert job.state == jobs.DONE, job.message
+    assert job.state == jobs.State.DONE, job.message
     assert job.results["source"].kind == "standin" and "trained just now" in job.results["weights"]
 
 
@@ -96,7 +96,7 @@ def test_the_visitors_own_networks_race_and_one_breaks() -> None:
     button(at, "Start the race").click().run()
     job = race_job()
     end(at, job)
-    assert job.state == jobs.DONE, job.message
+    assert job.state == jobs.State.DONE, job.message
     assert "Measured here." in "".join(str(box.value) for box in at.info)
     first, second = job.results["race"].lanes
     assert first.broke and second.broke is None
@@ -151,16 +151,16 @@ def test_without_the_lectures_text_fresh_weights_are_looked_at_and_said_to_be(ho
 def test_the_map_fills_and_stops() -> None:
     at = open_page("batchnorm", show="map")
     button(at, "Fill the map").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: "grid" in job.results and job.results["grid"].done > 1)
     button(at, "Stop").click().run()
     wait(at, lambda: job.ended)
-    assert job.state == jobs.STOPPED and "cells got below" in "".join(str(box.value) for box in at.info)
+    assert job.state == jobs.State.STOPPED and "cells got below" in "".join(str(box.value) for box in at.info)
 
 
 def test_a_race_carries_what_its_page_needs_from_the_start(monkeypatch) -> None:
-    begun, submit = [], jobs.Registry.submit
-    monkeypatch.setattr(jobs.Registry, "submit", lambda to, job, *_: begun.append(dict(job.results)) or submit(to, job))
+    begun, submit = [], queue.Registry.submit
+    monkeypatch.setattr(queue.Registry, "submit", lambda to, job, *_: begun.append(job.results) or submit(to, job))
     open_page("batchnorm", race="deeper", start="1", images="500")
     assert [*begun[0]["experiments"]] == ["4 layers", "8 layers", "8 layers, BatchNorm"]
     assert begun[0]["claim"] == "deeper"

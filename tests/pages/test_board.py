@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.experiment import Experiment
 from explorer.figures import style
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow, Snapshot
 from explorer.series import smooth
 from explorer.ui import app, board, live
@@ -30,7 +30,9 @@ class Tab:
 
 
 def running(**settings: object) -> jobs.Job:
-    return jobs.Job("train", "a run", lambda job: None, "me", Experiment.of("gru", **settings), state=jobs.RUNNING)
+    return jobs.Job(
+        jobs.Kind.TRAIN, "a run", lambda job: None, "me", Experiment.of("gru", **settings), state=jobs.State.RUNNING
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,9 +118,9 @@ def test_a_run_that_holds_has_no_pace_and_no_end_in_sight() -> None:
     job = running()
     job.progress, job.run_seconds, job.rate = 0.5, 10.0, 3.0
     assert live._advancement(job) == ["50%", "3 steps/s", "about 10 s left"]
-    job.state = jobs.PAUSED
+    job.state = jobs.State.PAUSED
     assert live._advancement(job) == ["50%"]
-    job.state, job.rate, job.run_seconds = jobs.RUNNING, 0.0, 0.1
+    job.state, job.rate, job.run_seconds = jobs.State.RUNNING, 0.0, 0.1
     assert live._advancement(job) == ["50%"], "it has just begun"
 
 
@@ -162,7 +164,7 @@ def _shown(at, label: str) -> str:
 def test_a_rate_moved_after_another_setting_reaches_the_run_once_and_the_tiles_count_along() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
-    job = jobs.registry().find(at.session_state["char_rnn.job"])
+    job = queue.registry().find(at.session_state["char_rnn.job"])
     wait(at, lambda: len(job.history.snapshot()) > 5)
     assert 0 < float(_shown(at, "Training loss")) < 10, "long before the first epoch is over"
     axis = at.session_state["char_rnn.chart.loss"][1].layout.xaxis

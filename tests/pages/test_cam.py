@@ -11,7 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from explorer.cam import head
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.ui.cam import answer
 from explorer.ui.cam import photos as cam_photo
 from tests.pages.conftest import open_page, texts, ticked, wait
@@ -152,7 +152,7 @@ def test_a_photo_it_has_learnt_from_is_said_to_be_one(photos) -> None:
         files = [(f"{label}{i}.jpg", data) for i, data in enumerate(photos[label][:3])]
         _upload(at, "Photos of this class", files, position)
     _train_button(at).click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
     at.run()
     words = "It has learnt from this very photo"
@@ -183,10 +183,10 @@ def test_classes_of_ones_own_learn_are_measured_and_answer(photos) -> None:
     names[0].set_value("Moggy").run()
     next(f for f in at.text_input if f.value == "B").set_value("Mutt").run()
     _train_button(at).click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     assert job.kind == "own-classes"
     wait(at, lambda: job.ended)
-    assert job.state == jobs.DONE, job.message
+    assert job.state == jobs.State.DONE, job.message
     trained = job.results["trained"]
     assert trained.photos == (4, 4)
     assert trained.accuracy >= 0.7
@@ -272,9 +272,9 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     at = open_page("cam")
     at.button(key="cam.classes.trap").click().run()
     _train_button(at).click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.DONE, job.message
+    assert job.state == jobs.State.DONE, job.message
     at.run()
     assert "brave" in _answer(at), "the dog with the board"
     explanation = at.session_state["cam.answer"].explanation
@@ -285,9 +285,9 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
 
     at.number_input(key="cam.classes.epochs").set_value(1).run()
     at.button(key="cam.classes.tune").click().run()
-    tuned = jobs.registry().all()[-1]
+    tuned = queue.registry().all()[-1]
     wait(at, lambda: tuned.ended)
-    assert tuned.state == jobs.DONE, tuned.message
+    assert tuned.state == jobs.State.DONE, tuned.message
     after, before = tuned.results["trained"].network, job.results["trained"].network
     assert after.body is not before.body, "the body that everybody uses has not changed"
     at.run()

@@ -10,7 +10,7 @@ from PIL import Image
 from explorer.data import cifar10
 from explorer.experiment import Experiment
 from explorer.figures import pictures as vision
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.training import evaluate
 from explorer.ui import parts
 from explorer.ui.cifar10 import pictures
@@ -24,9 +24,9 @@ def test_the_page_trains_a_rung_on_real_pictures() -> None:
     at = open_page("cifar10", **SMALL)
     assert "CIFAR\\-10" in texts(at), "the source is named"
     at.button(key="cifar10.train").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.DONE, job.message
+    assert job.state == jobs.State.DONE, job.message
     assert job.history.snapshot().epochs[-1].accuracy > 0.16
     at.run()
     assert "this run's best weights" in texts(at), "its mistakes are shown"
@@ -52,9 +52,9 @@ def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monk
     assert "trained on other data" in said and "Fetch the data" in said
     assert "validation pictures right" not in said and not at.error
     at.button(key="cifar10.continue").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.FAILED and "trained on other data" in texts(at)
+    assert job.state == jobs.State.FAILED and "trained on other data" in texts(at)
 
 
 def test_every_rung_and_preset_opens() -> None:
@@ -68,11 +68,11 @@ def test_every_rung_and_preset_opens() -> None:
 def test_a_network_that_shrinks_the_picture_to_nothing_is_refused_before_anything_starts() -> None:
     at = open_page("cifar10", model="builder", widths="8,8,8,8,8,8", stem="0")
     at.run()
-    before = len(jobs.registry().all())
+    before = len(queue.registry().all())
     at = open_page("cifar10", model="convnet", widths="8,8,8,8,8")
     assert any("shrink" in error.value for error in at.error)
     assert not [button for button in at.button if button.key == "cifar10.train"]
-    assert len(jobs.registry().all()) == before
+    assert len(queue.registry().all()) == before
 
 
 def test_the_layers_of_the_lecture_are_in_the_table() -> None:
@@ -104,11 +104,11 @@ def test_the_pictures_are_moved_and_mirrored_as_training_does_it(monkeypatch) ->
 def test_mistakes_after_a_restart_are_those_of_the_run_in_the_link() -> None:
     at = open_page("cifar10", **SMALL)
     at.button(key="cifar10.train").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
     at.run()
     said = next(words for words in texts(at).split("\n") if words.startswith("From this run's best weights"))
-    jobs.registry()._jobs.pop(job.id)  # the server forgets it
+    queue.registry()._jobs.pop(job.id)  # the server forgets it
     later = texts(open_page("cifar10", **SMALL, run=job.id))
     assert said in later
     assert "the shipped weights" not in later

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from explorer import paths
 from explorer.lecture import claims, quirks
 from explorer.lecture.recorded import recording
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from tests.pages.conftest import APP, texts, wait
 
 
@@ -58,7 +58,7 @@ def test_start_trains_something_real() -> None:
     at = _home()
     at.button(key="home.start").click().run()
     assert not at.exception, at.exception
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     assert job.experiment.model == "gru" and job.experiment.hidden == 128
     wait(at, lambda: len(job.history.snapshot()) > 20)
     assert at.session_state["char_rnn.job"] == job.id
@@ -81,7 +81,7 @@ def test_a_claim_is_made_to_happen_on_its_page() -> None:
     at = _home("The claims")
     at.button(key="happen.reset").click().run()
     assert not at.exception, at.exception
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     assert (job.experiment.model, job.experiment.reset) == ("stateful", "batch")
     assert at.session_state["char_rnn.experiment"] == job.experiment
     wait(at, lambda: len(job.history.snapshot()) > 3)
@@ -92,8 +92,8 @@ def test_a_claim_about_depth_starts_its_race() -> None:
     at = _home("The claims")
     _choose(at, "home.group", claims.DEPTH)
     at.button(key="happen.rate").click().run()
-    wait(at, lambda: jobs.registry().all()[-1].kind == "race")
-    assert jobs.registry().all()[-1].state in (jobs.QUEUED, jobs.RUNNING)
+    wait(at, lambda: queue.registry().all()[-1].kind == "race")
+    assert queue.registry().all()[-1].state in (jobs.State.QUEUED, jobs.State.RUNNING)
 
 
 def test_a_claim_is_measured_on_the_spot() -> None:

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import paths
 from explorer.experiment import SETTINGS, Experiment
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow
 from explorer.runs.store import Run, Store
 from tests.pages.conftest import open_page, texts
@@ -27,7 +27,7 @@ def told(at: AppTest) -> list[str]:
 def a_job(kind: str, experiment: Experiment | None = None) -> str:
     """The id of a job that did nothing."""
     owner = secrets.token_hex(4)
-    return jobs.registry().submit(jobs.Job(kind, "a job", lambda job: None, owner, experiment)).id
+    return queue.registry().submit(jobs.Job(kind, "a job", lambda job: None, owner, experiment)).id
 
 
 def a_stored_run(run: str, experiment: Experiment, owner: str = "somebody") -> str:
@@ -147,8 +147,8 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     owner = mine.session_state["owner"]
     assert data.startswith("own-") and owner not in data and "nobody may know" in begins(mine)
     run = a_stored_run("aaaa0003", mine.session_state["char_rnn.experiment"], owner)
-    live = jobs.registry().submit(
-        jobs.Job("train", "GRU", lambda job: None, owner, mine.session_state["char_rnn.experiment"])
+    live = queue.registry().submit(
+        jobs.Job(jobs.Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn.experiment"])
     )
 
     other = open_page("char_rnn", data=data)

@@ -20,7 +20,7 @@ def between_buttons_and_panel(before: str, after: str) -> None:
     from explorer.runs import jobs
     from explorer.ui import live
 
-    job = st.session_state.setdefault("job", jobs.Job("train", "a run", lambda job: None, state=before))
+    job = st.session_state.setdefault("job", jobs.Job(jobs.Kind.TRAIN, "a run", lambda job: None, state=before))
     phase = live.phase(job)
     st.button("Stop", disabled=phase == "ended")
     st.caption(f"drawn for {phase}")
@@ -31,11 +31,11 @@ def between_buttons_and_panel(before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "phase"),
     [
-        (jobs.RUNNING, jobs.STOPPED, "ended"),
-        (jobs.RUNNING, jobs.PAUSED, "paused"),
-        (jobs.PAUSED, jobs.RUNNING, "going"),
-        (jobs.RUNNING, jobs.STOPPING, "going"),
-        (jobs.DONE, jobs.DONE, "ended"),
+        (jobs.State.RUNNING, jobs.State.STOPPED, "ended"),
+        (jobs.State.RUNNING, jobs.State.PAUSED, "paused"),
+        (jobs.State.PAUSED, jobs.State.RUNNING, "going"),
+        (jobs.State.RUNNING, jobs.State.STOPPING, "going"),
+        (jobs.State.DONE, jobs.State.DONE, "ended"),
     ],
 )
 def test_buttons_follow_a_job_that_changes_while_the_page_is_drawn(before, after, phase) -> None:
@@ -85,11 +85,11 @@ def ending_while_it_is_drawn() -> None:
         def get(self, name: str) -> object:
             if name == "grid":
                 job.publish(grid=view(1.0))
-                job.state = jobs.DONE
+                job.state = jobs.State.DONE
             return super().get(name)
 
     if "job" not in st.session_state:
-        st.session_state.job = job = jobs.Job("map", "", lambda job: None, state=jobs.RUNNING)
+        st.session_state.job = job = jobs.Job(jobs.Kind.MAP, "", lambda job: None, state=jobs.State.RUNNING)
         job.results = Left(grid=view(2.0))
     grid._draw(st.session_state.job)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.experiment import Experiment
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.training.lr_finder import Sweep
 from tests.pages.conftest import open_page, texts, ticked, wait
 
@@ -16,9 +16,9 @@ def test_sweep_and_take_the_suggestion_to_the_training_page() -> None:
     at.slider[0].set_value(60).run()
     assert ticked(at, "lr_finder") == set()
     next(button for button in at.button if button.label == "Sweep").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.DONE, job.message
+    assert job.state == jobs.State.DONE, job.message
     at.run()
     use = next(button for button in at.button if button.label.startswith("Use "))
     rate = float(use.label.removeprefix("Use "))
@@ -32,7 +32,7 @@ def test_two_models_are_laid_over_each_other() -> None:
     at = open_page("lr_finder", models="stateful,gru")
     at.slider[0].set_value(20).run()
     next(button for button in at.button if button.label == "Sweep").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
     assert list(job.results["sweeps"]) == ["Stateful RNN", "GRU"]
     assert ticked(at, "lr_finder") == {"sweep", "two"}
@@ -58,8 +58,8 @@ def test_a_suggestion_the_training_page_does_not_take_cannot_be_used() -> None:
     at = open_page("lr_finder", models="gru")
     rates, losses = np.geomspace(1e-7, 1e-5, 100), np.linspace(4.2, 3.9, 100)
     found = {"GRU": Sweep(rates, losses, losses)}
-    swept = jobs.Job("lr-find", "GRU", lambda job: job.publish(sweeps=found), "somebody")
-    jobs.registry().submit(swept)
+    swept = jobs.Job(jobs.Kind.LR_FIND, "GRU", lambda job: job.publish(sweeps=found), "somebody")
+    queue.registry().submit(swept)
     at.session_state["lr_finder.job"] = swept.id
     at.session_state["lr_finder.swept"] = {"GRU": Experiment.of("gru")}
     wait(at, lambda: swept.ended)

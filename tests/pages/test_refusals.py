@@ -5,7 +5,7 @@ import pytest
 from explorer import devices
 from explorer.errors import ExplorerError
 from explorer.lecture import claims
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from tests.pages.conftest import open_page, texts, wait
 
 FULL = "Too much is waiting on this server."
@@ -18,7 +18,7 @@ def refuse(*_: object, **__: object) -> None:
 
 @pytest.fixture
 def full(monkeypatch) -> None:
-    monkeypatch.setattr(jobs.Registry, "submit", refuse)
+    monkeypatch.setattr(queue.Registry, "submit", refuse)
 
 
 def said(at) -> bool:
@@ -103,12 +103,12 @@ def test_a_run_that_cannot_fit_into_memory_says_so_and_the_next_one_trains(page,
     monkeypatch.setattr(devices, "free_memory", lambda place: 3_000_000_000)
     at = open_page(page, **link)
     at.button(key=f"{page}.train").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.FAILED and "would need about" in job.message and "3.0 GB are free" in job.message
+    assert job.state == jobs.State.FAILED and "would need about" in job.message and "3.0 GB are free" in job.message
     assert "would need about" in texts(at)
     again = open_page("char_rnn", **SMALL)
     again.button(key="char_rnn.train").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(again, lambda: job.ended or len(job.history.snapshot()) > 0)
-    assert job.state != jobs.FAILED, job.message
+    assert job.state != jobs.State.FAILED, job.message

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explorer.experiment import Experiment
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow
 from explorer.runs.store import Run, Store
 from explorer.ui import app
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.data
 def test_a_run_is_listed_with_its_numbers() -> None:
     at = open_page("char_rnn", model="gru", hidden="16", n_fac="8", epochs="1", schedule="constant", max_seconds="3")
     at.button(key="char_rnn.train").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
     at.switch_page("pages/runs.py").run()
     assert not at.exception
@@ -31,8 +31,8 @@ def test_a_run_is_listed_with_its_numbers() -> None:
 def test_a_run_that_is_held_reads_paused_and_what_it_has_not_measured_is_a_dash() -> None:
     at = open_page("char_rnn", model="gru", hidden="16", n_fac="8", epochs="1", schedule="constant")
     at.button(key="char_rnn.rewind").click().run()
-    job = jobs.registry().all()[-1]
-    wait(at, lambda: job.state == jobs.PAUSED)
+    job = queue.registry().all()[-1]
+    wait(at, lambda: job.state == jobs.State.PAUSED)
     at.switch_page("pages/runs.py").run()
     assert not at.exception
     row = at.dataframe[0].value.iloc[0]
@@ -78,7 +78,7 @@ def test_a_store_that_cannot_be_used_is_a_sentence_on_every_page_and_training_go
             assert any("No runs yet" in box.value for box in at.info) == (how == "deleted")
     at = open_page("char_rnn", model="gru", hidden="16", n_fac="8", epochs="50", schedule="constant")
     at.button(key="char_rnn.train").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: len(job.history.snapshot()) > 3)
     assert any("training itself goes on" in box.value for box in at.warning) == (how != "deleted")
     assert not job.ended
@@ -90,13 +90,13 @@ def test_a_store_that_cannot_be_used_is_a_sentence_on_every_page_and_training_go
 def test_deleting_a_run_that_trains_ends_it_and_leaves_nothing(store, monkeypatch) -> None:
     at = open_page("char_rnn", model="gru", hidden="16", n_fac="8", epochs="50", schedule="constant")
     at.button(key="char_rnn.train").click().run()
-    job = jobs.registry().all()[-1]
+    job = queue.registry().all()[-1]
     wait(at, lambda: len(store.history(job.id)) > 0)
     at.query_params.clear()
     at.switch_page("pages/runs.py").run()
     at.button(key=f"del.{job.id}").click().run()
     wait(at, lambda: job.ended)
-    assert job.state == jobs.STOPPED and store.run(job.id) is None
+    assert job.state == jobs.State.STOPPED and store.run(job.id) is None
     assert len(store.history(job.id)) == 0 and not store.weights(job.id).parent.exists()
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.ui import app
 from explorer.ui.char_rnn import writing
 from tests.pages.conftest import open_page, texts, wait
@@ -42,7 +42,7 @@ def test_four_temperatures_stay_when_they_are_coloured() -> None:
 def test_a_text_of_a_run_says_the_step_it_was_written_at_and_stays_while_the_run_goes_on() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
-    job = jobs.registry().find(at.session_state["char_rnn.job"])
+    job = queue.registry().find(at.session_state["char_rnn.job"])
     wait(at, lambda: len(job.history.snapshot()) > 20)
     at.button(key="char_rnn.several").click().run()
     assert not at.exception and not at.error
@@ -58,8 +58,8 @@ def test_a_text_of_a_run_says_the_step_it_was_written_at_and_stays_while_the_run
 def test_a_run_at_work_lends_a_copy_of_its_weights_and_one_that_holds_too() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.step").click().run()
-    job = jobs.registry().find(at.session_state["char_rnn.job"])
-    wait(at, lambda: job.state == jobs.PAUSED)
+    job = queue.registry().find(at.session_state["char_rnn.job"])
+    wait(at, lambda: job.state == jobs.State.PAUSED)
     assert "model" not in job.results, "nobody gets at what is being trained"
     author = writing._from_run(job)
     assert author.name == "this run, step 1"
@@ -75,7 +75,7 @@ def test_a_run_at_work_lends_a_copy_of_its_weights_and_one_that_holds_too() -> N
 def test_after_a_restart_the_run_in_the_link_writes_and_not_what_ships() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
-    job = jobs.registry().find(at.session_state["char_rnn.job"])
+    job = queue.registry().find(at.session_state["char_rnn.job"])
     wait(at, lambda: len(job.history.snapshot()) > 5)
     job.stop()
     wait(at, lambda: job.ended)
@@ -84,7 +84,7 @@ def test_after_a_restart_the_run_in_the_link_writes_and_not_what_ships() -> None
     assert "this run's last weights" in texts(at)
     of_the_run = written(at)[-1]
 
-    jobs.registry()._jobs.pop(job.id)  # the server forgets it
+    queue.registry()._jobs.pop(job.id)  # the server forgets it
     later = open_page("char_rnn", **SMALL, run=job.id)
     assert "Read back from this server's disk" in texts(later)
     assert "this run's last weights" in texts(later) and "the shipped weights" not in texts(later)

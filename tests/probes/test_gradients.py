@@ -12,7 +12,7 @@ from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.models.char_rnn import build
 from explorer.probes import gates, gradients
-from explorer.runs.jobs import Job
+from explorer.runs.jobs import Job, Kind
 
 VOCABULARY = 11
 RUNGS = ("stateful", "rnn-cell", "gru", "gru-cell", "lstm")
@@ -256,6 +256,6 @@ def test_reach_is_measured_while_a_model_learns():
     found = list(gradients.reach_while_training({"a": small, "b": small.replace(bptt=16)}, (0, 3), lags=10, samples=2))
     assert len(found) == 8 and [r.name for r in found[-1]] == ["a", "b"]
     assert [list(r.curves) for r in found[-1]] == [[0, 3], [0, 3]] and len(found[-1][0].curves[3].hidden) == 11
-    job = Job("reach", "", lambda job: gradients.work(job, "reach", iter(found), len(found)))
+    job = Job(Kind.REACH, "", lambda job: gradients.work(job, "reach", iter(found), len(found)))
     job.run()
     assert job.state == "done" and job.results["reach"] == found[-1]

@@ -11,7 +11,7 @@ from explorer.probes.activations import ActivationRecord, hist_edges
 from explorer.probes.bn_statistics import evaluation_statistics
 from explorer.runs import race
 from explorer.runs.history import COLUMNS, History, Snapshot
-from explorer.runs.jobs import Job
+from explorer.runs.jobs import Job, Kind
 from explorer.runs.race import Race, find_break
 
 
@@ -34,7 +34,7 @@ def small(**changes):
 
 
 def run(experiments, **options):
-    job = Job("race", "", lambda job: race.work(job, experiments, **options))
+    job = Job(Kind.RACE, "", lambda job: race.work(job, experiments, **options))
     job.run()
     return job
 
@@ -120,7 +120,7 @@ def test_where_a_run_broke():
 
 
 def test_a_race_is_stopped_between_steps_and_its_last_steps_are_published():
-    job = Job("race", "", lambda job: race.work(job, {"a": small(epochs=200)}))
+    job = Job(Kind.RACE, "", lambda job: race.work(job, {"a": small(epochs=200)}))
     job.budget, rounds = None, []
     follow = job.between_steps
 

@@ -147,7 +147,8 @@ TRAINER = """
 import sys, time
 from pathlib import Path
 from explorer.experiment import Experiment
-from explorer.runs.jobs import Job, registry
+from explorer.runs.jobs import Job
+from explorer.runs.queue import registry
 from explorer.runs.store import Store
 from explorer.runs import train
 experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4, epochs=50)

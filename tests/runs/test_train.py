@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from explorer.errors import DataError, StorageError
-from explorer.runs import jobs, record, train
+from explorer.runs import jobs, queue, record, train
 from explorer.runs.history import Snapshot
-from explorer.runs.jobs import DIVERGED, DONE, FAILED, PAUSED, RUNNING, STOPPED, Job, Registry
+from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.queue import Registry
 from explorer.runs.store import Store
 from explorer.training import checkpoint
 from explorer.training.schedules import plan
@@ -35,7 +36,7 @@ def store(tmp_path):
 def job_for(learner, store=None, owner="", **rest):
     experiment = learner.experiment
     return Job(
-        "train",
+        Kind.TRAIN,
         "test",
         lambda job: train.train(job, experiment, store, learner=learner, **rest) and None,
         owner,
@@ -60,7 +61,7 @@ def test_a_run_is_recorded_from_its_first_step_to_its_last(tiny, store):
     learner = tiny("gru", clip=1.0)
     lines = []
     job = finished(learner, store, on_epoch=lines.append)
-    assert job.state == DONE and job.progress == 1.0 and "notice" not in job.results
+    assert job.state == State.DONE and job.progress == 1.0 and "notice" not in job.results
     live, kept = job.history.snapshot(), store.history(job.id)
     assert live["step"].tolist() == kept["step"].tolist() == list(range(1, learner.step + 1))
     np.testing.assert_array_equal(live["loss"], kept["loss"])
@@ -79,7 +80,7 @@ def test_an_ended_run_lets_go_of_its_model(tiny, registry, make):
     del learner
     until(lambda: job.ended)
     until(lambda: gc.collect() is not None and model() is None)
-    assert job.state == DONE and registry.find(job.id) is job
+    assert job.state == State.DONE and registry.find(job.id) is job
 
 
 def test_the_final_and_the_best_weights_are_kept(tiny, store):
@@ -130,12 +131,12 @@ def test_a_live_rate_takes_effect_at_the_next_step_and_leaves_a_mark(tiny, store
     job = registry.submit(job_for(learner, store))
     until(lambda: learner.step > 5)
     job.pause()
-    until(lambda: job.state == PAUSED)
+    until(lambda: job.state == State.PAUSED)
     at = learner.step
     job.change("lr", 5e-4)
     job.change("clip", 0.25)
     job.resume(steps=4)
-    until(lambda: job.state == PAUSED and learner.step == at + 4)
+    until(lambda: job.state == State.PAUSED and learner.step == at + 4)
     history = job.history.snapshot()
     assert history["lr"][at - 1] == 1e-3 and history["lr"][at + 1 :] == pytest.approx([5e-4] * 3)
     assert np.isnan(history["grad_norm"][at - 1]) and np.isfinite(history["grad_norm"][at + 1 :]).all()
@@ -164,7 +165,7 @@ def test_a_live_rate_scales_the_whole_plan_wherever_it_comes(tiny, schedule):
         planned.lr(epoch) * (2.0 if step > 36 else 1.0)
         for step, epoch in zip(history["step"], history["epoch"], strict=True)
     ]
-    assert job.state == DONE and history["lr"] == pytest.approx(expected)
+    assert job.state == State.DONE and history["lr"] == pytest.approx(expected)
 
 
 def test_a_pause_shows_and_stores_the_last_step(tiny, store, registry):
@@ -172,14 +173,14 @@ def test_a_pause_shows_and_stores_the_last_step(tiny, store, registry):
     job = job_for(learner, store)
     job.budget = 0
     registry.submit(job)
-    until(lambda: job.state == PAUSED)
+    until(lambda: job.state == State.PAUSED)
     assert learner.step == 0 and store.run(job.id).state == "running"
     for expected in (1, 2, 3):
         job.resume(steps=1)
-        until(lambda expected=expected: job.state == PAUSED and learner.step == expected)
+        until(lambda expected=expected: job.state == State.PAUSED and learner.step == expected)
         assert len(job.history.snapshot()) == expected == len(store.history(job.id))
     job.resume(until_epoch=True)
-    until(lambda: job.state == PAUSED and learner.epoch == 1)
+    until(lambda: job.state == State.PAUSED and learner.epoch == 1)
     assert len(job.history.snapshot().epochs) == 1
     job.stop()
     until(lambda: job.ended)
@@ -191,7 +192,7 @@ def test_a_stopped_run_keeps_its_curve_and_its_weights(tiny, store, registry):
     until(lambda: learner.step > 10)
     job.stop()
     until(lambda: job.ended)
-    assert job.state == STOPPED and store.run(job.id).state == "stopped"
+    assert job.state == State.STOPPED and store.run(job.id).state == "stopped"
     assert len(store.history(job.id)) == learner.step == len(job.history.snapshot())
     story = checkpoint.read_story(store.weights(job.id))
     assert math.isnan(story.val_loss) and story.epochs == 0
@@ -207,7 +208,7 @@ def test_the_weights_one_asks_for_are_those_between_two_steps_and_stay_as_they_a
     until(lambda: learner.step > first.step + 5)
     assert all(torch.equal(tensor, first.tensors[name]) for name, tensor in kept.items())
     job.pause()
-    until(lambda: job.state == PAUSED)
+    until(lambda: job.state == State.PAUSED)
     held = job.ask("weights").result(10)
     assert held.step == learner.step > first.step
     assert held.tensors.keys() == learner.model.state_dict().keys()
@@ -225,7 +226,7 @@ def test_two_sessions_and_ones_new_run_lose_nothing(tiny, store):
     until(lambda: min(learners[0].step, learners[1].step) > 5)
     again = registry.submit(job_for(learners[2], store, "ann"), instead_of=ann)
     until(lambda: learners[2].step > 5)
-    assert ann.state == STOPPED and bob.state == RUNNING
+    assert ann.state == State.STOPPED and bob.state == State.RUNNING
     registry.close()
     for job, learner in zip((ann, bob, again), learners, strict=True):
         assert store.run(job.id).state == "stopped" and len(store.history(job.id)) == learner.step
@@ -243,14 +244,14 @@ def test_a_loss_that_blows_up_ends_the_run_and_keeps_the_curve(tiny, store, bad)
 
     learner.train_batch = train_batch
     job = finished(learner, store)
-    assert job.state == DIVERGED and "blew up" in job.message and "LR finder" in job.message
+    assert job.state == State.DIVERGED and "blew up" in job.message and "LR finder" in job.message
     kept = store.history(job.id)
     assert len(kept) >= 20 and np.isfinite(kept["loss"][:19]).all()
     assert store.run(job.id).state == "diverged" and store.run(job.id).message == job.message
 
 
 def test_a_rate_far_too_high_diverges_by_itself(tiny, store):
-    assert finished(tiny("stateful", lr=50.0, optimiser="sgd", epochs=5), store).state == DIVERGED
+    assert finished(tiny("stateful", lr=50.0, optimiser="sgd", epochs=5), store).state == State.DIVERGED
 
 
 @pytest.mark.parametrize("stop", [False, True])
@@ -271,7 +272,7 @@ def test_a_loss_that_blows_up_in_the_very_last_steps_still_settles_the_run(tiny,
 
     learner.train_batch = train_batch
     job.run()
-    assert job.state == (STOPPED if stop else DIVERGED)
+    assert job.state == (State.STOPPED if stop else State.DIVERGED)
     assert store.run(job.id).state == job.state and len(store.history(job.id)) == 3
 
 
@@ -284,14 +285,14 @@ def test_a_failure_is_stored_with_the_sentence_the_page_shows(tiny, store):
 
         learner.train_batch = fail
         job = finished(learner, store)
-        assert job.state == FAILED and words in job.message
+        assert job.state == State.FAILED and words in job.message
         assert (store.run(job.id).state, store.run(job.id).message) == ("failed", job.message)
 
 
 def test_a_time_budget_ends_the_run_and_says_so(tiny, store):
     learner = slow(tiny("gru", epochs=200, max_seconds=1), 0.001)
     job = finished(learner, store)
-    assert job.state == DONE and "1 seconds" in job.message and 0.9 < job.run_seconds < 3
+    assert job.state == State.DONE and "1 seconds" in job.message and 0.9 < job.run_seconds < 3
     assert store.run(job.id).message == job.message and store.weights(job.id).exists()
 
 
@@ -357,7 +358,7 @@ def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_
 
     learner.evaluate = evaluate
     job.run()
-    assert job.state == DONE and "Free some space" in notices[0] and job.results["notice"] == ""
+    assert job.state == State.DONE and "Free some space" in notices[0] and job.results["notice"] == ""
     kept = store.history(job.id)
     assert len(kept) == learner.step and kept.epochs == tuple(lines) and store.run(job.id).state == "done"
     assert job.unfinished is None
@@ -367,7 +368,7 @@ def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_
 def test_a_run_that_ends_while_the_disk_is_full_is_written_when_there_is_room(
     tiny, store, disk, registry, monkeypatch, entered
 ):
-    monkeypatch.setattr(jobs, "RETRY", 0.02)
+    monkeypatch.setattr(queue, "RETRY", 0.02)
     learner = tiny("gru")
     if entered:
         real = learner.evaluate
@@ -376,7 +377,7 @@ def test_a_run_that_ends_while_the_disk_is_full_is_written_when_there_is_room(
         disk.set()
     job = registry.submit(job_for(learner, store, "ann"))
     until(lambda: job.ended and job.unfinished)
-    assert job.state == DONE and "Free some space" in job.results["notice"]
+    assert job.state == State.DONE and "Free some space" in job.results["notice"]
     assert len(job.history.snapshot()) == learner.step and len(job.history.snapshot().epochs) == 2
     time.sleep(0.2)  # tried in vain
     disk.clear()
@@ -399,13 +400,13 @@ def test_what_is_left_to_write_is_written_at_the_servers_end(tiny, store, disk):
 
 def test_a_disk_that_stays_full_costs_little_memory_and_time(tiny, store, disk, registry, monkeypatch):
     monkeypatch.setattr(record, "UNSAVED", 2)
-    monkeypatch.setattr(jobs, "RETRY", 0.02)
-    monkeypatch.setattr(jobs, "GIVE_UP", 0.5)
+    monkeypatch.setattr(queue, "RETRY", 0.02)
+    monkeypatch.setattr(queue, "GIVE_UP", 0.5)
     disk.set()
     recorders = []
     for _ in range(4):
         learner = tiny("gru", epochs=1)
-        job = Job("train", "test", lambda job: None, "ann", learner.experiment)
+        job = Job(Kind.TRAIN, "test", lambda job: None, "ann", learner.experiment)
         recorders.append(train.Recorder(job, learner.experiment, store))
         job.work = lambda job, learner=learner: train.train(
             job, learner.experiment, learner=learner, recorder=recorders[-1]
@@ -425,7 +426,7 @@ def test_a_run_that_is_deleted_while_it_trains_leaves_nothing_behind(tiny, store
     until(lambda: learner.epoch == 1 and len(store.history(job.id)) > 0)
     store.delete(job.id)
     until(lambda: job.ended, 60)
-    assert job.state == DONE and store.run(job.id) is None
+    assert job.state == State.DONE and store.run(job.id) is None
     assert "not written down" in job.results["notice"] and job.unfinished is None
     with store._reading() as connection:
         for table in ("runs", "steps", "epochs", "marks"):
@@ -471,10 +472,10 @@ def test_weights_saved_in_the_middle_of_an_epoch_carry_no_validation_of_others(t
     job = registry.submit(job_for(learner, store))
     until(lambda: learner.epoch == epochs and len(job.history.snapshot().epochs) == epochs)
     job.pause()
-    until(lambda: job.state == PAUSED)
+    until(lambda: job.state == State.PAUSED)
     at = learner.step
     job.resume(steps=2)
-    until(lambda: job.state == PAUSED and learner.step == at + 2)
+    until(lambda: job.state == State.PAUSED and learner.step == at + 2)
     job.stop()
     until(lambda: job.ended)
     story = checkpoint.read_story(store.weights(job.id))
@@ -487,7 +488,7 @@ def test_weights_saved_at_an_epochs_end_carry_its_validation(tiny, store, regist
     job.budget = 0
     registry.submit(job)
     job.resume(until_epoch=True)
-    until(lambda: job.state == PAUSED and learner.epoch == 1)
+    until(lambda: job.state == State.PAUSED and learner.epoch == 1)
     job.stop()
     until(lambda: job.ended)
     story = checkpoint.read_story(store.weights(job.id))
@@ -502,15 +503,15 @@ def test_a_run_of_the_terminal_is_recorded_as_the_terminals(tiny, store):
 def test_a_run_that_cannot_begin_is_recorded_with_its_reason(home, store, monkeypatch):
     from explorer.experiment import Experiment
 
-    monkeypatch.setattr(jobs, "_registry", None)
+    monkeypatch.setattr(queue, "_registry", None)
     job = train.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
     until(lambda: job.ended)
-    assert (store.run(job.id).state, store.run(job.id).message) == (FAILED, job.message)
-    monkeypatch.setattr(jobs, "MOST", 0)
-    with pytest.raises(jobs.QueueFull):
+    assert (store.run(job.id).state, store.run(job.id).message) == (State.FAILED, job.message)
+    monkeypatch.setattr(queue, "MOST", 0)
+    with pytest.raises(queue.QueueFull):
         train.submit(Experiment.of("gru"), "ann", store)
     assert len(store.runs()) == 1
-    jobs.registry().close()
+    queue.registry().close()
 
 
 @pytest.mark.parametrize("spoil", ["no folder", "no database"])
@@ -521,7 +522,7 @@ def test_a_store_that_cannot_be_used_lets_the_run_end_with_a_notice(tiny, tmp_pa
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs" / "runs.sqlite3").write_bytes(b"not a database at all" * 100)
     job = finished(tiny("gru"), Store(tmp_path / "runs"))
-    assert job.state == DONE and "training itself goes on" in job.results["notice"]
+    assert job.state == State.DONE and "training itself goes on" in job.results["notice"]
 
 
 def test_a_full_disk_for_the_weights_is_a_notice_that_stays_and_the_old_file_too(tiny, store, monkeypatch):
@@ -532,7 +533,7 @@ def test_a_full_disk_for_the_weights_is_a_notice_that_stays_and_the_old_file_too
         store.weights(job.id, which).write_bytes(b"old")
     monkeypatch.setattr(checkpoint.os, "fsync", no_space)
     job.run()
-    assert job.state == DONE and "safetensors could not be saved: No space left" in job.results["notice"]
+    assert job.state == State.DONE and "safetensors could not be saved: No space left" in job.results["notice"]
     assert store.weights(job.id).read_bytes() == b"old" == store.weights(job.id, "best").read_bytes()
     assert {path.name for path in store.weights(job.id).parent.iterdir()} == {"best.safetensors", "final.safetensors"}
     assert len(store.history(job.id)) == learner.step and store.run(job.id).state == "done"
@@ -550,26 +551,26 @@ def test_going_on_from_weights_begins_where_they_were(tiny, store, tmp_path):
 def test_submitting_queues_a_run_for_its_owner_and_may_hold_it(home, store, monkeypatch):
     from explorer.experiment import Experiment
 
-    monkeypatch.setattr(jobs, "_registry", None)
+    monkeypatch.setattr(queue, "_registry", None)
     experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4)
     job = train.submit(experiment, "ann", store, paused=True)
-    until(lambda: job.state == PAUSED, 20)
+    until(lambda: job.state == State.PAUSED, 20)
     assert job.owner == "ann" and job.experiment == experiment and len(job.history.snapshot()) == 0
     assert job.results["source"].kind == "standin" and job.results["vocabulary"]
     job.resume(steps=2)
-    until(lambda: job.state == PAUSED and len(job.history.snapshot()) == 2)
-    jobs.registry().close()
-    assert job.state == STOPPED
+    until(lambda: job.state == State.PAUSED and len(job.history.snapshot()) == 2)
+    queue.registry().close()
+    assert job.state == State.STOPPED
 
 
 def test_a_text_that_is_not_here_fails_with_its_sentence(home, store, monkeypatch):
     from explorer.experiment import Experiment
 
-    monkeypatch.setattr(jobs, "_registry", None)
+    monkeypatch.setattr(queue, "_registry", None)
     job = train.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
     until(lambda: job.ended)
-    assert job.state == FAILED and "not on this server" in job.message
-    jobs.registry().close()
+    assert job.state == State.FAILED and "not on this server" in job.message
+    queue.registry().close()
 
 
 def test_a_stored_run_can_be_read_while_it_goes_on(tiny, store, registry):

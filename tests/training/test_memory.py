@@ -232,12 +232,12 @@ def test_a_race_needs_the_memory_of_all_its_networks(monkeypatch):
 
 
 def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
-    from explorer.runs.jobs import Job
+    from explorer.runs.jobs import Job, Kind
 
     experiment = Experiment.of("gru", data="pydoc", hidden=16, batch_size=64)
     need = memory.estimate(experiment, 60, 100_000).total
     monkeypatch.setattr(devices, "free_memory", lambda place: int(1.5 * need))
-    job = Job("lr-find", "", lambda job: None)
+    job = Job(Kind.LR_FIND, "", lambda job: None)
     sweep.work(job, {"one": experiment, "two": experiment, "three": experiment}, 1e-3, 1e-2, 2, 0.9)
     assert set(job.results["sweeps"]) == {"one", "two", "three"}
 
@@ -255,7 +255,7 @@ def test_a_run_that_has_ended_holds_no_memory_any_more(tmp_path):
         if thread.name == f"job-{job.id}":
             thread.join(30)
     gc.collect()
-    assert job.state == jobs.DONE and not memory._promised
+    assert job.state == jobs.State.DONE and not memory._promised
 
 
 def test_where_nothing_is_known_nothing_is_refused(tiny, monkeypatch):

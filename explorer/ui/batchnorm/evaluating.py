@@ -10,7 +10,7 @@ from explorer.errors import OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures import layers
 from explorer.probes import bn_statistics
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Learner, Step
 from explorer.training.schedules import plan
@@ -36,7 +36,7 @@ def show() -> None:
         with column, st.container(border=True, height="stretch"):
             st.markdown(f"**{name[0].upper()}{name[1:]}**")
             st.caption(words)
-    job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
+    job = queue.registry().find(st.session_state.get(f"{PAGE}.job", ""))
     phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Measure all three", type="primary", icon=":material/straighten:", key=f"{PAGE}.start"):
@@ -69,8 +69,8 @@ def _on_what() -> str:
 
 def submit(pictures: int = bn_statistics.PICTURES, instead_of: jobs.Job | None = None) -> jobs.Job:
     """Measure in the background."""
-    return jobs.registry().submit(
-        jobs.Job("evaluate", "Evaluation statistics", lambda job: _work(job, pictures), app.owner()), instead_of
+    return queue.registry().submit(
+        jobs.Job(jobs.Kind.EVALUATE, "Evaluation statistics", lambda job: _work(job, pictures), app.owner()), instead_of
     )
 
 
@@ -129,7 +129,7 @@ def _draw(job: jobs.Job) -> None:
             f"Measured here with {job.results['weights']} on {found[0].pictures:,} validation pictures, the same for "
             "every bar. Only the statistics differ, never a weight.",
         )
-    if job.state == jobs.DONE:
+    if job.state == jobs.State.DONE:
         steps.did("batchnorm", "statistics")
         st.info(f"**Measured here.** {parts.escape(verdict(found, job.results['batch']))}", icon=":material/balance:")
     parts.source_note(job.results.get("source"))

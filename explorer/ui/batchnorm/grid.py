@@ -5,8 +5,9 @@ import streamlit as st
 
 from explorer.data import Source
 from explorer.figures import layers
-from explorer.runs import grid, jobs
+from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
+from explorer.runs.jobs import Job, Kind
 from explorer.ui import app, live, parts, steps
 
 PAGE = "batchnorm.map"
@@ -21,7 +22,7 @@ def show() -> None:
         "learnt something; a grey one is still guessing, or broke. The lecture says BatchNorm opens up deeper "
         "networks and higher rates: is the green region larger on the right?"
     )
-    job = jobs.registry().find(st.session_state.get(f"{PAGE}.job", ""))
+    job = queue.registry().find(st.session_state.get(f"{PAGE}.job", ""))
     phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button("Fill the map", type="primary", icon=":material/grid_on:", key=f"{PAGE}.start"):
@@ -49,14 +50,14 @@ def show() -> None:
         parts.code(grid.cells)
 
 
-def submit(steps: int = grid.STEPS, instead_of: jobs.Job | None = None, **options: object) -> jobs.Job:
+def submit(steps: int = grid.STEPS, instead_of: Job | None = None, **options: object) -> Job:
     """One background job for the whole map."""
-    return jobs.registry().submit(
-        jobs.Job("map", "Rate × depth", lambda job: grid.work(job, steps=steps, **options), app.owner()), instead_of
+    return queue.registry().submit(
+        Job(Kind.MAP, "Rate × depth", lambda job: grid.work(job, steps=steps, **options), app.owner()), instead_of
     )
 
 
-def _draw(job: jobs.Job) -> None:
+def _draw(job: Job) -> None:
     stamp = job.stamp
     live.progress(job)
     parts.problem(job)

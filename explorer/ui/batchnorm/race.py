@@ -13,7 +13,7 @@ from explorer.lecture import races
 from explorer.lecture.races import BY_KEY, PRESETS, Preset
 from explorer.models import batchnorm, vision
 from explorer.probes import activations
-from explorer.runs import jobs, race
+from explorer.runs import jobs, queue, race
 from explorer.runs.race import RaceView
 from explorer.ui import app, links, live, parts, steps
 from explorer.ui.batchnorm import layers
@@ -215,9 +215,9 @@ def _start(
     share = 1 if chosen in ("notes", "fair") else 4 if options["images"] <= QUICK else 2
     where = options["where"]
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
-    job = jobs.registry().submit(
+    job = queue.registry().submit(
         jobs.Job(
-            "race",
+            jobs.Kind.RACE,
             title,
             lambda job: race.work(job, experiments, where=where, valid_share=share),
             app.owner(),

@@ -15,7 +15,7 @@ from explorer.experiment import Experiment
 from explorer.figures import inside, style, through_time
 from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.training import checkpoint, prepare
 from explorer.ui import app, live, parts
 
@@ -223,7 +223,7 @@ def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int 
     def work(job: jobs.Job) -> None:
         gradients.work(job, "reach", gradients.reach_while_training(wanted, steps, lags, 16), total)
 
-    return jobs.registry().submit(jobs.Job("reach", f"{MODELS[key]}, {VARY[vary]}", work, app.owner()))
+    return queue.registry().submit(jobs.Job(jobs.Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner()))
 
 
 def _named(vary: str, value: float) -> str:
@@ -287,7 +287,7 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
     def work(job: jobs.Job) -> None:
         gradients.work(job, "runs", gradients.exploding(base, setting, values, clip, steps), total)
 
-    return jobs.registry().submit(jobs.Job("explode", EXPLODE[setting][0], work, app.owner()))
+    return queue.registry().submit(jobs.Job(jobs.Kind.EXPLODE, EXPLODE[setting][0], work, app.owner()))
 
 
 def _draw_explosion(job: jobs.Job) -> None:
@@ -305,7 +305,7 @@ def _draw_explosion(job: jobs.Job) -> None:
         "Gradient norm at each step, with and without clipping.",
         "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",
     )
-    if job.state == jobs.DONE:
+    if job.state == jobs.State.DONE:
         st.markdown("\n".join(f"- {_worst(run)}" for run in runs))
 
 
@@ -319,7 +319,7 @@ def _worst(run: gradients.Explosion) -> str:
 def _buttons(name: str, submit: Callable[[], jobs.Job]) -> tuple[jobs.Job | None, str]:
     """Start, or stop, one of the section's jobs; the job, if any, and the phase the buttons were drawn for."""
     key = f"{PAGE}.{name}.job"
-    job = jobs.registry().find(st.session_state.get(key, ""))
+    job = queue.registry().find(st.session_state.get(key, ""))
     phase = live.phase(job)
     if phase in live.AT_WORK:
         if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.{name}.stop"):

@@ -14,7 +14,7 @@ from explorer.data import dogscats
 from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_many, read_zip, smaller, thumbnail
 from explorer.errors import ExplorerError
 from explorer.figures import cam
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.runs.own_classes import Trained, tune, work
 from explorer.ui import app, live, parts, plot, steps
 from explorer.ui.cam.answer import OWN, load
@@ -222,7 +222,7 @@ def _train(classes: list[dict]) -> None:
             head.check(wanted)
     except ExplorerError as error:
         problem = str(error)
-    job = jobs.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
+    job = queue.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
     phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
@@ -257,21 +257,21 @@ def _unfreeze(trained: Trained, wanted: dict[str, list[Photo]], going: bool) -> 
             if st.button("Unfreeze and train", icon=":material/lock_open:", key=f"{PAGE}.classes.tune", disabled=going):
                 kept = {name: tuple(photos) for name, photos in wanted.items()}
                 title = "Your own classes, unfrozen"
-                _submit("unfreeze", title, lambda job: tune(job, trained, kept, int(epochs), rate))
+                _submit(jobs.Kind.UNFREEZE, title, lambda job: tune(job, trained, kept, int(epochs), rate))
 
 
 def _learn(wanted: dict[str, list[Photo]]) -> None:
     kept = {name: tuple(photos) for name, photos in wanted.items()}
     with parts.refusals():
         network = load("dogscats").network
-        _submit("own-classes", "Your own classes", lambda job: work(job, network, kept))
+        _submit(jobs.Kind.OWN_CLASSES, "Your own classes", lambda job: work(job, network, kept))
 
 
-def _submit(kind: str, title: str, what: Callable[[jobs.Job], None]) -> None:
+def _submit(kind: jobs.Kind, title: str, what: Callable[[jobs.Job], None]) -> None:
     """Train in the background and draw the page anew, or say why not."""
     with parts.refusals():
-        earlier = jobs.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
-        job = jobs.registry().submit(jobs.Job(kind, title, what, app.owner()), earlier)
+        earlier = queue.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
+        job = queue.registry().submit(jobs.Job(kind, title, what, app.owner()), earlier)
         st.session_state[f"{PAGE}.classes.job"] = job.id
         st.rerun()
 

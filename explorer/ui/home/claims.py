@@ -16,7 +16,7 @@ from explorer.errors import ExplorerError
 from explorer.figures import diagrams, style
 from explorer.lecture import claims, quirks
 from explorer.lecture.recorded import recording
-from explorer.runs import jobs
+from explorer.runs import jobs, queue
 from explorer.series import smooth, spread
 from explorer.ui import app, clickable, controls, live, parts
 
@@ -261,8 +261,8 @@ def _submit_measure(claim: "Claim") -> None:
         _, verdict = claims.measure(claim, job.between_steps)
         job.publish(verdict=verdict)
 
-    earlier = jobs.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
-    job = jobs.registry().submit(jobs.Job("claim", claim.title, work, app.owner()), earlier)
+    earlier = queue.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
+    job = queue.registry().submit(jobs.Job(jobs.Kind.CLAIM, claim.title, work, app.owner()), earlier)
     st.session_state[f"claim.{claim.id}"] = job.id
 
 
@@ -270,7 +270,7 @@ def _outcome(claim: "Claim") -> None:
     recorded = claims.recorded_verdict(claim.id)
     if recorded:
         _verdict(recorded, "recorded here")
-    job = jobs.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
+    job = queue.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
     if job is None:
         return
 
@@ -281,12 +281,12 @@ def _outcome(claim: "Claim") -> None:
         job.touch()
         if found := job.results.get("verdict"):
             _verdict(found, "measured just now")
-        elif job.state == jobs.FAILED:
+        elif job.state == jobs.State.FAILED:
             st.error(parts.escape(job.message), icon=":material/error:")
         elif job.ended:
             st.caption(parts.escape(job.message) or "Stopped.")
         else:
-            words = parts.escape(job.waits_for()) if job.state == jobs.QUEUED else "Measuring …"
+            words = parts.escape(job.waits_for()) if job.state == jobs.State.QUEUED else "Measuring …"
             st.progress(min(1.0, job.progress), words)
         if job.ended and every is not None:
             st.rerun()  # re-declares the fragment without its timer
@@ -344,7 +344,7 @@ def now() -> None:
 
     @st.fragment(run_every=2.0, key="server-now")
     def watch() -> None:
-        made, running = app.engine(), list(jobs.running())
+        made, running = app.engine(), list(queue.running())
         device = made.device if made.ready.is_set() else "torch is still loading"
         if made.problem:
             st.caption(f":material/error: torch cannot be loaded: {parts.escape(made.problem)}")

@@ -1,0 +1,229 @@
+"""The queue of this process: which jobs run, which wait, and the threads they run in."""
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+from explorer.errors import ExplorerError
+from explorer.runs.jobs import NOBODY_LOOKING, Job, Kind, State, explain
+from explorer.runs.lane import Lane
+
+log = logging.getLogger(__name__)
+
+REPLACED = "Stopped because you started it again."
+KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
+KEPT_BODIES = 4  # of these with a whole photo network as their result, 85 MB each
+MOST = 200  # jobs that may run, pause or wait at once: each may hold a model and a thread
+EACH = 6  # and of one owner
+LONG = frozenset({Kind.TRAIN, Kind.RACE, Kind.MAP, Kind.UNFREEZE})  # train for minutes; all others run beside
+RETRY = 5.0  # seconds between two tries to finish what an ended job could not
+GIVE_UP = 6 * 3600.0  # seconds after which it is not tried any more
+BESIDE = 1  # how many short jobs run beside
+
+
+class QueueFull(ExplorerError):
+    """No more jobs are taken just now."""
+
+
+class Registry:
+    """The queue and the jobs of this process.
+
+    Jobs that train run in one lane, ``workers`` at a time; short ones run beside them in a lane of their own, so
+    that a measurement of twenty seconds waits for no training, and ends none. A thread begins when its job's place
+    is there. A paused job gives its place to the next in the queue and waits for one again when it is resumed, so
+    that nobody's pause holds up a class.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+        self._training: Lane[Job] = Lane(workers)
+        self._beside: Lane[Job] = Lane(BESIDE)
+        self._jobs: dict[str, Job] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._unfinished: dict[Job, float] = {}  # ended jobs with something left to do, and until when it is tried
+        self._finishing: threading.Thread | None = None
+        self._closing = threading.Event()
+        # A daemon thread inside torch at exit aborts the process; stop it and wait.
+        atexit.register(self.close)
+
+    def submit(self, job: Job, instead_of: Job | None = None) -> Job:
+        """Queue a job. Nothing else is stopped for it but ``instead_of``, an earlier job of the same owner.
+
+        Raises:
+            QueueFull: the server, or its owner, has as many jobs as it may; nothing has changed.
+        """
+        if instead_of is not None and instead_of.owner != job.owner:
+            instead_of = None
+        self._stop_the_forgotten()
+        with self._lock:
+            self._check_room(job, instead_of)
+            self._forget_oldest()
+            self._jobs[job.id] = job
+        if instead_of is not None:
+            instead_of.stop(REPLACED)
+        job.lane = self._training if job.kind in LONG else self._beside
+        if job.on_queued:
+            job.on_queued()
+            if job.ended and job.on_unbegun:  # it was stopped meanwhile, before there was anything to settle
+                job.on_unbegun()
+        job.lane.ask(job, lambda: self._begin(job))
+        return job
+
+    def find(self, job_id: str) -> Job | None:
+        """The job with that id, if this process still knows it."""
+        return self._jobs.get(job_id)
+
+    def latest(self, owner: str, kind: Kind) -> Job | None:
+        """The owner's newest job of a kind."""
+        mine = [job for job in self.all() if job.owner == owner and job.kind == kind]
+        return mine[-1] if mine else None
+
+    def all(self) -> list[Job]:
+        """Every known job, oldest first."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    def ahead_of(self, job: Job) -> int:
+        """How many jobs hold a place or wait for one before this queued one."""
+        return len(job.before())
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Stop everything and wait for it to end."""
+        self._closing.set()
+        for job in self.all():
+            if not job.ended:
+                job.stop()
+        for thread in list(self._threads.values()):
+            thread.join(timeout)
+        if self._finishing:
+            self._finishing.join(timeout)
+        for job in list(self._unfinished):
+            self._try_to_finish(job)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing begins here any more."""
+        return self._closing.is_set()
+
+    def _finish_later(self, job: Job) -> None:
+        """Try again what the job's end has left to do, in the background."""
+        with self._lock:
+            self._unfinished[job] = time.monotonic() + GIVE_UP
+            if self._finishing is None and not self.closed:
+                self._finishing = threading.Thread(target=self._finish, name="finish-jobs", daemon=True)
+                try:
+                    self._finishing.start()
+                except RuntimeError:  # the system has no thread left: at the server's end, then
+                    self._finishing = None
+
+    def _finish(self) -> None:
+        while not self._closing.wait(RETRY):
+            for job in list(self._unfinished):
+                self._try_to_finish(job)
+            with self._lock:
+                if not self._unfinished:
+                    self._finishing = None
+                    return
+
+    def _try_to_finish(self, job: Job) -> None:
+        try:
+            done = job.unfinished is None or job.unfinished()
+        except Exception:
+            log.exception("%s %s could not be finished", job.kind, job.id)
+            done = True
+        if done or time.monotonic() > self._unfinished.get(job, 0.0):
+            self._unfinished.pop(job, None)
+
+    def _check_room(self, job: Job, instead_of: Job | None) -> None:
+        alive = [j for j in self._jobs.values() if not (j.ended or j.state == State.STOPPING or j is instead_of)]
+        if job.owner and sum(other.owner == job.owner for other in alive) >= EACH:
+            raise QueueFull(
+                f"{EACH} jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
+            )
+        if len(alive) >= MOST:
+            raise QueueFull(f"This server has as many jobs as it takes ({MOST}). Start this again in a few minutes.")
+
+    def _stop_the_forgotten(self) -> None:
+        """Stop what waits to begin and whose page is gone: it has no thread to see that by itself."""
+        for job in self.all():
+            if job.state == State.QUEUED and job.forgotten:
+                job.stop(NOBODY_LOOKING)
+
+    def _forget_oldest(self) -> None:
+        """Of the ended jobs keep the last few; one that never began has nothing to show and goes first."""
+        ended = sorted((job for job in self._jobs.values() if job.ended), key=lambda job: job.began)
+        bodies = [job for job in ended if job.kind == Kind.UNFREEZE]
+        for job in {*ended[: max(0, len(ended) - KEPT)], *bodies[: max(0, len(bodies) - KEPT_BODIES)]}:
+            del self._jobs[job.id]
+
+    def _begin(self, job: Job) -> bool:
+        """Start the thread of a job that has just been given a place; False if it does not need it after all."""
+        if self.closed:
+            job.end_unbegun(State.STOPPED)
+        if job.ended:
+            return False
+        thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
+        self._threads[job.id] = thread
+        job.has_place = True
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread left
+            log.warning("%s %s: %s", job.kind, job.id, error)
+            del self._threads[job.id]
+            job.has_place = False
+            job.end_unbegun(State.FAILED, "This server has no room to begin this just now. Start it again in a minute.")
+            return False
+        return True
+
+    def _run(self, job: Job) -> None:
+        try:
+            _share_cores(self.workers if job.lane is self._training else self.workers + BESIDE)
+            job.run()
+        except Exception as error:  # torch cannot be loaded
+            log.exception("%s %s could not begin", job.kind, job.id)
+            job.end_unbegun(State.FAILED, explain(error))
+        finally:
+            job.let_go()  # lets go of what the work held: its model, its data
+            if job.unfinished:
+                self._finish_later(job)
+            self._threads.pop(job.id, None)
+            job.leave_place()
+
+
+def _share_cores(parts: int) -> None:
+    """Give this job its part of the cores: torch's thread count belongs to the calling thread.
+
+    More threads than cores makes small models many times slower, so ``OMP_NUM_THREADS`` is respected.
+    """
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(ValueError):
+        cores = min(cores, int(os.environ.get("OMP_NUM_THREADS", cores)))
+    torch.set_num_threads(max(1, cores // parts))
+
+
+_registry: Registry | None = None
+_registry_lock = threading.Lock()
+
+
+def registry() -> Registry:
+    """The one registry of this process; ``EXPLORER_WORKERS`` (1 by default) sets its workers."""
+    global _registry
+    with _registry_lock:
+        if _registry is None or _registry.closed:
+            workers = 1
+            with contextlib.suppress(ValueError):
+                workers = max(1, int(os.environ.get("EXPLORER_WORKERS", "1")))
+            _registry = Registry(workers)
+        return _registry
+
+
+def running() -> Iterator[Job]:
+    """The jobs at work or waiting now."""
+    return (job for job in registry().all() if not job.ended)
