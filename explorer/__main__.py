@@ -204,9 +204,9 @@ def _train(options: argparse.Namespace) -> int:
 
 def _train_dogscats(options: argparse.Namespace) -> int:
     """The head on frozen features. It is made in one way only."""
-    from explorer.cam import head
+    from explorer.cam import classifier, dogscats
 
-    head.backbone_of(options.key)
+    classifier.backbone_of(options.key)
     typed = [*_settings(options), *(name for name in ("preset", "start") if getattr(options, name) is not None)]
     if typed:
         raise SettingsError(
@@ -215,7 +215,7 @@ def _train_dogscats(options: argparse.Namespace) -> int:
         )
     target = _target(options)
     _heading()
-    done = head.train_dogscats(options.key, target=None if options.ship else target, on_epoch=_line)
+    done = dogscats.train_dogscats(options.key, target=None if options.ship else target, on_epoch=_line)
     print(f"wrote {done['path']}", file=sys.stderr)
     return 0
 
@@ -291,9 +291,9 @@ def _weights(options: argparse.Namespace) -> Path:
 
 def _evaluate(options: argparse.Namespace) -> int:
     if options.key.startswith("dogscats"):
-        from explorer.cam import head
+        from explorer.cam import dogscats
 
-        result = head.evaluate_dogscats(options.key)
+        result = dogscats.evaluate_dogscats(options.key)
     else:
         from explorer.runs import ship
 
@@ -349,11 +349,11 @@ def _lr_find(options: argparse.Namespace) -> int:
 
 
 def _cam(options: argparse.Namespace) -> int:
-    from explorer.cam import head
+    from explorer.cam import classifier
 
     failed = 0
     for path in options.photos:
-        answer = head.answer(path)
+        answer = classifier.answer(path)
         failed += "error" in answer
         print(json.dumps(answer) if options.json else _in_words(answer), flush=True)
     return 1 if failed == len(options.photos) else 0

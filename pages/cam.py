@@ -24,7 +24,7 @@ here, source = photos.small_pictures() if key in cam_answer.small_keys() else ph
 shown = photos.choose(here)
 parts.source_note(source)
 looker = cam_answer.network(key)
-answer = cam_answer.explain(looker, shown, look) if looker and shown else None
+answer = cam_answer.ask(looker, shown, look) if looker and shown else None
 if answer:
     cam_answer.show(answer)
 elif looker:

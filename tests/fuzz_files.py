@@ -20,7 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer.cam import head, maps, network
+from explorer.cam import classifier
+from explorer.cam.explain import explain
+from explorer.cam.network import CamNet, build
 from explorer.data import Source
 from explorer.data.photos import Photo, read_photo, read_zip
 from explorer.data.text import Vocabulary
@@ -72,15 +74,15 @@ def zips() -> tuple[bytes, ...]:
 
 
 @cache
-def _network() -> network.CamNet:
-    return network.build("mobilenet_v2", ("a", "b"))
+def _network() -> CamNet:
+    return build("mobilenet_v2", ("a", "b"))
 
 
 @cache
 def classifiers() -> tuple[bytes, ...]:
     """A head, and one with its body."""
     tuned = copy.deepcopy(_network())
-    return head.save(_network(), val_loss=0.5), head.save(tuned, with_body=True)
+    return classifier.save(_network(), val_loss=0.5), classifier.save(tuned, with_body=True)
 
 
 @cache
@@ -243,8 +245,8 @@ def try_classifier(rng: random.Random) -> bool:
     how = rng.random()
     data = spoilt(data, classifiers(), rng) if how < 0.4 else (rewritten if how < 0.8 else with_numbers)(data, rng)
     try:
-        network, _ = head.load(data, "mine.safetensors", _network())
-        found = maps.explain(network, np.zeros((64, 64, 3), np.uint8))
+        network, _ = classifier.load(data, "mine.safetensors", _network())
+        found = explain(network, np.zeros((64, 64, 3), np.uint8))
     except (WeightsError, DataError) as error:
         _sentence(error)
         return False

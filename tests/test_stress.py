@@ -18,7 +18,9 @@ import torch
 from torch import nn
 
 from explorer import devices, paths
-from explorer.cam import head, maps, network
+from explorer.cam import classifier
+from explorer.cam.explain import explain as explained
+from explorer.cam.network import CamNet
 from explorer.data import Source
 from explorer.data import text as corpus
 from explorer.experiment import Experiment
@@ -40,7 +42,7 @@ def digest(*found: object) -> str:
     return marks.hexdigest()
 
 
-def a_head(network: network.CamNet) -> nn.Conv2d:
+def a_head(network: CamNet) -> nn.Conv2d:
     """A classifier of one's own."""
     head = nn.Conv2d(network.head.in_channels, 2, 3, padding=1)
     with torch.no_grad():
@@ -49,17 +51,17 @@ def a_head(network: network.CamNet) -> nn.Conv2d:
     return head
 
 
-def explain(network: network.CamNet) -> Iterator[str]:
+def explain(network: CamNet) -> Iterator[str]:
     """One photo after the other, by both methods, and under a head of one's own."""
     for photo in PHOTOS:
         for method in ("cam", "gradcam"):
-            found = maps.explain(network, photo, method=method, class_index=0)
+            found = explained(network, photo, method=method, class_index=0)
             yield digest(found.probabilities, found.maps, found.heat.values)
-        found = maps.explain(network.with_head(a_head(network), ("a", "b")), photo)
+        found = explained(network.with_head(a_head(network), ("a", "b")), photo)
         yield digest(found.logits, found.maps)
 
 
-def build(vocabulary: corpus.Vocabulary, network: network.CamNet) -> Iterator[str]:
+def build(vocabulary: corpus.Vocabulary, network: CamNet) -> Iterator[str]:
     """Networks of a seed, and others: one that draws from wherever torch draws, and heads for the shared body."""
 
     class Text:
@@ -95,7 +97,7 @@ def look_back(model: nn.Module, tokens: torch.Tensor) -> Iterator[str]:
 def works(text, monkeypatch) -> dict[str, Callable[[], Iterator[str]]]:
     """What there is to do, by name; the networks are everybody's."""
     monkeypatch.setattr(devices, "choose", lambda: CPU)
-    network, _ = head.load((paths.WEIGHTS / "dogscats.safetensors").read_bytes())
+    network, _ = classifier.load((paths.WEIGHTS / "dogscats.safetensors").read_bytes())
     model, story = checkpoint.load(checkpoint.shipped("gru"), CPU)
     tokens = torch.from_numpy(story.vocabulary.encode(text.lower()[:400]))
     short = corpus.prepare(text, Source("Test text", "standin", ""))

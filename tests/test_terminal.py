@@ -167,11 +167,11 @@ QUICK = ["--data", "pydoc", "--hidden", "16", "--batch-size", "512", "--bptt", "
 @pytest.fixture
 def untrained(monkeypatch):
     """Fails the test when training begins."""
-    from explorer.cam import head
+    from explorer.cam import dogscats
     from explorer.training import prepare
 
     monkeypatch.setattr(prepare, "learner_for", lambda *_: pytest.fail("it began to train"))
-    monkeypatch.setattr(head, "train_dogscats", lambda *_, **__: pytest.fail("it began to train"))
+    monkeypatch.setattr(dogscats, "train_dogscats", lambda *_, **__: pytest.fail("it began to train"))
 
 
 @pytest.mark.parametrize("key", ["gru", "convnet", "dogscats"])

@@ -1,4 +1,4 @@
-"""Figures of the CAM page: the map's numbers, probabilities, the deletion curve, training a head."""
+"""Figures of the CAM page: evidence on the photo, the map's numbers, probabilities, deletion, training a head."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +10,62 @@ from explorer.figures import style
 
 if TYPE_CHECKING:
     from explorer.cam.head import FitStep
-    from explorer.cam.maps import Deletion
+    from explorer.cam.truth import Deletion
+    from explorer.cam.view import Geometry
+
+MOST = 6  #: classes listed at a point, the strongest first
+
+
+def on_photo(
+    source: str,
+    size: tuple[int, int],
+    seen: "Geometry",
+    maps: np.ndarray,
+    names: Sequence[str],
+    *,
+    selected: tuple[int, int] | None = None,
+    height: int = 400,
+) -> go.Figure:
+    """A picture with a transparent marker on each cell that lies on it.
+
+    Args:
+        source: the picture as a data URL, drawn over the whole photo.
+        size: the photo's (width, height).
+        seen: where on the photo the maps lie.
+        maps: (n_classes, h, w), in logits.
+        names: of the classes.
+        selected: row and column of the cell to frame.
+        height: of the figure in pixels.
+    """
+    width, tall = size
+    _, rows, columns = maps.shape
+    places = [(r, c) for r in range(rows) for c in range(columns)]
+    centres = {place: seen.centre(*place, rows, columns) for place in places}
+    places = [p for p in places if 0 <= centres[p][0] <= width and 0 <= centres[p][1] <= tall]
+    fig = style.figure(height=height)
+    fig.add_layout_image(
+        source=source, x=0, y=0, sizex=width, sizey=tall, xref="x", yref="y", sizing="stretch", layer="below"
+    )
+    fig.add_scatter(
+        x=[centres[p][0] for p in places],
+        y=[centres[p][1] for p in places],
+        mode="markers",
+        showlegend=False,
+        marker={"symbol": "square", "size": max(6, int(0.8 * height / rows)), "opacity": 0.01},
+        customdata=places,
+        text=[_said(maps[:, r, c], names) for r, c in places],
+        hovertemplate="row %{customdata[0]}, column %{customdata[1]}<br>%{text}<extra></extra>",
+    )
+    if selected is not None:
+        x, y = seen.centre(*selected, rows, columns)
+        half_x, half_y = (seen.right - seen.left) / columns / 2, (seen.bottom - seen.top) / rows / 2
+        box = {"x0": x - half_x, "x1": x + half_x, "y0": y - half_y, "y1": y + half_y}
+        fig.add_shape(type="rect", line={"color": "white", "width": 5}, **box)
+        fig.add_shape(type="rect", line={"color": style.TRAIN, "width": 3}, **box)
+    fig.update_xaxes(visible=False, range=[0, width], constrain="domain")
+    fig.update_yaxes(visible=False, range=[tall, 0], scaleanchor="x", constrain="domain")
+    fig.update_layout(hovermode="closest", margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    return fig
 
 
 def map_numbers(
@@ -25,7 +80,7 @@ def map_numbers(
     """A map's cells (h, w) with their numbers, each clickable.
 
     A click on a heat map selects nothing in Streamlit, so transparent markers lie on the cells; their
-    ``customdata`` is [row, column]. ``colours`` is a table of 256 RGB values (:func:`explorer.cam.maps.colours`),
+    ``customdata`` is [row, column]. ``colours`` is a table of 256 RGB values (:func:`explorer.cam.heat.colours`),
     stretched from ``low`` to ``high`` (default: the map's own range).
     """
     rows, columns = values.shape
@@ -91,13 +146,13 @@ def probabilities(classes: Sequence[str], values: Sequence[float], *, explained:
     return fig
 
 
-def deletion_curve(deletion: "Deletion", name: str) -> go.Figure:
+def deletion(curve: "Deletion", name: str) -> go.Figure:
     """Probability of class ``name`` against the share of the photo greyed: hottest first, and at random."""
-    x = [100 * share for share in deletion.shares]
+    x = [100 * share for share in curve.shares]
     fig = style.figure("% of the photo hidden", f"probability of {_escaped(name)}", height=280)
     fig.add_scatter(
         x=[*x, *x[::-1]],
-        y=[*deletion.random_high, *deletion.random_low[::-1]],
+        y=[*curve.random_high, *curve.random_low[::-1]],
         fill="toself",
         mode="lines",
         line={"width": 0},
@@ -106,15 +161,11 @@ def deletion_curve(deletion: "Deletion", name: str) -> go.Figure:
         showlegend=False,
     )
     fig.add_scatter(
-        x=x,
-        y=list(deletion.random),
-        name="at random",
-        mode="lines+markers",
-        line={"color": style.MUTED, "dash": "dash"},
+        x=x, y=list(curve.random), name="at random", mode="lines+markers", line={"color": style.MUTED, "dash": "dash"}
     )
     fig.add_scatter(
         x=x,
-        y=list(deletion.hottest),
+        y=list(curve.hottest),
         name="hottest first",
         mode="lines+markers",
         line={"color": style.VALID, "width": 2.2},
@@ -150,6 +201,12 @@ def head_training(steps: Sequence["FitStep"]) -> go.Figure:
         margin_r=48,
     )
     return fig
+
+
+def _said(values: np.ndarray, names: Sequence[str]) -> str:
+    """The evidence at one cell, a line a class; a stranger's names without Plotly's tags."""
+    order = np.argsort(-values)[:MOST]
+    return "<br>".join(f"{_escaped(names[i])} {values[i]:+.2f}" for i in order)
 
 
 def _escaped(name: str) -> str:

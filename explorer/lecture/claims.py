@@ -397,14 +397,16 @@ def _judge_skip(v: Values) -> Verdict:
 def _measure_map(tick: Tick) -> Values:
     import numpy as np
 
-    from explorer.cam import head, maps
+    from explorer.cam.classifier import shipped
+    from explorer.cam.explain import explain
+    from explorer.cam.truth import deletion_curve
     from explorer.data import dogscats
 
-    network, rows = head.shipped(), []
+    network, rows = shipped(), []
     photos = [p for p in dogscats.here().photos("valid", 3) if p.label == "cats"]
     for place, photo in enumerate(photos):
-        found = maps.explain(network, photo)
-        curve = maps.deletion_curve(network, photo, found, shares=(0.4,), tries=3)
+        found = explain(network, photo)
+        curve = deletion_curve(network, photo, found, shares=(0.4,), tries=3)
         rows.append((curve.hottest[0], curve.hottest[1], curve.random[1]))
         tick((place + 1) / len(photos))
     whole, hottest, random = np.mean(rows, axis=0)

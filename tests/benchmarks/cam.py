@@ -15,8 +15,11 @@ import time
 import numpy as np
 import torch
 
-from explorer.cam import head
-from explorer.cam import maps as cam
+from explorer.cam.classifier import shipped
+from explorer.cam.explain import explain
+from explorer.cam.heat import enlarge, min_max, overlay
+from explorer.cam.maps import forward
+from explorer.cam.view import prepare
 from explorer.data import dogscats, photos
 
 
@@ -48,17 +51,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on one line")
     parser.add_argument("--rounds", type=int, default=60)
     options = parser.parse_args()
-    network, data = head.shipped(), a_photo()
+    network, data = shipped(), a_photo()
 
     def alone():
-        x, _ = cam.prepare(photos.read_photo(data).rgb, network)
+        x, _ = prepare(photos.read_photo(data).rgb, network)
         with torch.no_grad():
             return network(x).softmax(1).cpu()
 
     def whole():
         photo = photos.read_photo(data)
-        found = cam.explain(network, photo)
-        return cam.overlay(photo, found.heat.values, found.geometry)
+        found = explain(network, photo)
+        return overlay(photo, found.heat.values, found.geometry)
 
     reference, ours = interleaved(options.rounds, alone, whole)
     result = {"ratio": round(ours / reference, 4), "whole_ms": round(1e3 * ours, 2)}
@@ -75,16 +78,16 @@ def against_the_package(network, rgb, rounds):
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     except ImportError:
         return {"grad_cam_ratio": None}
-    x, _ = cam.prepare(rgb, network)
+    x, _ = prepare(rgb, network)
     with GradCAM(model=network, target_layers=[network.head]) as tool:
 
         def theirs():
             tool(input_tensor=x.clone().requires_grad_(), targets=[ClassifierOutputTarget(0)])
 
         def ours():
-            maps = cam.forward(network, x)[1]
-            heat = cam.min_max(maps[0, 0].relu().cpu().numpy())
-            cam.enlarge(heat.values, *x.shape[2:])
+            maps = forward(network, x)[1]
+            heat = min_max(maps[0, 0].relu().cpu().numpy())
+            enlarge(heat.values, *x.shape[2:])
 
         them, us = interleaved(rounds, theirs, ours)
     return {"grad_cam_ratio": round(us / them, 4), "ours_ms": round(1e3 * us, 2), "grad_cam_ms": round(1e3 * them, 2)}

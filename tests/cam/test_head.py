@@ -1,57 +1,27 @@
-"""A head from a few photos: the same as training the convolution, tested honestly, saved safely."""
+"""A head from a few photos: the same as training the convolution, tested honestly."""
 
 import copy
-import json
-import os
-import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save as to_bytes
 from torch.nn import functional as F
 
-from explorer.cam import head as own_classes
-from explorer.cam import maps
-from explorer.cam import network as models
-from explorer.cam.head import Features, Fit
-from explorer.data.photos import Photo
-from explorer.errors import SettingsError, WeightsError
+from explorer.cam import head, view
+from explorer.cam.explain import explain, sums
+from explorer.cam.head import Features, Fit, background_shares, check, extract, fine_tune, leave_one_out, taps, warnings
+from explorer.cam.heat import BORDER_HEAVY
+from explorer.cam.view import as_seen, geometry, normalised
+from explorer.errors import SettingsError
 from explorer.figures import cam as figures
-
-RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def network():
-    return models.build("mobilenet_v2", ("a", "b"))
-
-
-def photo(colour, noise=40):
-    """A plain colour with noise: easy to tell apart."""
-    rgb = np.clip(np.array(colour) + RNG.normal(0, noise, (64, 80, 3)), 0, 255).astype(np.uint8)
-    return Photo(rgb, 80, 64)
-
-
-def made_up(counts=(6, 5, 4), channels=4, views=2, spread=0.3):
-    """Features of clusters, without a network."""
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(len(counts), 9 * channels, generator=generator)
-    labels = torch.tensor([i for i, n in enumerate(counts) for _ in range(n)])
-    taps = centres[labels][:, None] + spread * torch.randn(len(labels), views, 9 * channels, generator=generator)
-    return Features(taps, labels, tuple("abcde"[: len(counts)]))
-
-
-def finished(fit):
-    return list(fit)
+from tests.cam.made import finished, made_up, photo
 
 
 # -- the kept features are enough -----------------------------------------------------------------------
 def test_taps_times_kernel_is_the_convolutions_mean():
     features, head = torch.randn(3, 5, 7, 4), torch.nn.Conv2d(5, 2, 3, padding=1)
     with torch.no_grad():
-        ours = own_classes.taps(features) @ head.weight.flatten(1).T + head.bias
+        ours = taps(features) @ head.weight.flatten(1).T + head.bias
         torch.testing.assert_close(ours, head(features).mean((2, 3)), rtol=0, atol=1e-6)
 
 
@@ -78,7 +48,7 @@ def test_the_head_is_gradient_descent_on_the_convolution_itself():
 
 def test_leaving_one_out_is_training_without_it():
     features = made_up()
-    tested = own_classes.leave_one_out(features, steps=40)
+    tested = leave_one_out(features, steps=40)
     for i in (0, 7, 14):
         mask = torch.zeros(1, 15, dtype=torch.bool)
         mask[0, i] = True
@@ -95,8 +65,8 @@ def test_leave_one_out_is_honest_about_noise():
     features = Features(torch.randn(40, 1, 90, generator=generator), torch.arange(40) % 2, ("a", "b"))
     fit = Fit(features, steps=200)
     assert finished(fit)[-1].accuracy == 1.0
-    assert own_classes.leave_one_out(features).accuracy < 0.75
-    assert own_classes.leave_one_out(made_up(spread=0.05)).accuracy == 1.0
+    assert leave_one_out(features).accuracy < 0.75
+    assert leave_one_out(made_up(spread=0.05)).accuracy == 1.0
 
 
 def test_the_loss_falls_and_steps_are_handed_out_one_by_one():
@@ -113,25 +83,14 @@ def test_the_plot_of_a_heads_training_has_round_shares():
 
 
 # -- end to end -----------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def trained(network):
-    classes = {name: [photo(c) for _ in range(4)] for name, c in (("red", (200, 30, 30)), ("blue", (30, 30, 200)))}
-    seen = []
-    features = own_classes.extract(network, classes, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (8, 8)
-    fit = Fit(features)
-    finished(fit)
-    return network.with_head(fit.head(), features.classes), features, classes
-
-
 def test_from_photos_to_a_classifier_with_maps(trained):
     own, features, _ = trained
     assert features.taps.shape == (8, 2, 9 * 1280) and features.counts() == (4, 4)
-    assert own_classes.leave_one_out(features).accuracy == 1.0
+    assert leave_one_out(features).accuracy == 1.0
     for name, colour in (("red", (210, 20, 40)), ("blue", (40, 20, 210))):
-        found = maps.explain(own, photo(colour))
+        found = explain(own, photo(colour))
         assert found.classes[found.winner] == name
-        for _, mean, logit in maps.sums(found):
+        for _, mean, logit in sums(found):
             assert mean == pytest.approx(logit, abs=1e-4)
 
 
@@ -139,16 +98,16 @@ def test_kept_features_give_the_networks_own_logits(trained):
     own, features, classes = trained
     with torch.no_grad():
         kept = features.taps[0, 0] @ own.head.weight.flatten(1).T + own.head.bias
-    np.testing.assert_allclose(maps.explain(own, classes["red"][0]).logits, kept.numpy(), atol=2e-3)
+    np.testing.assert_allclose(explain(own, classes["red"][0]).logits, kept.numpy(), atol=2e-3)
 
 
 def test_training_predicting_and_explaining_see_a_picture_alike(trained, monkeypatch):
     """One function normalises for all three; were it another, all three would see another picture."""
     own, _, classes = trained
     red, blue = (photos[0] for photos in classes.values())
-    pictures = np.stack([maps.as_seen(p.rgb, maps.geometry(80, 64, own.size)) for p in (red, blue)])
+    pictures = np.stack([as_seen(p.rgb, geometry(80, 64, own.size)) for p in (red, blue)])
     expected = (pictures.transpose(0, 3, 1, 2) / 255 - np.reshape(own.mean, (3, 1, 1))) / np.reshape(own.std, (3, 1, 1))
-    np.testing.assert_allclose(maps.normalised(pictures, own), expected, atol=1e-6)
+    np.testing.assert_allclose(normalised(pictures, own), expected, atol=1e-6)
 
     asked = []
 
@@ -156,11 +115,12 @@ def test_training_predicting_and_explaining_see_a_picture_alike(trained, monkeyp
         asked.append(pictures.shape)
         return torch.zeros(len(pictures), 3, 224, 224)
 
-    monkeypatch.setattr(maps, "normalised", grey)
-    np.testing.assert_array_equal(maps.explain(own, red).logits, maps.explain(own, blue).logits)
-    taps = own_classes.extract(own, classes, mirrored=False).taps
+    for module in (view, head):
+        monkeypatch.setattr(module, "normalised", grey)
+    np.testing.assert_array_equal(explain(own, red).logits, explain(own, blue).logits)
+    taps = extract(own, classes, mirrored=False).taps
     torch.testing.assert_close(taps, taps[:1].expand_as(taps))
-    list(own_classes.fine_tune(copy.deepcopy(own), [red, blue], [0, 1], batch_size=1))
+    list(fine_tune(copy.deepcopy(own), [red, blue], [0, 1], batch_size=1))
     assert asked == [(1, 224, 224, 3)] * 2 + [(8, 224, 224, 3)] + [(1, 224, 224, 3)] * 2
 
 
@@ -172,14 +132,14 @@ def test_stopping_comes_through_the_progress(network):
         raise Stop
 
     with pytest.raises(Stop):
-        own_classes.extract(network, {n: [photo((9, 9, 9))] * 3 for n in "ab"}, progress=progress)
+        extract(network, {n: [photo((9, 9, 9))] * 3 for n in "ab"}, progress=progress)
 
 
 def test_fine_tuning_moves_early_layers_least_and_leaves_no_mode_behind(trained):
     own, _, classes = trained
     mine = copy.deepcopy(own)
     before = [p.detach().clone() for p in mine.parameters()]
-    steps = list(own_classes.fine_tune(mine, [*classes["red"], *classes["blue"]], [0] * 4 + [1] * 4, batch_size=4))
+    steps = list(fine_tune(mine, [*classes["red"], *classes["blue"]], [0] * 4 + [1] * 4, batch_size=4))
     assert len(steps) == 2 and steps[0].lr == pytest.approx(1e-3) and not mine.training
     assert all(np.isfinite(s.loss) for s in steps)
     assert any(not torch.equal(a, b) for a, b in zip(before, mine.parameters(), strict=True))
@@ -188,13 +148,13 @@ def test_fine_tuning_moves_early_layers_least_and_leaves_no_mode_behind(trained)
 
 # -- what to be wary of -----------------------------------------------------------------------------------
 def test_warnings():
-    few = own_classes.warnings(made_up((3, 12)))
+    few = warnings(made_up((3, 12)))
     assert any("a has only 3 photos" in w for w in few) and any("more than three times" in w for w in few)
     calm = made_up((9, 9), spread=0.05)
-    assert own_classes.warnings(calm, (0.4, 0.5), own_classes.leave_one_out(calm)) == ()
-    assert "For b most of the heat (80%) lies at the border" in own_classes.warnings(calm, (0.4, 0.8))[0]
+    assert warnings(calm, (0.4, 0.5), leave_one_out(calm)) == ()
+    assert "For b most of the heat (80%) lies at the border" in warnings(calm, (0.4, 0.8))[0]
     muddled = Features(torch.zeros(20, 1, 36), torch.arange(20) % 2, ("a", "b"))
-    assert any("left out" in w for w in own_classes.warnings(muddled, (), own_classes.leave_one_out(muddled)))
+    assert any("left out" in w for w in warnings(muddled, (), leave_one_out(muddled)))
 
 
 def test_background_that_decides_is_seen(network):
@@ -205,8 +165,8 @@ def test_background_that_decides_is_seen(network):
         head.weight[0] = -1e-3  # fewer taps reach the frame's cells, so these are the least negative
         head.bias[:] = torch.tensor([20.0, 0.0])
     own = network.with_head(head, ("frame", "none"))
-    shares = own_classes.background_shares(own, {"frame": [photo((90, 120, 60), 60)], "none": [photo((9, 9, 9))]})
-    assert shares[0] > maps.BORDER_HEAVY and shares[1] == 0
+    shares = background_shares(own, {"frame": [photo((90, 120, 60), 60)], "none": [photo((9, 9, 9))]})
+    assert shares[0] > BORDER_HEAVY and shares[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -222,95 +182,4 @@ def test_background_that_decides_is_seen(network):
 )
 def test_what_cannot_be_trained_on_is_said(classes, words):
     with pytest.raises(SettingsError, match=words):
-        own_classes.check(classes)
-
-
-def test_names_are_cleaned():
-    assert own_classes.clean_name("  a\x00\n b\u200b ") == "a b"
-    assert own_classes.clean_name("e\u0301") == "é"
-
-
-# -- one file -----------------------------------------------------------------------------------------------
-def test_saved_and_loaded_again(trained, network):
-    own, _, classes = trained
-    data = own_classes.save(own, accuracy=0.5)
-    assert len(data) < 200_000
-    again, saved = own_classes.load(data, network=network)
-    assert again.body is network.body and saved.classes == ("red", "blue") and saved.metadata["accuracy"] == "0.5"
-    a, b = (maps.explain(n, classes["red"][0]) for n in (own, again))
-    np.testing.assert_array_equal(a.logits, b.logits)
-    alone, _ = own_classes.load(data)
-    np.testing.assert_allclose(maps.explain(alone, classes["red"][0]).logits, a.logits, atol=1e-5)
-
-
-def test_a_fine_tuned_body_travels_along(trained):
-    own, _, classes = trained
-    mine = copy.deepcopy(own)
-    with torch.no_grad():
-        mine.body[0][0].weight.mul_(1.5)
-    again, _ = own_classes.load(own_classes.save(mine, with_body=True))
-    a, b = (maps.explain(n, classes["red"][0]).logits for n in (mine, again))
-    np.testing.assert_allclose(a, b, atol=0.05)  # half precision
-    assert np.abs(a - maps.explain(own, classes["red"][0]).logits).max() > 0.1
-
-
-def test_a_body_with_a_number_that_is_none_is_refused(trained):
-    mine = copy.deepcopy(trained[0])
-    mine.body[-1][1].running_var[3] = float("nan")
-    with pytest.raises(WeightsError, match=r"mine is damaged: some of its weights are no numbers\."):
-        own_classes.load(own_classes.save(mine, with_body=True), "mine")
-
-
-def tampered(data, **changes):
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    header["__metadata__"].update(changes)
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data[8 + length :]
-
-
-def test_wrong_and_damaged_files_are_refused(trained):
-    own, _, _ = trained
-    good = own_classes.save(own)
-    three = to_bytes({"head.weight": torch.zeros(3, 1280, 3, 3), "head.bias": torch.zeros(3)}, {"format": "x"})
-    nan = copy.deepcopy(own)
-    with torch.no_grad():
-        nan.head.bias.fill_(float("nan"))
-    bad = {
-        "empty": b"",
-        "text": b"hello, I am no classifier",
-        "cut": good[:-100],
-        "no metadata": to_bytes({"a": torch.zeros(1)}),
-        "another format": three,
-        "another backbone": tampered(good, backbone="vgg"),
-        "wrong channels": tampered(good, backbone="resnet34"),
-        "more classes than maps": tampered(good, classes='["a","b","c"]'),
-        "names that are none": tampered(good, classes='["a", 7]'),
-        "the same name twice": tampered(good, classes='["a", "A"]'),
-        "control characters": tampered(good, classes='["a", "b\\u0000"]'),
-        "nested absurdly": tampered(good, classes="[" * 100_000),
-        "not finite": own_classes.save(nan),
-        "a header without end": struct.pack("<Q", 1 << 60) + b"{}",
-    }
-    for row, data in bad.items():
-        with pytest.raises(WeightsError, match=r"mine.safetensors is not a classifier saved here, or it is damaged\."):
-            own_classes.load(data, "mine.safetensors")
-            pytest.fail(row)
-    own_classes.load(good)
-
-
-@pytest.mark.parametrize("kind", ["folder", "pipe", "endless device", "missing", "too large", "too long a name"])
-def test_what_is_no_photo_on_disk_gets_a_sentence(tmp_path, kind):
-    path = tmp_path / "here"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "endless device":
-        path = Path("/dev/zero")
-    elif kind == "too large":
-        path.write_bytes(bytes(20_000_001))
-    elif kind == "too long a name":
-        path = tmp_path / ("x" * 5000)
-    words = {"missing": "cannot be read", "too large": "larger than 20 MB", "too long a name": "cannot be read"}
-    assert words.get(kind, "This is no file.") in own_classes.answer(path)["error"]
+        check(classes)

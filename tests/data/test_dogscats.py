@@ -3,12 +3,8 @@
 import functools
 import http.server
 import io
-import json
-import os
-import shutil
 import tarfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,10 +12,8 @@ import torch
 from PIL import Image
 
 from explorer import paths
-from explorer.cam import head
 from explorer.data import dogscats
-from explorer.errors import DataError, SettingsError, WeightsError
-from explorer.runs.history import Snapshot
+from explorer.errors import DataError
 
 
 def jpeg(colour, size=(48, 40)):
@@ -152,88 +146,3 @@ def test_augmentation_flips_and_zooms_within_the_square():
         assert 100 / 1.1 - 5 <= row[-1] - row[0] + 100 / 64 <= 102
     assert 15 < flips < 45 and min(firsts) >= 19 and max(lasts) <= 121
     assert len(set(firsts)) > 3
-
-
-# -- training and the weights that ship --------------------------------------------------------------------
-def test_train_writes_weights_and_a_recorded_run_from_cached_features(data, tmp_path, monkeypatch):
-    archive(data / "dogscats.tgz")
-    target, rows = tmp_path / "dogscats.safetensors", []
-    result = head.train_dogscats(per_class=4, views=2, steps=20, target=target, on_epoch=rows.append)
-    assert result["accuracy"] == 1.0 and len(rows) == 2
-    _, saved = head.load(target.read_bytes())
-    assert saved.classes == ("cats", "dogs") and float(saved.metadata["accuracy"]) == 1.0
-    record = Snapshot.from_json(json.loads(target.with_suffix(".json").read_text()))
-    assert len(record) == 20 and record.best_accuracy == 1.0 and record.best_val_loss == rows[-1]["val_loss"]
-    monkeypatch.setattr(head, "taps_of", lambda *a: pytest.fail("the features were computed again"))
-    again = head.train_dogscats(per_class=4, views=2, steps=20, target=target)
-    assert again["val_loss"] == pytest.approx(result["val_loss"], abs=1e-3)
-
-
-def test_a_changed_body_never_gets_anothers_features():
-    from explorer.cam import network as models
-
-    network = models.build("mobilenet_v2", ("a", "b"))
-    before = head.fingerprint(network)
-    with torch.no_grad():
-        network.body[3].conv[0][0].weight[0] += 1
-    assert head.fingerprint(network) != before
-
-
-def test_unknown_keys_and_absent_weights(monkeypatch, tmp_path):
-    with pytest.raises(SettingsError, match="dogscats-resnet34"):
-        head.backbone_of("dogs")
-    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
-    with pytest.raises(WeightsError, match="train dogscats"):
-        head.shipped()
-
-
-def test_visitors_who_come_together_get_one_network_and_new_weights_are_noticed(monkeypatch, tmp_path):
-    for name in ("dogscats.safetensors", "mobilenet_v2-features.safetensors"):
-        shutil.copy(paths.WEIGHTS / name, tmp_path)
-    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
-    with ThreadPoolExecutor(4) as visitors:
-        networks = list(visitors.map(lambda _: head.shipped(), range(4)))
-    assert all(network is networks[0] for network in networks)
-    os.utime(tmp_path / "dogscats.safetensors", (1, 1))
-    assert head.shipped() is not networks[0]
-
-
-def test_shipped_files_tell_their_story():
-    path = paths.WEIGHTS / "dogscats.safetensors"
-    _, saved = head.load(path.read_bytes())
-    assert float(saved.metadata["accuracy"]) >= 0.985 and saved.backbone == "mobilenet_v2"
-    record = Snapshot.from_json(json.loads(path.with_suffix(".json").read_text()))
-    assert record.epochs[-1].accuracy == pytest.approx(float(saved.metadata["accuracy"]))
-    assert record.epochs[-1].seconds <= 5
-
-
-def test_answers_for_any_file(tmp_path):
-    good, bad, big = tmp_path / "cat.jpg", tmp_path / "bad.jpg", tmp_path / "big.jpg"
-    good.write_bytes(jpeg(CAT))
-    bad.write_bytes(b"no photo")
-    with big.open("wb") as file:
-        file.truncate(20_000_001)
-    found = head.answer(good)
-    assert found["file"] == str(good) and found["class"] in ("cats", "dogs")
-    assert list(found["probabilities"]) == ["cats", "dogs"] and sum(found["probabilities"].values()) == pytest.approx(1)
-    assert "not a photo" in head.answer(bad)["error"]
-    assert "larger than 20 MB" in head.answer(big)["error"]
-    assert head.answer(tmp_path / "gone.jpg") == {
-        "file": str(tmp_path / "gone.jpg"),
-        "error": "The file cannot be read: No such file or directory.",
-    }
-    assert "This is no file" in head.answer(tmp_path)["error"]
-    json.dumps(found)
-
-
-@pytest.mark.data
-def test_shipped_weights_know_real_cats_from_real_dogs():
-    """A part of the validation photos, for time; ``python -m explorer evaluate dogscats`` takes them all."""
-    network, right, total = head.shipped(), 0, 0
-    from explorer.cam import maps
-
-    for photo in dogscats.here().photos("valid", 30):
-        found = maps.explain(network, photo)
-        right += found.classes[found.winner] == photo.label
-        total += 1
-    assert total == 60 and right >= 58

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from explorer.cam import head
+from explorer.cam import classifier
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
 from explorer.runs import jobs, queue
@@ -46,7 +46,7 @@ def _train_button(at):
 
 
 def test_the_page_and_the_measured_claims_look_through_one_network() -> None:
-    assert answer.load("dogscats").network is head.shipped()
+    assert answer.load("dogscats").network is classifier.shipped()
 
 
 def test_a_sample_is_answered_before_any_click() -> None:
@@ -215,9 +215,7 @@ def test_a_zip_makes_the_classes_and_a_bad_one_loses_nothing(photos) -> None:
 
 
 def test_a_saved_classifier_answers_again_and_a_bad_file_changes_nothing(photos) -> None:
-    from explorer.cam import head
-
-    saved = head.save(head.shipped())
+    saved = classifier.save(classifier.shipped())
     at = open_page("cam")
     _upload(at, "A .safetensors file", [("mine.safetensors", saved)])
     assert not at.exception
@@ -293,9 +291,7 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     at.run()
     assert "not measured" in [metric.value for metric in at.metric]
 
-    from explorer.cam import head
-
-    _upload(at, "A .safetensors file", [("mine.safetensors", head.save(after, with_body=True))])
+    _upload(at, "A .safetensors file", [("mine.safetensors", classifier.save(after, with_body=True))])
     assert at.session_state["cam.trained"].tuned, "a body that has learnt comes back with its head"
     assert not at.exception
 

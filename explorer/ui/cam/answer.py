@@ -9,12 +9,17 @@ import numpy as np
 import streamlit as st
 
 from explorer import devices, ladders
-from explorer.cam import head, maps
-from explorer.cam import network as models
+from explorer.cam import backbones, classifier
+from explorer.cam.dogscats import train_dogscats
+from explorer.cam.explain import Explanation, explain
+from explorer.cam.heat import COLORMAPS, colours, overlay
+from explorer.cam.maps import Method
+from explorer.cam.network import Network, headed
+from explorer.cam.view import View, geometry
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
-from explorer.figures import cam as figures
+from explorer.figures.cam import probabilities
 from explorer.training import checkpoint
 from explorer.ui import parts, plot, steps
 from explorer.ui.cam.photos import PAGE, Shown
@@ -24,15 +29,15 @@ ALL = -1  # the lecture's weighting of all classes, or the winner
 SMALL = 64  # pixels a side below which a picture is enlarged cell by cell
 OWN, RESNET = "own", "dogscats-resnet34"
 VIEWS = {
-    "crop": "The central square",
-    "pad": "All of it, padded to a square",
-    "own shape": "All of it, at its own shape",
+    View.CROP: "The central square",
+    View.PAD: "All of it, padded to a square",
+    View.OWN_SHAPE: "All of it, at its own shape",
 }
 METHODS = {
-    "cam": "CAM: the class's own map",
-    "gradcam": "Grad-CAM",
-    "gradcam++": "Grad-CAM++",
-    "occlusion": "Occlusion: hide it and see",
+    Method.CAM: "CAM: the class's own map",
+    Method.GRADCAM: "Grad-CAM",
+    Method.GRADCAM_PLUS: "Grad-CAM++",
+    Method.OCCLUSION: "Occlusion: hide it and see",
 }
 
 
@@ -42,7 +47,7 @@ class Looker:
 
     key: str
     stamp: str  #: changes with its weights
-    network: maps.Network
+    network: Network
     learnt_from: frozenset[str] = frozenset()  #: digests of photos that it knows by heart
 
     def name(self, index: int) -> str:
@@ -55,8 +60,8 @@ class Looker:
 class Look:
     """How the visitor wants to look."""
 
-    view: str
-    method: str
+    view: View
+    method: Method
     opacity: float
     colormap: str
     smooth: bool
@@ -69,7 +74,7 @@ class Answer:
     looker: Looker
     shown: Shown
     look: Look
-    explanation: maps.Explanation
+    explanation: Explanation
     seconds: float
     stamp: tuple  #: what it was computed from
 
@@ -86,9 +91,9 @@ class Answer:
             factor = 384 // max(rgb.shape[:2])
             rgb = rgb.repeat(factor, 0).repeat(factor, 1)
             view = self.look.view
-            seen = maps.geometry(rgb.shape[1], rgb.shape[0], self.looker.network.size, view)
+            seen = geometry(rgb.shape[1], rgb.shape[0], self.looker.network.size, view)
         opacity = self.look.opacity if opacity is None else opacity
-        return maps.overlay(rgb, heat, seen, opacity, colormap or self.look.colormap, smooth=self.look.smooth)
+        return overlay(rgb, heat, seen, opacity, colormap or self.look.colormap, smooth=self.look.smooth)
 
 
 # -- networks --------------------------------------------------------------------------------------------
@@ -100,17 +105,17 @@ def small_keys() -> list[str]:
 def _title(key: str) -> str:
     if key == OWN:
         return "Your own classes"
-    if key in head.KEYS:
-        return f"{models.BACKBONES[head.backbone_of(key)].title}: cats and dogs"
+    if key in classifier.KEYS:
+        return f"{backbones.BACKBONES[classifier.backbone_of(key)].title}: cats and dogs"
     return f"CIFAR-10: {ladders.rung(key).title}"
 
 
 @st.cache_resource(max_entries=6, show_spinner="Loading the network …")
-def _load(path: Path, stamp: float) -> maps.Network:
-    if path.stem in head.KEYS:
-        return head.shipped(path.stem)
+def _load(path: Path, stamp: float) -> Network:
+    if path.stem in classifier.KEYS:
+        return classifier.shipped(path.stem)
     model, story = checkpoint.load(path, devices.choose())
-    return maps.pair_of(model, story.classes, cifar10.MEAN, cifar10.STD)
+    return headed(model, story.classes, cifar10.MEAN, cifar10.STD)
 
 
 def load(key: str) -> Looker:
@@ -125,14 +130,14 @@ def load(key: str) -> Looker:
     path = checkpoint.shipped(key)
     stamp = path.stat().st_mtime if path.exists() else 0.0
     if not path.exists():
-        head.shipped(key)  # raises, and says what to do
+        classifier.shipped(key)  # raises, and says what to do
     return Looker(key, str(stamp), _load(path, stamp))
 
 
 def sidebar() -> tuple[str, Look]:
     """The network's key and how to look; every change is answered at once."""
     with st.sidebar:
-        keys = [*head.KEYS, *small_keys()]
+        keys = [*classifier.KEYS, *small_keys()]
         if f"{PAGE}.trained" in st.session_state:
             keys.insert(0, OWN)
         if (wanted := st.session_state.pop(f"{PAGE}.switch", None)) in keys:
@@ -161,7 +166,7 @@ def sidebar() -> tuple[str, Look]:
         opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key=f"{PAGE}.opacity", persist_state="session")
         colormap = st.selectbox(
             "Colours",
-            maps.COLORMAPS[:-1],
+            COLORMAPS[:-1],
             key=f"{PAGE}.colormap",
             persist_state="session",
             help="The lecture uses *hot*. *jet*'s brightness goes up and down, so it shows edges that are not there.",
@@ -191,11 +196,11 @@ def _get_resnet() -> None:
             "**ResNet-34, the lecture's network.** Its ImageNet weights are 87 MB and do not ship. Fetched once, their "
             "hash is checked; then its head learns cats and dogs from the course's photos. MobileNetV2 needs neither."
         )
-        here = models.available("resnet34")
+        here = backbones.available("resnet34")
         if not here and st.button("Fetch ResNet-34 (87 MB)", icon=":material/download:", type="primary"):
             bar = st.progress(0.0, "Asking for it …")
             try:
-                models.resnet34_body(lambda done, all_: bar.progress(min(1.0, done / all_), f"{done / 1e6:.0f} MB"))
+                backbones.resnet34_body(lambda done, all_: bar.progress(min(1.0, done / all_), f"{done / 1e6:.0f} MB"))
             except ExplorerError as error:
                 bar.empty()
                 st.error(parts.escape(str(error)), icon=":material/wifi_off:")
@@ -206,7 +211,7 @@ def _get_resnet() -> None:
             if st.button("Train its head", icon=":material/model_training:", type="primary"):
                 try:
                     with st.spinner("Looking at 800 photos and their mirror images, once …", show_time=True):
-                        head.train_dogscats(RESNET)
+                        train_dogscats(RESNET)
                 except ExplorerError as error:
                     st.error(parts.escape(str(error)), icon=":material/error:")
                 else:
@@ -214,7 +219,7 @@ def _get_resnet() -> None:
 
 
 # -- the answer ------------------------------------------------------------------------------------------
-def explain(looker: Looker, shown: Shown, look: Look) -> Answer | None:
+def ask(looker: Looker, shown: Shown, look: Look) -> Answer | None:
     """The photo's answer; computed again only when the photo, the network or the way of looking changed."""
     index = st.session_state.get(_class_key(looker), ALL)
     index = None if index == ALL else index
@@ -224,11 +229,11 @@ def explain(looker: Looker, shown: Shown, look: Look) -> Answer | None:
         return Answer(looker, shown, look, kept.explanation, kept.seconds, stamp)
     began = time.perf_counter()
     try:
-        if look.method == "occlusion":
+        if look.method == Method.OCCLUSION:
             with st.spinner("Hiding one tile after the other …", show_time=True):
-                found = maps.explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
+                found = explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
         else:
-            found = maps.explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
+            found = explain(looker.network, shown.photo, view=look.view, method=look.method, class_index=index)
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return None
@@ -279,7 +284,7 @@ def show(answer: Answer) -> None:
             )
 
 
-def says(looker: Looker, explanation: maps.Explanation) -> str:
+def says(looker: Looker, explanation: Explanation) -> str:
     """The answer in large type, as HTML."""
     name, p = looker.name(explanation.winner), float(explanation.probabilities[explanation.winner])
     return f'<div class="cam-answer"><b>{html.escape(name)}</b><span>{sure(p)}</span></div>'
@@ -295,7 +300,7 @@ def _says(answer: Answer) -> None:
     st.html(says(looker, explanation))
     names = [looker.name(i) for i in range(len(explanation.classes))]
     plot.show(
-        figures.probabilities(names, list(explanation.probabilities), explained=explanation.class_index),
+        probabilities(names, list(explanation.probabilities), explained=explanation.class_index),
         f"{PAGE}.probabilities.{len(names)}",
         "Probability of each class.",
     )
@@ -316,7 +321,7 @@ def _says(answer: Answer) -> None:
 
 
 def _pick(answer: Answer) -> None:
-    looker, mixed = answer.looker, answer.look.method == "cam"
+    looker, mixed = answer.looker, answer.look.method == Method.CAM
     options = [ALL, *range(len(looker.network.classes))]
     first = "All, as in the lecture" if mixed else "The winner"
 
@@ -340,8 +345,8 @@ def _scale(answer: Answer) -> None:
         name = parts.escape(answer.looker.name(answer.index))
         st.info(f"Nothing here speaks for **{name}**, so there is no heat to draw.", icon=":material/blur_off:")
         return
-    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in maps.colours(answer.look.colormap)[::51])
-    unit = "" if answer.look.method.startswith("grad") else " logits"
+    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in colours(answer.look.colormap)[::51])
+    unit = "" if answer.look.method.by_gradient else " logits"
     st.html(
         f'<div class="cam-scale">{heat.low:.3g}<i style="background:linear-gradient(90deg,{stops})"></i>'
         f"{heat.high:.3g}{unit}</div>"

@@ -6,18 +6,20 @@ import numpy as np
 import streamlit as st
 import torch
 
-from explorer.cam import maps as cam
-from explorer.cam import network as models
+from explorer.cam.explain import Evidence, Explanation, evidence_at, explain, layer_maps, recipe, sums, weighted
+from explorer.cam.heat import COLORMAPS, colours, min_max, shared_scale, signed_scale
+from explorer.cam.maps import Method, contrast
+from explorer.cam.network import CamNet, SaveFeatures
+from explorer.cam.truth import deletion_curve
 from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
-from explorer.figures import cam as figures
-from explorer.figures import cam_points
+from explorer.figures.cam import deletion, map_numbers, on_photo
 from explorer.ui import parts, plot, steps
 from explorer.ui.cam.answer import Answer
 from explorer.ui.cam.photos import PAGE
 
 TABS = ("All classes", "The numbers", "Step by step", "Layer by layer", "Does it tell the truth?")
-DIVERGING = cam.COLORMAPS[-1]
+DIVERGING = COLORMAPS[-1]
 TILE = 196  # pixels a side of a map drawn cell by cell
 
 
@@ -42,7 +44,7 @@ def _classes(answer: Answer) -> None:
         "Stretching each by itself would make a weak map look as strong as a sure one."
     )
     order = np.argsort(-explanation.probabilities)
-    maps = cam.shared_scale(explanation.maps)
+    maps = shared_scale(explanation.maps)
     across = min(5, max(4, len(order)))
     for row in range(0, len(order), across):
         for column, index in zip(st.columns(across), order[row : row + across], strict=False):
@@ -65,9 +67,9 @@ def _classes(answer: Answer) -> None:
             "difference is the only one that stays as it is."
         )
     with left:
-        contrast = cam.signed_scale(cam.contrast(explanation.maps, first, second))
+        difference = signed_scale(contrast(explanation.maps, first, second))
         words = f"Evidence for {answer.looker.name(first)} against {answer.looker.name(second)}"
-        st.image(answer.draw(contrast, DIVERGING, max(0.65, answer.look.opacity)), width="stretch", alt=words)
+        st.image(answer.draw(difference, DIVERGING, max(0.65, answer.look.opacity)), width="stretch", alt=words)
 
 
 def _key(answer: Answer, name: str) -> str:
@@ -86,7 +88,7 @@ def _numbers(answer: Answer) -> None:
     with left:
         st.caption("Hover over the photo for every class's evidence there. Click to pick a point.")
         _clickable(
-            cam_points.on_photo(
+            on_photo(
                 _as_url(answer),
                 answer.shown.photo.rgb.shape[1::-1],
                 explanation.geometry,
@@ -100,9 +102,9 @@ def _numbers(answer: Answer) -> None:
     with right:
         st.caption(f"The map for **{_name(answer, answer.index)}**: {rows} × {columns} numbers, in logits.")
         _clickable(
-            figures.map_numbers(
+            map_numbers(
                 values,
-                colours=cam.colours("blue–red"),
+                colours=colours("blue–red"),
                 low=-abs(values).max(),
                 high=abs(values).max(),
                 selected=(row, column),
@@ -115,7 +117,7 @@ def _numbers(answer: Answer) -> None:
         st.number_input("Row", 0, rows - 1, key=f"{PAGE}.row", width=120)
         st.number_input("Column", 0, columns - 1, key=f"{PAGE}.column", width=120)
         st.caption("Counted from 0, from the top left.")
-    point = cam.evidence_at(explanation, *_inside(explanation, row, column))
+    point = evidence_at(explanation, *_inside(explanation, row, column))
     if point is None:
         st.caption("The network saw only padding at this point.")
     _sums(answer, point)
@@ -129,7 +131,7 @@ def _cell(rows: int, columns: int) -> tuple[int, int]:
     return st.session_state[f"{PAGE}.row"], st.session_state[f"{PAGE}.column"]
 
 
-def _inside(explanation: cam.Explanation, row: int, column: int) -> tuple[float, float]:
+def _inside(explanation: Explanation, row: int, column: int) -> tuple[float, float]:
     return explanation.geometry.centre(row, column, *explanation.maps.shape[1:])
 
 
@@ -151,11 +153,11 @@ def _as_url(answer: Answer) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
 
 
-def _sums(answer: Answer, point: cam.Evidence | None) -> None:
+def _sums(answer: Answer, point: Evidence | None) -> None:
     explanation = answer.explanation
     cells = explanation.maps[0].size
     rows = []
-    for i, (_, mean, logit) in enumerate(cam.sums(explanation)):
+    for i, (_, mean, logit) in enumerate(sums(explanation)):
         here = {"evidence here": point.values[i], f"its rank of {cells}": point.ranks[i]} if point else {}
         rows.append(
             {
@@ -173,7 +175,7 @@ def _sums(answer: Answer, point: cam.Evidence | None) -> None:
         column_config={"probability": st.column_config.NumberColumn(format="percent")},
     )
     if explanation.exact:
-        off = max(abs(mean - logit) for _, mean, logit in cam.sums(explanation))
+        off = max(abs(mean - logit) for _, mean, logit in sums(explanation))
         st.markdown(
             f":material/functions: The last layer only averages. So a class's score **is** the mean of its map: add up "
             f"the {cells} numbers, divide by {cells}. Here the two differ by at most `{off:.0e}`, which is rounding."
@@ -189,10 +191,10 @@ def _sums(answer: Answer, point: cam.Evidence | None) -> None:
 def _steps(answer: Answer) -> None:
     explanation = answer.explanation
     st.caption("The lecture's recipe, line by line, on this photo. `py` holds the probabilities, `sf` the saved maps.")
-    steps = cam.steps(explanation, answer.shown.photo, answer.look.opacity, answer.look.colormap)
+    lines = recipe(explanation, answer.shown.photo, answer.look.opacity, answer.look.colormap)
     order = np.argsort(-explanation.probabilities)[:2]
     for first in (0, 3):
-        for number, (column, step) in enumerate(zip(st.columns(3, gap="medium"), steps[first:], strict=False), first):
+        for number, (column, step) in enumerate(zip(st.columns(3, gap="medium"), lines[first:], strict=False), first):
             with column:
                 st.markdown(f"**{number + 1} · {step.title}**")
                 st.image(
@@ -207,15 +209,15 @@ def _steps(answer: Answer) -> None:
         left, right = st.columns(2, gap="medium")
         with left:
             parts.code(
-                models.SaveFeatures,
+                SaveFeatures,
                 "The lecture's hook, as a context manager. This page computes `maps = head(body(x))` instead: a hook "
                 "on a network that visitors share would save somebody else's photo.",
             )
         with right:
-            values = steps[3].value
+            values = lines[3].value
             st.caption("`f2` after the min–max")
             plot.show(
-                figures.map_numbers(values, colours=cam.colours(answer.look.colormap), low=0.0, high=1.0),
+                map_numbers(values, colours=colours(answer.look.colormap), low=0.0, high=1.0),
                 f"{PAGE}.f2",
                 "The numbers after the min–max.",
             )
@@ -230,20 +232,14 @@ def _steps(answer: Answer) -> None:
 def _step_picture(answer: Answer, number: int, value: np.ndarray, order: np.ndarray) -> np.ndarray:
     colormap = answer.look.colormap
     if number == 0:
-        return _beside([_coloured(part, DIVERGING) for part in cam.signed_scale(value[order])])
+        return _beside([_coloured(part, DIVERGING) for part in signed_scale(value[order])])
     if number == 1:
-        return _beside([_coloured(part, colormap) for part in cam.shared_scale(value[order])])
+        return _beside([_coloured(part, colormap) for part in shared_scale(value[order])])
     if number == 2:
-        return _coloured(cam.min_max(value).values, colormap)
+        return _coloured(min_max(value).values, colormap)
     if number in (3, 4):
         return _coloured(value, colormap)
-    return answer.draw(cam.min_max(cam_of(answer)).values)
-
-
-def cam_of(answer: Answer) -> np.ndarray:
-    """The lecture's map of this photo, before its min–max."""
-    explanation = answer.explanation
-    return np.tensordot(explanation.probabilities, np.maximum(0, explanation.maps), 1)
+    return answer.draw(min_max(weighted(answer.explanation)).values)
 
 
 def _step_words(answer: Answer, number: int, value: np.ndarray, order: np.ndarray) -> str:
@@ -259,7 +255,7 @@ def _step_words(answer: Answer, number: int, value: np.ndarray, order: np.ndarra
 
 def _coloured(values: np.ndarray, colormap: str) -> np.ndarray:
     """A map in [0, 1] in colours, cell by cell, some two hundred pixels tall."""
-    table = cam.colours(colormap)[(255 * np.clip(values, 0, 1) + 0.5).astype(np.uint8)]
+    table = colours(colormap)[(255 * np.clip(values, 0, 1) + 0.5).astype(np.uint8)]
     factor = max(1, TILE // max(values.shape))
     return table.repeat(factor, 0).repeat(factor, 1)
 
@@ -275,15 +271,15 @@ def _beside(pictures: list[np.ndarray]) -> np.ndarray:
 
 # -- layer by layer --------------------------------------------------------------------------------------
 def _layers(answer: Answer) -> None:
-    method = answer.look.method if answer.look.method.startswith("grad") else "gradcam"
+    method = answer.look.method if answer.look.method.by_gradient else Method.GRADCAM
     try:
-        layers = cam.layer_maps(
+        layers = layer_maps(
             answer.looker.network, answer.shown.photo, answer.index, view=answer.look.view, method=method
         )
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return
-    title = "Grad-CAM++" if method == "gradcam++" else "Grad-CAM"
+    title = "Grad-CAM++" if method == Method.GRADCAM_PLUS else "Grad-CAM"
     st.caption(f"{title} for **{_name(answer, answer.index)}** at every stage, from edges to meaning.")
     for column, (name, heat) in zip(st.columns(max(3, len(layers))), layers.items(), strict=False):
         column.image(answer.draw(heat.values), width="stretch", alt=f"Heat at {name}")
@@ -315,14 +311,14 @@ def _deletion(answer: Answer) -> None:
     key = f"{PAGE}.deletion"
     if st.button("Hide the hottest 10, 20 and 40 %", icon=":material/content_cut:", key=f"{key}.run", type="primary"):
         with st.spinner("Asking 16 times …", show_time=True):
-            found = cam.deletion_curve(answer.looker.network, answer.shown.photo, answer.explanation)
+            found = deletion_curve(answer.looker.network, answer.shown.photo, answer.explanation)
         st.session_state[key] = (answer.stamp, found)
         steps.did(PAGE, "deletion")
     stamp, found = st.session_state.get(key, (None, None))
     if stamp != answer.stamp:
         return
     plot.show(
-        figures.deletion_curve(found, answer.looker.name(answer.index)),
+        deletion(found, answer.looker.name(answer.index)),
         f"{key}.chart",
         "Probability against the share of the photo hidden: hottest first, and at random.",
     )
@@ -339,7 +335,7 @@ def _deletion(answer: Answer) -> None:
 def _untrained(answer: Answer) -> None:
     st.markdown("**Ask somebody who knows nothing.** A head with random weights draws a map as well.")
     network = answer.looker.network
-    if not isinstance(network, models.CamNet):
+    if not isinstance(network, CamNet):
         st.caption("Only for the photo networks.")
         return
     seed = st.number_input("Seed of the random head", 0, 999, key=f"{PAGE}.random_head", width=200)
@@ -348,7 +344,7 @@ def _untrained(answer: Answer) -> None:
     with torch.no_grad():
         head.weight.normal_(0, 0.01, generator=generator)
         head.bias.zero_()
-    found = cam.explain(network.with_head(head, network.classes), answer.shown.photo, view=answer.look.view)
+    found = explain(network.with_head(head, network.classes), answer.shown.photo, view=answer.look.view)
     st.image(answer.draw(found.heat.values), width=340, alt="The map of an untrained head")
     st.caption(
         f"It says {_name(answer, found.winner)}, {found.probabilities[found.winner]:.0%}. Its heat may look "

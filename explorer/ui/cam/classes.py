@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from explorer.cam import head
+from explorer.cam import classifier
+from explorer.cam.head import MIN_PHOTOS, check
 from explorer.data import dogscats
 from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_many, read_zip, smaller, thumbnail
 from explorer.errors import ExplorerError
-from explorer.figures import cam
+from explorer.figures.cam import head_training
 from explorer.runs import jobs, queue
 from explorer.runs.own_classes import Trained, tune, work
 from explorer.ui import app, live, parts, plot, steps
@@ -32,7 +33,7 @@ def show() -> None:
     """The whole section."""
     classes: list[dict] = st.session_state.setdefault(_CLASSES, [_new("A"), _new("B")])
     st.caption(
-        f"Two to five classes, at least {head.MIN_PHOTOS} photos each; ten are better, with different "
+        f"Two to five classes, at least {MIN_PHOTOS} photos each; ten are better, with different "
         f"backgrounds. The network's body stays as it is; only a small head learns. :material/lock: {PRIVACY}"
     )
     st.toggle("Photograph instead of uploading", key=f"{PAGE}.classes.camera")
@@ -40,7 +41,7 @@ def show() -> None:
         _class(entry, classes)
     refusals(st.session_state.get(_REFUSED, ()))
     with st.container(horizontal=True):
-        if st.button("Another class", icon=":material/add:", disabled=len(classes) >= head.MAX_CLASSES):
+        if st.button("Another class", icon=":material/add:", disabled=len(classes) >= classifier.MAX_CLASSES):
             classes.append(_new("ABCDE"[len(classes)]))
             st.rerun()
         if st.button("Start over", icon=":material/restart_alt:", help="Forget these classes and their photos."):
@@ -65,13 +66,13 @@ def _class(entry: dict, classes: list[dict]) -> None:
         left, right = st.columns([2, 3])
         with left:
             entry["name"] = st.text_input(
-                "Name of the class", entry["name"], max_chars=head.MAX_NAME, key=f"{name}.name"
+                "Name of the class", entry["name"], max_chars=classifier.MAX_NAME, key=f"{name}.name"
             )
             with st.container(horizontal=True):
                 if entry["photos"] and st.button("Drop the last photo", icon=":material/undo:", key=f"{name}.undo"):
                     entry["photos"].pop()
                     st.rerun()
-                if len(classes) > head.MIN_CLASSES and st.button(
+                if len(classes) > classifier.MIN_CLASSES and st.button(
                     "Remove this class", icon=":material/delete:", key=f"{name}.remove"
                 ):
                     classes.remove(entry)
@@ -202,12 +203,12 @@ def _unpack(widget: str) -> None:
     by_name: dict[str, list[Photo]] = {}
     for photo in photos:
         by_name.setdefault(photo.label or "Unnamed", []).append(photo)
-    extra = [Refusal(name, f"Only {head.MAX_CLASSES} classes are taken.") for name in list(by_name)[5:]]
+    extra = [Refusal(name, f"Only {classifier.MAX_CLASSES} classes are taken.") for name in list(by_name)[5:]]
     st.session_state[_REFUSED] = (*refused, *extra)
     if by_name:
-        names = list(by_name)[: head.MAX_CLASSES]
-        st.session_state[_CLASSES] = [_new(name[: head.MAX_NAME], by_name[name]) for name in names]
-        while len(st.session_state[_CLASSES]) < head.MIN_CLASSES:
+        names = list(by_name)[: classifier.MAX_CLASSES]
+        st.session_state[_CLASSES] = [_new(name[: classifier.MAX_NAME], by_name[name]) for name in names]
+        while len(st.session_state[_CLASSES]) < classifier.MIN_CLASSES:
             st.session_state[_CLASSES].append(_new("B"))
 
 
@@ -219,7 +220,7 @@ def _train(classes: list[dict]) -> None:
         if len(wanted) < len(classes):
             problem = "Two classes have the same name. Rename one."
         else:
-            head.check(wanted)
+            check(wanted)
     except ExplorerError as error:
         problem = str(error)
     job = queue.registry().find(st.session_state.get(f"{PAGE}.classes.job", ""))
@@ -238,7 +239,7 @@ def _train(classes: list[dict]) -> None:
         live.panel(f"{PAGE}.classes", job, _draw, phase)
         _adopt(job)
     trained: Trained | None = st.session_state.get(f"{PAGE}.trained")
-    if trained is not None and not problem and trained.network.classes == tuple(map(head.clean_name, wanted)):
+    if trained is not None and not problem and trained.network.classes == tuple(map(classifier.clean_name, wanted)):
         _unfreeze(trained, wanted, going=phase in live.AT_WORK)
 
 
@@ -280,7 +281,7 @@ def _draw(job: jobs.Job) -> None:
     live.progress(job)
     parts.problem(job)
     if curve := job.results.get("curve"):
-        plot.show(cam.head_training(curve), f"{PAGE}.classes.curve.{job.id}", "Loss while the head learns.")
+        plot.show(head_training(curve), f"{PAGE}.classes.curve.{job.id}", "Loss while the head learns.")
         st.caption("Solid: loss on your photos. Dotted: the share of them told right, soon known by heart.")
     if (trained := job.results.get("trained")) is not None:
         _measured(trained)
@@ -325,7 +326,7 @@ def _file() -> None:
         if trained is not None:
             st.download_button(
                 "Save the classifier",
-                lambda: head.save(trained.network, trained.tuned),
+                lambda: classifier.save(trained.network, trained.tuned),
                 "classes.safetensors",
                 icon=":material/download:",
                 key=f"{PAGE}.classes.save",
@@ -340,7 +341,7 @@ def _file() -> None:
             key=fresh(widget),
             on_change=_load,
             args=(widget,),
-            max_upload_size=parts.upload_limit(head.MAX_FILE),
+            max_upload_size=parts.upload_limit(classifier.MAX_FILE),
         )
     if problem := st.session_state.pop(f"{PAGE}.classes.load.problem", ""):
         st.error(parts.escape(problem), icon=":material/error:")
@@ -351,7 +352,7 @@ def _load(widget: str) -> None:
     files = uploaded(fresh(widget))
     for file in files:
         try:
-            network, _ = head.load(file.getvalue(), file.name, load("dogscats").network)
+            network, _ = classifier.load(file.getvalue(), file.name, load("dogscats").network)
         except ExplorerError as error:
             st.session_state[f"{PAGE}.classes.load.problem"] = str(error)
         else:

@@ -1,0 +1,203 @@
+"""Pretrained bodies for the lecture's network: found, loaded, or fetched once."""
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import nn
+
+from explorer import paths
+from explorer.errors import DataError, SettingsError, WeightsError
+
+STALL = 30.0  #: seconds without a byte after which a download is given up
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A body that can be had: its channels, and where its stages end among its children."""
+
+    key: str
+    title: str
+    channels: int
+    stages: tuple[tuple[str, int], ...]  #: name, and the index after the stage's last child
+
+
+BACKBONES = {
+    "mobilenet_v2": Backbone(
+        "mobilenet_v2", "MobileNetV2", 1280, (("stage1", 4), ("stage2", 7), ("stage3", 14), ("stage4", 19))
+    ),
+    "resnet34": Backbone("resnet34", "ResNet-34", 512, (("stage1", 5), ("stage2", 6), ("stage3", 7), ("stage4", 8))),
+}
+
+
+def mobilenet_body(path: Path | None = None) -> nn.Sequential:
+    """MobileNetV2's convolutions with the ImageNet weights that ship; needs no network.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of other shapes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from torchvision.models import mobilenet_v2
+
+    path = path or paths.WEIGHTS / "mobilenet_v2-features.safetensors"
+    if not path.exists():
+        raise WeightsError(f"{path.name} is missing. Restore it; weights/README.md says how it was made.")
+    try:
+        return _loaded(lambda weights: mobilenet_v2(weights=weights).features, load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise WeightsError(f"{path.name} is damaged. Restore the file.", str(error)) from error
+
+
+def resnet34_body(
+    progress: Progress | None = None, url: str = "", folder: Path | None = None, download: bool = True
+) -> nn.Sequential:
+    """ResNet-34 without its last two children, with torchvision's ImageNet weights (87 MB, fetched once).
+
+    ``url`` must carry the first digits of the file's SHA-256 in its name, as torch's own files do
+    (``resnet34-b627a593.pth``).
+
+    Raises:
+        DataError: the weights are not here and cannot be fetched (or ``download`` is False).
+        WeightsError: what was fetched has another hash, or other shapes.
+    """
+    from torchvision.models import ResNet34_Weights, resnet34
+
+    url = url or ResNet34_Weights.IMAGENET1K_V1.url
+    path = _present(url, folder)
+    if path is None:
+        if not download:
+            raise DataError("ResNet-34's ImageNet weights (87 MB) are not here yet. Fetch them first.")
+        path = fetch_weights(url, folder, progress)
+    try:
+        network = _loaded(resnet34, torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
+        raise WeightsError(f"{path.name} does not hold ResNet-34. Delete it and fetch again.", repr(error)) from error
+    return nn.Sequential(*list(network.children())[:-2])
+
+
+def random_body(backbone: str) -> nn.Sequential:
+    """A body that has seen nothing, for the sanity check that such a network draws a map, too."""
+    from torchvision.models import mobilenet_v2, resnet34
+
+    if backbone == "mobilenet_v2":
+        return mobilenet_v2(weights=None).features
+    return nn.Sequential(*list(resnet34(weights=None).children())[:-2])
+
+
+def available(backbone: str) -> bool:
+    """Whether the backbone's weights are here, so that nothing has to be fetched."""
+    from torchvision.models import ResNet34_Weights
+
+    if backbone == "mobilenet_v2":
+        return (paths.WEIGHTS / "mobilenet_v2-features.safetensors").exists()
+    return _present(ResNet34_Weights.IMAGENET1K_V1.url, None) is not None
+
+
+def _loaded(builder: Callable[..., nn.Module], values: dict[str, torch.Tensor]) -> nn.Module:
+    """A module with these values in float32, without torch's random initialisation, which takes longer."""
+    with torch.device("meta"):
+        module = builder(weights=None)
+    wide = {name: v.float() if v.is_floating_point() else v for name, v in values.items()}
+    module.load_state_dict(wide, assign=True)
+    return module
+
+
+# -- fetching ----------------------------------------------------------------------------------------
+def fetch_weights(url: str, folder: Path | None = None, progress: Progress | None = None) -> Path:
+    """Fetch a checkpoint with ``torch.hub``, which checks its hash and renames it only when whole.
+
+    torch.hub knows no time limit and draws its progress on the terminal, so it works in a thread of its own
+    while this one watches the partial file grow.
+
+    Raises:
+        DataError: no network, no answer for 30 s, or the disk. WeightsError: the hash is another.
+    """
+    from torch.hub import download_url_to_file
+
+    digits = _hash_in(url)
+    folder = folder or _writable_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / _name(url)
+    outcome: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            download_url_to_file(url, str(target), hash_prefix=digits, progress=False)
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work, name="fetch-weights", daemon=True)
+    thread.start()
+    for done in _watch(thread, target):
+        if progress:
+            progress(done, 87_319_819)
+    if outcome:
+        raise _in_words(outcome[0], url) from outcome[0]
+    return target
+
+
+def _watch(thread: threading.Thread, target: Path) -> Iterator[int]:
+    """Bytes in the partial file, five times a second while the thread works; DataError when it stalls."""
+    done, still = -1, 0.0
+    while thread.is_alive():
+        thread.join(0.2)
+        sizes = [p.stat().st_size for p in target.parent.glob(f"{target.name}.*.partial") if p.exists()]
+        now = max(sizes, default=0)
+        still = 0.0 if now != done else still + 0.2
+        done = now
+        if still > STALL:
+            raise DataError(f"The server has sent nothing for {STALL:.0f} seconds. Try again later.", str(target))
+        yield done
+
+
+def _in_words(error: BaseException, url: str) -> Exception:
+    if isinstance(error, RuntimeError) and "invalid hash" in str(error):
+        return WeightsError(
+            f"{_name(url)} came with another hash than its name says, so it was thrown away. Try again later.",
+            str(error),
+        )
+    if isinstance(error, URLError | TimeoutError | ConnectionError):
+        return DataError(
+            "ResNet-34's weights cannot be fetched: there is no way to the network from here. "
+            "MobileNetV2 ships and needs none.",
+            str(error),
+        )
+    return DataError(f"{_name(url)} could not be saved: {error}.", repr(error))
+
+
+def _present(url: str, folder: Path | None) -> Path | None:
+    """The file, where it has been fetched before and still has its hash."""
+    for place in [folder] if folder else [paths.WEIGHTS, paths.cache()]:
+        path = place / _name(url)
+        if path.exists():
+            if _sha256(path).startswith(_hash_in(url)):
+                return path
+            path.unlink(missing_ok=True)  # cut short or changed since; fetched anew
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _name(url: str) -> str:
+    return url.rsplit("/", 1)[-1]
+
+
+def _hash_in(url: str) -> str:
+    if found := re.search(r"-([a-f0-9]{8,64})\.pth$", url):
+        return found[1]
+    raise SettingsError(f"{_name(url)} carries no hash in its name, so it cannot be checked.")
+
+
+def _writable_folder() -> Path:
+    return paths.WEIGHTS if os.access(paths.WEIGHTS, os.W_OK) else paths.cache()
