@@ -44,6 +44,7 @@ class Registry:
         self._beside: Lane[Job] = Lane(BESIDE)
         self._jobs: dict[str, Job] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._starting = threading.Lock()
         self._lock = threading.Lock()
         self._unfinished: dict[Job, float] = {}  # ended jobs with something left to do, and until when it is tried
         self._finishing: threading.Thread | None = None
@@ -98,7 +99,9 @@ class Registry:
         for job in self.all():
             if not job.ended:
                 job.stop()
-        for thread in list(self._threads.values()):
+        with self._starting:  # a thread that is just being started could not be joined yet
+            threads = list(self._threads.values())
+        for thread in threads:
             thread.join(timeout)
         if self._finishing:
             self._finishing.join(timeout)
@@ -163,22 +166,23 @@ class Registry:
 
     def _begin(self, job: Job) -> bool:
         """Start the thread of a job that has just been given a place; False if it does not need it after all."""
-        if self.closed:
-            job.end_unbegun(State.STOPPED)
-        if job.ended:
-            return False
-        thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
-        self._threads[job.id] = thread
-        job.has_place = True
-        try:
-            thread.start()
-        except RuntimeError as error:  # the system has no thread left
-            log.warning("%s %s: %s", job.kind, job.id, error)
-            del self._threads[job.id]
-            job.has_place = False
-            job.end_unbegun(State.FAILED, "This server has no room to begin this just now. Start it again in a minute.")
-            return False
-        return True
+        with self._starting:
+            if self.closed:
+                job.end_unbegun(State.STOPPED)
+            if job.ended:
+                return False
+            thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
+            self._threads[job.id] = thread
+            job.has_place = True
+            try:
+                thread.start()
+                return True
+            except RuntimeError as error:  # the system has no thread left
+                log.warning("%s %s: %s", job.kind, job.id, error)
+                del self._threads[job.id]
+                job.has_place = False
+        job.end_unbegun(State.FAILED, "This server has no room to begin this just now. Start it again in a minute.")
+        return False
 
     def _run(self, job: Job) -> None:
         try:

@@ -245,3 +245,24 @@ def test_the_server_ends_well_in_the_middle_of_a_step():
         for process in servers.values():
             process.kill()
             process.wait()
+
+
+def test_a_server_that_ends_while_a_job_begins_waits_for_it(monkeypatch):
+    """A thread that is known but not yet started cannot be joined: closing at that moment used to fail."""
+    start, entered = threading.Thread.start, threading.Event()
+
+    def slow_start(thread):
+        if thread.name.startswith("job-"):
+            entered.set()
+            time.sleep(0.3)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow_start)
+    registry = Registry()
+    job = Job("train", "test", lambda job: None, "ann")
+    beginning = threading.Thread(target=registry.submit, args=(job,))
+    beginning.start()
+    assert entered.wait(10)
+    registry.close()
+    beginning.join(10)
+    assert job.ended
