@@ -32,6 +32,33 @@ def pytest_unconfigure(config):
     shutil.rmtree(config.explorer_home, ignore_errors=True)
 
 
+# What opens pages, starts servers or trains for seconds; the quick suite is the rest: ``pytest -m "not slow"``.
+SLOW_PLACES = (
+    *("browser/", "load/", "benchmarks/", "pages/", "test_terminal.py", "test_stress.py", "test_fuzz_files.py"),
+    *("test_links.py", "test_add_a_rung.py", "lecture/test_claims.py", "runs/test_race.py", "runs/test_grid.py"),
+    *("training/test_memory.py", "ui/test_door.py", "ui/test_internals.py", "data/test_dogscats.py"),
+)
+SLOW_TESTS = {
+    "test_the_real_set",
+    "test_the_server_ends_well_in_the_middle_of_a_step",
+    "test_a_killed_server_loses_at_most_the_last_second_and_the_run_is_settled",
+    "test_a_queued_run_leaves_a_trace_when_the_server_is_killed",
+    "test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes",
+    "test_training_does_not_wait_for_a_compiler_it_never_uses",
+    "test_a_large_animation_has_fewer_pieces_than_the_limit",
+    "test_a_queue_has_no_threads_and_ends_as_fast_as_it_is_long",
+    "test_an_ended_run_lets_go_of_its_model",
+}
+
+
+def pytest_collection_modifyitems(items):
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here).as_posix()
+        if place.startswith(SLOW_PLACES) or item.originalname in SLOW_TESTS:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("data"):
         folder = os.environ.get("EXPLORER_DATA", "")
