@@ -17,9 +17,8 @@ parts.title(
 with st.spinner("Loading torch …"):
     app.engine().wait()
 
-from explorer.ui import links, steps
+from explorer.ui import cards, links, steps
 from explorer.ui.batchnorm import evaluating, grid, memory, race, through_time
-from explorer.ui.home import claims
 
 SECTIONS = {
     "race": ("The race", race.show),
@@ -40,4 +39,4 @@ for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):
             draw()
 
 steps.try_this("batchnorm")
-claims.did_you_notice("batchnorm")
+cards.did_you_notice("batchnorm")

@@ -6,10 +6,9 @@ from explorer.ui import app
 
 app.enter()
 
-from explorer.ui import parts, steps
+from explorer.ui import cards, parts, steps
 from explorer.ui.cam import answer as cam_answer
 from explorer.ui.cam import behind, classes, photos
-from explorer.ui.home import claims
 
 parts.title(
     "Class activation maps",
@@ -38,4 +37,4 @@ st.header("Teach it your own classes", anchor=False)
 classes.show()
 
 steps.try_this(photos.PAGE)
-claims.did_you_notice(photos.PAGE)
+cards.did_you_notice(photos.PAGE)

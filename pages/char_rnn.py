@@ -8,12 +8,11 @@ app.enter()
 
 from explorer.figures import diagrams
 from explorer.models import cells, char_rnn
-from explorer.ui import board, controls, parts, steps
+from explorer.ui import board, cards, controls, parts, steps
 from explorer.ui.char_rnn import text, writing
-from explorer.ui.home import claims
 
 PAGE = "char_rnn"
-st.html(claims.STYLE)
+st.html(cards.STYLE)
 
 controls.current(PAGE, "gru")
 parts.title(
@@ -72,4 +71,4 @@ with tabs[3]:
         st.caption("The notes print no figure for this rung.")
 
 steps.try_this(PAGE, steps.state_of(experiment, job))
-claims.did_you_notice(PAGE)
+cards.did_you_notice(PAGE)

@@ -9,12 +9,11 @@ app.enter()
 from explorer.errors import SettingsError
 from explorer.figures import diagrams
 from explorer.models import vision
-from explorer.ui import board, controls, parts, steps
+from explorer.ui import board, cards, controls, parts, steps
 from explorer.ui.cifar10 import network, pictures
-from explorer.ui.home import claims
 
 PAGE = "cifar10"
-st.html(claims.STYLE)
+st.html(cards.STYLE)
 
 controls.current(PAGE, "convnet")
 parts.title(
@@ -66,4 +65,4 @@ with tabs[3]:
     )
 
 steps.try_this(PAGE, steps.state_of(experiment, job))
-claims.did_you_notice(PAGE)
+cards.did_you_notice(PAGE)

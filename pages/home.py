@@ -38,9 +38,12 @@ view = st.segmented_control(
 
 # While Python imports the rest, the browser already fetches all kinds of elements that this page is made of.
 from explorer.figures import style
-from explorer.lecture import claims, quirks
-from explorer.ui import controls, live, plot
-from explorer.ui.home import claims as cards
+from explorer.lecture.claims import CLAIMS, GROUPS
+from explorer.lecture.quirks import QUIRKS
+from explorer.ui import cards, controls, live, plot
+from explorer.ui.home.claims import claim_card
+from explorer.ui.home.map import the_map
+from explorer.ui.home.server import data_and_weights, now
 
 FIRST = Experiment.of("gru", epochs=1, hidden=128, schedule="constant", lr=2e-3)  # moves at once, writes in a minute
 PATHS = (
@@ -65,9 +68,9 @@ with starting:
             job = live.submit("char_rnn", FIRST)
             controls.put("char_rnn", FIRST)
             st.switch_page("pages/char_rnn.py", query_params={**FIRST.to_query(), "run": job.id})
-    cards.now()
+    now()
 if view == "The map":
-    cards.the_map(PATHS)
+    the_map(PATHS)
     st.caption(
         "Numbers marked *here* come from runs recorded with this program, which ship with it; *lecture* is what its "
         "notes or its notebook printed, on other machines. Dashed curves are the lecture's."
@@ -75,17 +78,17 @@ if view == "The map":
 elif view == "The claims":
     group = st.pills(
         "Subject",
-        claims.GROUPS,
-        default=claims.GROUPS[0],
+        GROUPS,
+        default=GROUPS[0],
         required=True,
         key="home.group",
         label_visibility="collapsed",
         persist_state="session",
     )
-    cards.in_rows(tuple(claim for claim in claims.CLAIMS if claim.group == group), cards.claim_card)
+    cards.in_rows(tuple(claim for claim in CLAIMS if claim.group == group), claim_card)
 elif view == "Did you notice?":
     st.caption("What the code in the notes really does. Each number is measured as you look.")
-    cards.in_rows(quirks.QUIRKS, cards.quirk_card)
+    cards.in_rows(QUIRKS, cards.quirk_card)
 else:
-    cards.data_and_weights()
+    data_and_weights()
 plot.expect()

@@ -13,8 +13,7 @@ from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
 from explorer.lecture import recorded
 from explorer.runs import jobs, queue
-from explorer.ui import controls, links, live, parts, steps
-from explorer.ui.home import claims
+from explorer.ui import cards, controls, links, live, parts, steps
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
@@ -192,5 +191,5 @@ with st.expander("How it works", icon=":material/code:"):
     parts.code(lr_finder.sweep)
     parts.code(lr_finder.suggest)
 steps.try_this(PAGE)
-claims.did_you_notice(PAGE)
+cards.did_you_notice(PAGE)
 st.caption(f"{LR.help} Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")

@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from explorer.experiment import Experiment
+from explorer.ladders import UNTRAINED
+from explorer.lecture.claims import BY_ID
+from explorer.lecture.verdicts import Verdict
 from explorer.runs.race import LaneView, RaceView
 
-UNTRAINED = 2.2  #: nats; ln 10 = 2.303 is what guessing all ten classes alike costs
 CLEAR = 0.03  #: nats; runs that differ by less are called equal
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a race showed. ``held``: whether the claim came true here; None while it cannot be said."""
-
-    held: bool | None
-    text: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class Preset:
         if not race.finished:
             return Verdict(None, f"So far, in training loss: {measured}.")
         found = self.judge(race)
-        return Verdict(found.held, f"{found.text} Training loss at the end, in nats: {measured}.")
+        return Verdict(found.agrees, f"{found.text} Training loss at the end, in nats: {measured}.")
 
 
 def _loss(lane: LaneView) -> str:
@@ -127,8 +121,7 @@ PRESETS: tuple[Preset, ...] = (
         "deeper",
         "Deeper, without BatchNorm",
         "A deeper network without BatchNorm does not train.",
-        "When we tried to add more layers we had problems training it. If i had smaller learning rates, it took "
-        "forever. If we made larger learning rates, it would become unstable.",
+        BY_ID["deeper"].quote,
         "Same rate, batches and seed; one or two layers a stage. Watch the deep network's spread shrink to nothing "
         "from layer to layer.",
         {"4 layers": _quick(), "8 layers": _quick(depth=2), "8 layers, BatchNorm": _quick(depth=2, norm="running")},
@@ -139,7 +132,7 @@ PRESETS: tuple[Preset, ...] = (
         "ten-times",
         "Ten times the rate",
         "BatchNorm takes a ten times higher learning rate.",
-        "This increases resiliency and let’s us increase the learning rate and more learning rates.",
+        BY_ID["rate"].quote,
         "The same four layers, batches and seed, at 0.03 and at 0.3.",
         {
             "plain, 0.03": _quick(),
@@ -154,8 +147,7 @@ PRESETS: tuple[Preset, ...] = (
         "skip",
         "Just deeper, or with skips",
         "Just deeper does not help; skip connections do.",
-        "Turns out that we are so deep that even batchnorm won’t help us at all … we are adding the original signal "
-        "along with the convolution of the input.",
+        f"{BY_ID['depth'].quote} … we are adding the original signal along with the convolution of the input.",
         "Fair: same rate, batches, epochs and seed, BatchNorm everywhere. Judged by training loss, since a deeper "
         "network that trains worse is the puzzle that residual networks solved (He et al. 2015).",
         {
@@ -170,8 +162,7 @@ PRESETS: tuple[Preset, ...] = (
         "notes",
         "The notes' own comparison",
         "Deep BatchNorm 0.65, so depth does not help; ResNet 0.71.",
-        "Now the this is twice as deep, an should be able to help us out … Turns out that we are so deep that even "
-        "batchnorm won’t help us at all",
+        f"Now the this is twice as deep, an should be able to help us out … {BY_ID['depth'].quote}",
         "Not fair: 0.68 came from 6 epochs at up to 0.1, 0.65 from 4 epochs at 0.01, 0.71 from 9 epochs. The same "
         "recipes here.",
         {"ConvBnNet": Experiment.of("bn"), "ConvBnNet2": Experiment.of("deep-bn"), "Resnet": Experiment.of("resnet")},
@@ -182,7 +173,7 @@ PRESETS: tuple[Preset, ...] = (
         "fair",
         "The same, fairly",
         "At the same rate, epochs and seed: does depth help, do skip connections?",
-        "Turns out that we are so deep that even batchnorm won’t help us at all",
+        BY_ID["depth"].quote,
         "The notes' three networks, all with 4 epochs of one cosine from 0.03, no weight decay. One seed is one "
         "draw: run it with others too.",
         {"ConvBnNet": _same(1), "ConvBnNet2": _same(2), "Resnet": _same(3, skip=True)},

@@ -9,8 +9,9 @@ import pytest
 
 from explorer import ladders
 from explorer.errors import SettingsError
-from explorer.lecture import claims, quirks
+from explorer.lecture import claims, quirks, verdicts
 from explorer.lecture.claims import CLAIMS, Claim
+from explorer.lecture.measures import MEASURES, measure
 from explorer.runs.history import COLUMNS, EpochRow, Snapshot
 
 
@@ -28,7 +29,7 @@ def one_thread():
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_the_reduced_form_comes_out_as_the_card_says(claim: Claim) -> None:
     shares: list[float] = []
-    values, verdict = claims.measure(claim, shares.append)
+    values, verdict = measure(claim, shares.append)
     assert verdict.agrees, verdict.text
     assert values and verdict.text.endswith(".")
     assert shares == sorted(shares) and 0 < shares[-1] <= 1, "a progress bar can follow"
@@ -45,7 +46,7 @@ def test_make_it_happen_has_something_to_start_and_the_recorded_runs_agree(claim
         assert again == claim.experiment and not notices, "the link sets the same sliders"
         if claim.experiment.schedule == "step":
             assert claim.experiment.drop_epochs < claim.experiment.epochs, "not all of it at a tenth of the rate"
-    recorded = claims.recorded_verdict(claim.id)
+    recorded = verdicts.recorded_verdict(claim.id)
     assert recorded is None or recorded.agrees is not False, recorded.text
 
 
@@ -63,7 +64,7 @@ def test_measuring_stops_when_it_is_told_to() -> None:
         raise Enough
 
     with pytest.raises(Enough):
-        claims.measure(claims.BY_ID["weights"], tick)
+        measure(claims.BY_ID["weights"], tick)
 
 
 def _history(*losses: float) -> Snapshot:
@@ -74,11 +75,11 @@ def _history(*losses: float) -> Snapshot:
 
 def test_the_restarts_are_read_from_a_history() -> None:
     lecture = next(f.curve for f in ladders.rung("lstm").figures if f.curve)
-    values = claims.restarts(_history(*lecture), (3, 5, 9, 17))
-    verdict = claims.BY_ID["restarts"].verdict(values)
+    values = verdicts.restarts(_history(*lecture), (3, 5, 9, 17))
+    verdict = verdicts.judge("restarts", values)
     assert verdict.agrees and "1.351" in verdict.text
-    monotone = claims.restarts(_history(*np.linspace(2, 1, 17)), (3, 5, 9, 17))
-    assert claims.BY_ID["restarts"].verdict(monotone).agrees is False, "no restart pushed it up"
+    monotone = verdicts.restarts(_history(*np.linspace(2, 1, 17)), (3, 5, 9, 17))
+    assert verdicts.judge("restarts", monotone).agrees is False, "no restart pushed it up"
 
 
 @pytest.mark.parametrize(
@@ -97,17 +98,17 @@ def test_the_restarts_are_read_from_a_history() -> None:
     ],
 )
 def test_a_verdict_can_contradict_the_lecture(claim: str, values: dict) -> None:
-    assert claims.BY_ID[claim].verdict(values).agrees is False
+    assert verdicts.judge(claim, values).agrees is False
 
 
 def test_recorded_runs_with_schedules_of_their_own_decide_nothing() -> None:
     values = {"bn.best": 0.71, "bn.epochs": 6, "deep-bn.best": 0.66, "deep-bn.epochs": 4}
-    verdict = claims.BY_ID["depth"].verdict(values)
+    verdict = verdicts.judge("depth", values)
     assert verdict.agrees is None and "no fair race" in verdict.text
 
 
 def test_a_claim_about_a_setting_that_does_not_exist_is_refused() -> None:
-    claim = Claim("x", "", "", "", 0, "cifar10", "", dict, lambda v: None, 1, "convnet", changes={"bptt": 16})
+    claim = Claim("x", "", "", "", 0, "cifar10", "", 1, "convnet", changes={"bptt": 16})
     with pytest.raises(SettingsError):
         _ = claim.experiment
 
@@ -183,3 +184,7 @@ def test_a_dead_channel_is_nan_the_lectures_way_and_zero_here() -> None:
 def test_every_page_with_quirks_exists() -> None:
     assert {page for quirk in quirks.QUIRKS for page in quirk.pages} <= {"char_rnn", "cifar10", "batchnorm", "cam"}
     assert quirks.for_page("char_rnn")[0].id == "jitter"
+
+
+def test_every_claim_can_be_measured_and_judged() -> None:
+    assert set(MEASURES) == set(verdicts.JUDGES) == set(claims.BY_ID) >= set(verdicts.RECORDED)

@@ -6,7 +6,8 @@ import torch
 
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.lecture.races import BY_KEY, PRESETS, UNTRAINED
+from explorer.ladders import UNTRAINED
+from explorer.lecture.races import BY_KEY, PRESETS
 from explorer.probes.activations import ActivationRecord, hist_edges
 from explorer.probes.bn_statistics import evaluation_statistics
 from explorer.runs import race
@@ -135,7 +136,7 @@ def test_a_race_is_stopped_between_steps_and_its_last_steps_are_published():
     view = job.results["race"]
     steps = len(view["a"].history)
     assert job.state == "stopped" and not view.finished and steps in (9, 10) and rounds == sorted(rounds)
-    assert BY_KEY["deeper"].verdict(view).held is None
+    assert BY_KEY["deeper"].verdict(view).agrees is None
 
 
 def test_a_new_rate_moves_all_in_proportion():
@@ -218,7 +219,7 @@ def test_deeper_without_batchnorm_does_not_train(raced):
     # Why: from layer to layer nothing is left of the signal, and BatchNorm restores it.
     first, last = deep.record.std[0, 0], deep.record.std[0, -2]
     assert last < first / 20 and normed.record.std[0, -2] > normed.record.std[0, 0] / 10
-    assert BY_KEY["deeper"].verdict(view).held is True
+    assert BY_KEY["deeper"].verdict(view).agrees is True
 
 
 @pytest.mark.data
@@ -226,7 +227,7 @@ def test_batchnorm_takes_a_ten_times_higher_rate(raced):
     view = raced("ten-times", 4)
     plain, plain_high, _, normed_high = view.lanes
     assert plain.final_loss < 2.0 and plain_high.final_loss > UNTRAINED and normed_high.final_loss < 2.1
-    assert BY_KEY["ten-times"].verdict(view).held is True
+    assert BY_KEY["ten-times"].verdict(view).agrees is True
 
 
 @pytest.mark.data
@@ -235,7 +236,7 @@ def test_just_deeper_does_not_help_and_skip_connections_do(raced):
     shallow, deep, skip = view.lanes
     assert deep.final_loss > shallow.final_loss and skip.final_loss < deep.final_loss
     verdict = BY_KEY["skip"].verdict(view)
-    assert verdict.held is True and f"18 layers: {deep.final_loss:.2f}" in verdict.text
+    assert verdict.agrees is True and f"18 layers: {deep.final_loss:.2f}" in verdict.text
 
 
 @pytest.mark.data
@@ -246,4 +247,4 @@ def test_the_notes_comparison_says_what_came_out(key):
     view = run(preset.race(**changes), valid_share=100).results["race"]
     verdict = preset.verdict(view)
     best = [lane.history.best_accuracy for lane in view.lanes]
-    assert verdict.held == (best[1] <= best[0] < best[2]) and f"{best[2]:.1%}" in verdict.text
+    assert verdict.agrees == (best[1] <= best[0] < best[2]) and f"{best[2]:.1%}" in verdict.text

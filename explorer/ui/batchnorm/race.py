@@ -333,8 +333,8 @@ def _verdict(job: jobs.Job, view: RaceView) -> None:
         st.info(f"**Measured here.** {_ranked(view)}{rates}", icon=":material/flag:")
         return
     found = preset.verdict(view)
-    show = {True: st.success, False: st.warning, None: st.info}[found.held]
-    icon = {True: ":material/check:", False: ":material/balance:", None: ":material/flag:"}[found.held]
+    show = {True: st.success, False: st.warning, None: st.info}[found.agrees]
+    icon = {True: ":material/check:", False: ":material/balance:", None: ":material/flag:"}[found.agrees]
     smaller = (
         ""
         if _whole(preset, {"images": view.lanes[0].experiment.images})
