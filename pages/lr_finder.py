@@ -13,7 +13,8 @@ from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
 from explorer.lecture import recorded
 from explorer.runs import jobs, queue
-from explorer.ui import cards, controls, links, live, parts, steps
+from explorer.ui import controls, links, live, parts, plot, steps
+from explorer.ui.home import claims
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
@@ -111,7 +112,7 @@ def curves_and_rates(
     first = next(iter(found))
     suggestions = lr_finder.suggest(found[first])
     with st.container(border=True):
-        live.chart(
+        plot.chart(
             PAGE,
             "sweep",
             (key, *stamp),

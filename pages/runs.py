@@ -17,7 +17,7 @@ from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.jobs import Kind
 from explorer.runs.store import Run
-from explorer.ui import live, parts, steps
+from explorer.ui import parts, plot, steps
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -90,7 +90,7 @@ if runs:
     if len(picked) > 1:
         steps.did(PAGE, "compared")
     with st.container(border=True), parts.refusals():
-        live.chart(
+        plot.chart(
             PAGE,
             "loss",
             ("runs", *((run.id, run.updated) for run in picked)),

@@ -10,7 +10,7 @@ from explorer.ladders import Figure, Rung
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.training import checkpoint, schedules
-from explorer.ui import controls, live, parts
+from explorer.ui import controls, live, parts, plot
 
 
 def lecture_figure(rung: Rung) -> Figure | None:
@@ -48,7 +48,7 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     if kept is None:
         with st.container(border=True):
             st.markdown(":material/play_arrow: Nothing is recorded for this rung. Press **Train** and watch it learn.")
-            live.chart(
+            plot.chart(
                 page,
                 "plan",
                 ("plan", experiment),
@@ -129,7 +129,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> 
     wide, narrow = st.columns([5, 3])
     with wide:
         log = st.session_state.get(f"{page}.log", False)
-        live.chart(
+        plot.chart(
             page,
             "loss",
             (*stamp, log, planned),
@@ -142,7 +142,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> 
         )
     with narrow:
         if vision:
-            live.chart(
+            plot.chart(
                 page,
                 "accuracy",
                 (*stamp, planned),
@@ -150,7 +150,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> 
                 "Validation accuracy over epochs.",
                 "Orange: here. Dashed grey: what the lecture printed.",
             )
-        live.chart(
+        plot.chart(
             page,
             "rate",
             stamp,
@@ -174,7 +174,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> 
 def _details(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:
     left, right = st.columns(2)
     with left:
-        live.chart(
+        plot.chart(
             page,
             "momentum",
             (stamp[0], trained),
@@ -183,7 +183,7 @@ def _details(page: str, history: Snapshot, trained: Experiment, stamp: tuple) ->
             "Momentum (SGD and its kin): one-cycle lowers it while the rate is high.",
         )
         if len(history) and (history["grad_norm"] == history["grad_norm"]).any():
-            live.chart(
+            plot.chart(
                 page,
                 "gradients",
                 stamp,

@@ -1,10 +1,9 @@
 """A run on a page: its transport, its numbers and its curves, redrawn only when there is something new."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
@@ -17,10 +16,7 @@ from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job, Kind, State
 from explorer.runs.store import ID
 from explorer.training import checkpoint
-from explorer.ui import app, controls, links, parts, plot
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from explorer.ui import app, controls, links, parts
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
@@ -322,35 +318,6 @@ def pace(rate: float) -> str:
         return f"{1 / rate:,.0f} s a step"
     steps = f"{rate:,.0f}"
     return f"{steps} step{'' if steps == '1' else 's'}/s"
-
-
-def chart(page: str, name: str, stamp: tuple, make: Callable[[], "go.Figure"], alt: str, caption: str = "") -> None:
-    """A chart made anew only when ``stamp`` changed, and left alone while plots are frozen.
-
-    ``stamp`` begins with the run's id: another run is another chart, the same run keeps its zoom.
-    """
-    key = f"{page}.chart.{name}"
-    kept = st.session_state.get(key)
-    frozen = st.session_state.get(f"{page}.freeze") and kept is not None and kept[0][0] == stamp[0]
-    if kept is None or (kept[0] != stamp and not frozen):
-        kept = (stamp, make())
-        st.session_state[key] = kept
-    figure = for_projector(kept[1]) if app.teacher() else kept[1]
-    plot.show(figure, f"{page}.{name}.{stamp[0]}", alt)
-    if caption:
-        st.caption(caption)
-
-
-def for_projector(figure: "go.Figure") -> "go.Figure":
-    """A copy with larger type, room for it, and thicker lines; the figure itself is kept and stays as it is."""
-    figure = copy.deepcopy(figure)
-    layout = figure.layout
-    more = 24 if layout.xaxis.title.text else 0  # px below the axis, for its larger title
-    figure.update_layout(font_size=17, height=layout.height + more, margin_b=layout.margin.b + more)
-    figure.update_xaxes(ticklabelstandoff=6)  # or the two numbers in the corner meet
-    figure.update_yaxes(ticklabelstandoff=6)
-    figure.for_each_trace(lambda line: line.update(line_width=1.5 * (line.line.width or 2)), {"type": "scatter"})
-    return figure
 
 
 def kept(page: str, experiment: Experiment) -> Kept | None:

@@ -7,12 +7,16 @@ to ``st.plotly_chart``.
 """
 
 import contextlib
+import copy
 import logging
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
+from explorer.ui import state
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -104,6 +108,39 @@ def _source() -> str:
     bundle = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     storage = get_instance().media_file_mgr._storage
     return storage.get_url(storage.load_and_get_id(bundle.read_bytes(), "text/javascript", MediaFileKind.MEDIA))
+
+
+def chart(
+    page: str, name: str, stamp: state.Stamp, make: Callable[[], "go.Figure"], alt: str, caption: str = ""
+) -> None:
+    """A chart made anew only when ``stamp`` changed, and left alone while plots are frozen.
+
+    Args:
+        page: or the section that has the chart, by its name; with ``name`` it tells the chart from all others.
+        stamp: what the chart is made of. It begins with the run's id: another run is another chart, the same run
+            keeps its zoom.
+    """
+    here = state.place(page)
+    kept = here.charts.get(name)
+    frozen = here.value("freeze", False) and kept is not None and kept[0][0] == stamp[0]
+    if kept is None or (kept[0] != stamp and not frozen):
+        kept = here.charts[name] = (stamp, make())
+    figure = for_projector(kept[1]) if state.teacher() else kept[1]
+    show(figure, here.key(name, stamp[0]), alt)
+    if caption:
+        st.caption(caption)
+
+
+def for_projector(figure: "go.Figure") -> "go.Figure":
+    """A copy with larger type, room for it, and thicker lines; the figure itself is kept and stays as it is."""
+    figure = copy.deepcopy(figure)
+    layout = figure.layout
+    more = 24 if layout.xaxis.title.text else 0  # px below the axis, for its larger title
+    figure.update_layout(font_size=17, height=layout.height + more, margin_b=layout.margin.b + more)
+    figure.update_xaxes(ticklabelstandoff=6)  # or the two numbers in the corner meet
+    figure.update_yaxes(ticklabelstandoff=6)
+    figure.for_each_trace(lambda line: line.update(line_width=1.5 * (line.line.width or 2)), {"type": "scatter"})
+    return figure
 
 
 def show(figure: "go.Figure", key: str, alt: str) -> None:

@@ -168,8 +168,9 @@ def test_a_race_carries_what_its_page_needs_from_the_start(monkeypatch) -> None:
 
 def test_the_axes_of_steps_end_with_the_plan_and_then_where_the_race_came_to() -> None:
     def ends(at) -> set[int]:
-        charts = [f"batchnorm.race.chart.{name}" for name in ("losses", "layers.0", "layers.2")]
-        return {at.session_state[key][1].layout.xaxis.range[1] for key in charts if key in at.session_state}
+        charts = at.session_state["batchnorm.race"].charts
+        names = charts.keys() & {"losses", "layers.0", "layers.2"}
+        return {charts[name][1].layout.xaxis.range[1] for name in names}
 
     at = open_page("batchnorm", race="deeper", start="1", images="5000")
     job = race_job()

@@ -10,7 +10,7 @@ from explorer.figures import style
 from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow, Snapshot
 from explorer.series import smooth
-from explorer.ui import app, board, live
+from explorer.ui import app, board, live, plot
 from tests.pages.conftest import open_page, texts, wait
 
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "50", "schedule": "constant"}
@@ -128,7 +128,7 @@ def test_the_projectors_figure_is_a_copy() -> None:
     figure = style.figure("epochs", "loss")
     figure.add_scatter(x=[0, 1], y=[1, 2], mode="lines", line={"width": 2})
     before = figure.to_json()
-    large = live.for_projector(figure)
+    large = plot.for_projector(figure)
     assert (large.layout.font.size, large.data[0].line.width) == (17, 3)
     assert figure.to_json() == before
 
@@ -167,7 +167,7 @@ def test_a_rate_moved_after_another_setting_reaches_the_run_once_and_the_tiles_c
     job = queue.registry().find(at.session_state["char_rnn.job"])
     wait(at, lambda: len(job.history.snapshot()) > 5)
     assert 0 < float(_shown(at, "Training loss")) < 10, "long before the first epoch is over"
-    axis = at.session_state["char_rnn.chart.loss"][1].layout.xaxis
+    axis = at.session_state["char_rnn"].charts["loss"][1].layout.xaxis
     assert 50 <= axis.range[1] < 52, "the run's plan, whatever the lecture's"
 
     def move(name: str, value: float) -> None:

@@ -14,7 +14,7 @@ from explorer.runs import jobs, queue
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Learner, Step
 from explorer.training.schedules import plan
-from explorer.ui import app, live, parts, steps
+from explorer.ui import app, live, parts, plot, steps
 
 PAGE = "batchnorm.evaluation"
 KEY = "bn"
@@ -120,7 +120,7 @@ def _draw(job: jobs.Job) -> None:
     if not found:
         return
     with st.container(border=True):
-        live.chart(
+        plot.chart(
             PAGE,
             "bars",
             (job.id, *stamp),

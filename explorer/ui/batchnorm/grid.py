@@ -8,7 +8,7 @@ from explorer.figures import layers
 from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job, Kind
-from explorer.ui import app, live, parts, steps
+from explorer.ui import app, live, parts, plot, steps
 
 PAGE = "batchnorm.map"
 LEARNT = 2.2  # nats: below this a cell has learnt something
@@ -78,7 +78,7 @@ def _draw(job: Job) -> None:
 
 def _chart(run: str, stamp: tuple, view: GridView) -> None:
     with st.container(border=True):
-        live.chart(
+        plot.chart(
             PAGE,
             "map",
             (run, *stamp),

@@ -11,7 +11,7 @@ from explorer.figures import layers as figures
 from explorer.figures import pictures as pictures
 from explorer.runs.jobs import Job
 from explorer.runs.race import LaneView, RaceView
-from explorer.ui import live
+from explorer.ui import plot
 
 HISTOGRAMS = "hist"
 VIEWS = {
@@ -53,7 +53,7 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
         until = _last_step(job, view)
         stamp = (job.id, *version)
         with left:
-            live.chart(
+            plot.chart(
                 page,
                 "losses",
                 stamp,
@@ -62,7 +62,7 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
                 "Training loss, smoothed, on the same batches; dots: validation. A network stops where it breaks.",
             )
         with right:
-            live.chart(
+            plot.chart(
                 page,
                 "depth",
                 (*stamp, statistic, step),
@@ -118,7 +118,7 @@ def _over_time(page: str, job: Job, view: RaceView, version: tuple[int, int], wh
     for number, (lane, column) in enumerate(zip(view.lanes, st.columns(len(view.lanes)), strict=True)):
         with column:
             st.markdown(f"**{lane.name}**")
-            live.chart(
+            plot.chart(
                 page,
                 f"layers.{number}",
                 (job.id, drawn, what, step),
@@ -177,7 +177,7 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
             what = st.selectbox("Statistic", ["std", "mean", "dead"], format_func=VIEWS.get, key=f"{page}.closer.what")
     stamp = (*stamp, name, step)
     if chosen == "channels":
-        live.chart(
+        plot.chart(
             page,
             "channels",
             (*stamp, layer, what),
@@ -190,7 +190,7 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
             st.columns(2), "ma", ("what it multiplies by, from 1", "what it adds, from 0"), strict=True
         ):
             with column:
-                live.chart(
+                plot.chart(
                     page,
                     f"norm.{which}",
                     (*stamp, layer),
@@ -199,7 +199,7 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
                     f"*{which}*: {meaning}. Thin: some channels.",
                 )
     elif chosen == "ridges":
-        live.chart(
+        plot.chart(
             page,
             "ridges",
             stamp,
@@ -238,7 +238,7 @@ def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
         )
         st.caption("What was sent through.")
     with wide:
-        live.chart(
+        plot.chart(
             page,
             "maps",
             (*stamp[:-1], len(lane.history.epochs)),

@@ -8,7 +8,7 @@ import streamlit as st
 from explorer.errors import ExplorerError
 from explorer.figures import through_time
 from explorer.probes import gates, gradients
-from explorer.ui import app, clickable, live, parts
+from explorer.ui import app, clickable, parts, plot
 from explorer.ui.batchnorm.through_time import MODELS, fresh_instead, model, stamp, usable
 
 PAGE = "batchnorm.memory"
@@ -108,7 +108,7 @@ def _influence(network: object, read: object, text: str, identity: tuple) -> Non
             f"(gradient × input). The last ten characters carry {share:.0%} of all influence; the strongest is "
             f"{at - largest} back."
         )
-        live.chart(
+        plot.chart(
             PAGE,
             "influence",
             (*identity, at),
@@ -183,7 +183,7 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
         shown = min(80, len(text))
         if len(text) > shown:
             first = st.slider("Shown from character", 0, len(text) - shown, 0, key=f"{PAGE}.first.{len(text)}")
-        live.chart(
+        plot.chart(
             PAGE,
             "gates",
             (*identity, layer, name, liveliest, first),
@@ -222,7 +222,7 @@ def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: t
             key=f"{PAGE}.feature.{hash((identity, name, layer))}",
         )
         one = by_feature[feature]
-        live.chart(
+        plot.chart(
             PAGE,
             "tracked",
             (*identity, layer, name, feature),

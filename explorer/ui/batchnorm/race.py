@@ -15,7 +15,7 @@ from explorer.models import batchnorm, vision
 from explorer.probes import activations
 from explorer.runs import jobs, queue, race
 from explorer.runs.race import RaceView
-from explorer.ui import app, links, live, parts, steps
+from explorer.ui import app, links, live, parts, plot, steps
 from explorer.ui.batchnorm import layers
 
 PAGE = "batchnorm.race"
@@ -376,7 +376,7 @@ def _before(experiments: dict[str, Experiment], where: str) -> None:
     with st.container(border=True):
         wide, narrow = st.columns([5, 3], gap="medium", vertical_alignment="center")
         with wide:
-            live.chart(
+            plot.chart(
                 PAGE,
                 "first",
                 (str(hash(stamp)), *stamp),

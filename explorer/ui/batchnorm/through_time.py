@@ -17,7 +17,7 @@ from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
 from explorer.runs import jobs, queue
 from explorer.training import checkpoint, prepare
-from explorer.ui import app, live, parts
+from explorer.ui import app, live, parts, plot
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -156,7 +156,7 @@ def _reach() -> None:
     with st.container(border=True):
         wide, narrow = st.columns([5, 3], gap="medium", vertical_alignment="center")
         with wide:
-            live.chart(
+            plot.chart(
                 PAGE,
                 "reach",
                 ("reach", *curves, relative, *(stamp(key) for key in chosen)),
@@ -244,7 +244,7 @@ def _draw_growth(job: jobs.Job) -> None:
         if step in (0, max(one.curves))
     }
     if curves:
-        live.chart(
+        plot.chart(
             f"{PAGE}.grow",
             "growth",
             (job.id, *version),
@@ -297,7 +297,7 @@ def _draw_explosion(job: jobs.Job) -> None:
     runs = job.results.get("runs", ())
     if not runs:
         return
-    live.chart(
+    plot.chart(
         f"{PAGE}.explode",
         "norms",
         (job.id, *version),

@@ -6,7 +6,7 @@ from explorer.experiment import Experiment
 from explorer.figures import networks
 from explorer.models import batchnorm, summary, vision
 from explorer.training import checkpoint
-from explorer.ui import live, parts
+from explorer.ui import parts, plot
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -22,7 +22,7 @@ def show(page: str, experiment: Experiment) -> None:
     columns[0].metric("Parameters", f"{total:,}")
     columns[1].metric("Multiply-adds a picture", f"{work / 1e6:,.1f} M")
     columns[2].metric("Weights that ship", "yes" if checkpoint.shipped(experiment.model).exists() else "not yet")
-    live.chart(
+    plot.chart(
         page,
         "drawing",
         ("network", experiment),

@@ -11,7 +11,7 @@ from explorer.experiment import Experiment
 from explorer.figures import pictures as figures
 from explorer.runs.jobs import Job
 from explorer.training import evaluate
-from explorer.ui import live, parts
+from explorer.ui import live, parts, plot
 
 
 def load() -> cifar10.Pictures | None:
@@ -118,7 +118,7 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
     left, right = st.columns([3, 2])
     identity = (str(path), path.stat().st_mtime)
     with left:
-        live.chart(
+        plot.chart(
             page,
             "confusion",
             identity,
@@ -127,7 +127,7 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
             "Rows: what it was. Columns: what the model said.",
         )
     with right:
-        live.chart(
+        plot.chart(
             page,
             "by_class",
             identity,
