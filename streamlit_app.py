@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from explorer.ui import state
+
 
 def main() -> None:
     """One run of the script, for one visitor."""
@@ -11,7 +13,7 @@ def main() -> None:
         page_title="Lesson 7, explored",
         page_icon=Path("explorer/ui/icon.png"),  # as text it would be looked up among all emojis first: 0.1 s
         layout="wide",
-        initial_sidebar_state="collapsed" if st.session_state.get("teacher") else "auto",
+        initial_sidebar_state="collapsed" if state.teacher() else "auto",
     )
     pages = st.navigation(
         {

@@ -10,18 +10,19 @@ from explorer.figures import diagrams
 from explorer.models import cells, char_rnn
 from explorer.ui import board, cards, controls, parts, steps
 from explorer.ui.char_rnn import text, writing
+from explorer.ui.state import Page
 
-PAGE = "char_rnn"
+PAGE = Page.CHAR_RNN
 st.html(cards.STYLE)
 
-controls.current(PAGE, "gru")
+experiment = controls.current(PAGE, "gru")
 parts.title(
     "Character RNN",
     "text_fields",
     "A network reads Nietzsche one character at a time and learns to guess the next. All it is told is which one came.",
 )
-controls.rung_picker(PAGE, "language")
-experiment = controls.sidebar(PAGE)
+controls.rung_picker(PAGE, experiment)
+experiment = controls.sidebar(PAGE, experiment)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")
 if rung.note:

@@ -9,20 +9,21 @@ app.enter()
 from explorer.errors import SettingsError
 from explorer.figures import diagrams
 from explorer.models import vision
-from explorer.ui import board, cards, controls, parts, steps
+from explorer.ui import board, cards, controls, parts, state, steps
 from explorer.ui.cifar10 import network, pictures
+from explorer.ui.state import Page
 
-PAGE = "cifar10"
+PAGE = Page.CIFAR10
 st.html(cards.STYLE)
 
-controls.current(PAGE, "convnet")
+experiment = controls.current(PAGE, "convnet")
 parts.title(
     "CIFAR-10",
     "grid_view",
     "50,000 pictures of ten classes. From a fully connected net at 47 % to a ResNet at 90 %, a rung is one idea more.",
 )
-controls.rung_picker(PAGE, "vision")
-experiment = controls.sidebar(PAGE)
+controls.rung_picker(PAGE, experiment)
+experiment = controls.sidebar(PAGE, experiment)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")
 if rung.note:
@@ -38,10 +39,9 @@ if shown is None:
 job = board.training(PAGE, experiment)
 with st.container(horizontal=True, vertical_alignment="center"):
     if st.button("Find a learning rate for this model", icon=":material/speed:"):
-        st.session_state["lr_finder.models"] = [rung.key]
-        st.switch_page("pages/lr_finder.py")
+        state.find_rate(rung.key)
     if st.button("Look inside while it trains", icon=":material/layers:"):
-        st.switch_page("pages/batchnorm.py")
+        state.open(Page.BATCHNORM)
 
 st.header("What it gets wrong", anchor=False)
 pictures.mistakes(PAGE, experiment, job, shown)

@@ -40,7 +40,7 @@ view = st.segmented_control(
 from explorer.figures import style
 from explorer.lecture.claims import CLAIMS, GROUPS
 from explorer.lecture.quirks import QUIRKS
-from explorer.ui import cards, controls, live, plot
+from explorer.ui import cards, plot, state, transport
 from explorer.ui.home.claims import claim_card
 from explorer.ui.home.map import the_map
 from explorer.ui.home.server import data_and_weights, now
@@ -65,9 +65,7 @@ st.html(cards.STYLE)
 with starting:
     if pressed:
         with parts.refusals(), st.spinner("Starting …"):
-            job = live.submit("char_rnn", FIRST)
-            controls.put("char_rnn", FIRST)
-            st.switch_page("pages/char_rnn.py", query_params={**FIRST.to_query(), "run": job.id})
+            state.open("char_rnn", FIRST, transport.submit("char_rnn", FIRST).id)
     now()
 if view == "The map":
     the_map(PATHS)

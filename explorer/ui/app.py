@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from explorer.runs.store import Store
-from explorer.ui import identity, links
+from explorer.ui import identity, links, state
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
@@ -79,11 +79,12 @@ def owner() -> str:
 
     A browser that keeps no cookies is another one in every session, which its pages say.
     """
-    if "owner" not in st.session_state:
+    here = state.session()
+    if not here.owner:
         token = st.context.cookies.get(identity.COOKIE)
-        st.session_state.forgotten = not identity.is_token(token)
-        st.session_state.owner = identity.owner_of(identity.new_token() if st.session_state.forgotten else token)
-    return st.session_state.owner
+        here.forgotten = not identity.is_token(token)
+        here.owner = identity.owner_of(identity.new_token() if here.forgotten else token)
+    return here.owner
 
 
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewBox="0 0 190 32">
@@ -144,11 +145,11 @@ def enter() -> None:
 def begin() -> None:
     """Before the page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar."""
     made = engine()
-    newcomer = "owner" not in st.session_state
+    newcomer = not state.session().owner
     owner()
-    if newcomer and st.session_state.forgotten:
+    if newcomer and state.session().forgotten:
         st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
-    st.html(_CSS + (_TEACHER_CSS if teacher() else ""))
+    st.html(_CSS + (_TEACHER_CSS if state.teacher() else ""))
     with st.container(key="explorer-address"):
         st.html(_ADDRESS, unsafe_allow_javascript=True)
     links.hide()
@@ -171,8 +172,3 @@ def end() -> None:
     st.logo(_LOGO, size="large")
     if engine().ready.is_set():
         engine().freeze()
-
-
-def teacher() -> bool:
-    """Whether the projector view is on."""
-    return bool(st.session_state.get("teacher"))

@@ -10,7 +10,7 @@ from explorer.ladders import Figure, Rung
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.training import checkpoint, schedules
-from explorer.ui import controls, live, parts, plot
+from explorer.ui import controls, live, parts, plot, state, transport
 
 
 def lecture_figure(rung: Rung) -> Figure | None:
@@ -23,11 +23,11 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     """Transport, state, numbers and curves of the page's run; ``below(history)`` is redrawn with them."""
     job = live.find(page)
     phase = live.phase(job)
-    live.transport(page, experiment, job, phase, checkpoint.shipped(experiment.model))
-    if others := live.apply_live_changes(page, job, experiment):
+    transport.transport(page, experiment, job, phase, checkpoint.shipped(experiment.model))
+    if others := transport.apply_live_changes(page, job, experiment):
         st.caption(
             f":material/restart_alt: Set otherwise than in this run: {', '.join(others)}. "
-            f"Press **{live.begins(job, phase)}** for a run that uses what is set now."
+            f"Press **{transport.begins(job, phase)}** for a run that uses what is set now."
         )
     controls.write_link(page, experiment, job.id if job else live.linked(page))
     if job is not None:
@@ -37,7 +37,7 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
             stamp = (job.id, *job.stamp)
             live.progress(job, parts.source_name(source))
             parts.problem(job)
-            if used := live.in_use(job, experiment):
+            if used := transport.in_use(job, experiment):
                 st.caption(f":material/bolt: Changed while it ran, not from here: it now uses {used}.")
             _draw(page, job.history.snapshot(), job.experiment, stamp, below)
             parts.source_notice(source)
@@ -120,15 +120,15 @@ def _training_loss(history: Snapshot) -> float:
 
 
 def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:
-    lecture = lecture_figure(trained.rung)
+    here, lecture = state.place(page), lecture_figure(trained.rung)
     vision = trained.rung.ladder == "vision"
     planned = max(trained.total_epochs, reached(history))
     whole = bool(lecture and lecture.curve and lecture.epochs > planned)
-    if whole and st.session_state.get(f"{page}.whole"):
+    if whole and here.value("whole", False):
         planned = lecture.epochs
     wide, narrow = st.columns([5, 3])
     with wide:
-        log = st.session_state.get(f"{page}.log", False)
+        log = here.value("log", False)
         plot.chart(
             page,
             "loss",
@@ -159,12 +159,12 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> 
             "Dotted: planned. Solid: used so far.",
         )
         with st.container(horizontal=True):
-            st.toggle("Freeze plots", key=f"{page}.freeze", help="Hold the plots still to zoom and hover.")
-            st.toggle("Log scale", key=f"{page}.log")
+            st.toggle("Freeze plots", key=here.key("freeze"), help="Hold the plots still to zoom and hover.")
+            st.toggle("Log scale", key=here.key("log"))
             if whole:
                 st.toggle(
                     "All the lecture's epochs",
-                    key=f"{page}.whole",
+                    key=here.key("whole"),
                     help=f"The axis ends with this run's plan. The lecture trained {lecture.epochs} epochs.",
                 )
     with st.expander("More curves, and the numbers", icon=":material/table:"):

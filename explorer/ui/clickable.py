@@ -5,6 +5,8 @@ from functools import cache
 
 import streamlit as st
 
+from explorer.ui import state
+
 _JS = """
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".explorer-clickable");
@@ -38,7 +40,7 @@ def show(html: str, key: str, picked: Callable[[str], None]) -> None:
     """
 
     def changed() -> None:
-        if (at := st.session_state[key].at) is not None:
+        if (at := state.trigger(key, "at")) is not None:
             picked(str(at))
 
     _component()(key=key, data={"html": html}, on_at_change=changed, height="content")

@@ -9,7 +9,7 @@ import streamlit as st
 from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
-from explorer.ui import app, links
+from explorer.ui import app, links, state
 
 GROUPS = {
     "rate": ("Learning rate", ":material/speed:"),
@@ -25,35 +25,31 @@ def current(page: str, default_model: str) -> Experiment:
 
     A link that is followed later goes before what was set till then; the bare address of the page does not.
     """
-    key, asked = f"{page}.experiment", st.query_params.to_dict()
-    followed = asked.keys() - {"hide"} and asked != st.session_state.get(f"{page}.address")
-    if key not in st.session_state or followed:
+    here, asked = state.training(page), st.query_params.to_dict()
+    followed = asked.keys() - {"hide"} and asked != here.address
+    if here.experiment is None or followed:
         experiment, notices = links.experiment(asked, default_model, app.owner())
         links.tell(notices)
-        if experiment != st.session_state.get(key):
-            put(page, experiment)
-        if asked.get("run", st.session_state.get(f"{page}.job")) != st.session_state.get(f"{page}.job"):
-            st.session_state.pop(f"{page}.job", None)
-    st.session_state[f"{page}.address"] = asked
-    st.session_state[f"{page}.default"] = default_model
-    return st.session_state[key]
+        if experiment != here.experiment:
+            here.put(experiment)
+        if asked.get("run", here.job) != here.job:
+            here.job = None
+    else:
+        experiment = here.experiment
+    here.address, here.default = asked, default_model
+    return experiment
 
 
-def put(page: str, experiment: Experiment) -> None:
-    """Set the page's experiment from outside its widgets (a preset, a suggestion, a claim)."""
-    st.session_state[f"{page}.experiment"] = experiment
-    st.session_state[f"{page}.generation"] = st.session_state.get(f"{page}.generation", 0) + 1
-
-
-def rung_picker(page: str, ladder: str) -> None:
-    """The ladder as a row of pills; choosing a rung loads its lecture preset and keeps the seed."""
-    experiment = st.session_state[f"{page}.experiment"]
-    rungs = {rung.key: rung for rung in ladders.LADDERS[ladder]}
-    key = f"{page}.rung.{st.session_state.get(f'{page}.generation', 0)}"
+def rung_picker(page: str, experiment: Experiment) -> None:
+    """The experiment's ladder as a row of pills; choosing a rung loads its lecture preset and keeps the seed."""
+    here = state.training(page)
+    rungs = {rung.key: rung for rung in ladders.LADDERS[experiment.rung.ladder]}
+    key = here.key("rung", here.generation)
 
     def choose() -> None:
-        if st.session_state[key] != experiment.model:
-            put(page, Experiment.of(st.session_state[key], seed=experiment.seed))
+        chosen = state.widget(key, experiment.model)
+        if chosen != experiment.model:
+            here.put(Experiment.of(chosen, seed=experiment.seed))
 
     st.pills(
         "Model",
@@ -68,9 +64,8 @@ def rung_picker(page: str, ladder: str) -> None:
     )
 
 
-def sidebar(page: str) -> Experiment:
-    """Presets and every setting of the page's rung; returns the experiment they describe."""
-    experiment: Experiment = st.session_state[f"{page}.experiment"]
+def sidebar(page: str, experiment: Experiment) -> Experiment:
+    """Presets and every setting of the experiment's rung; returns the experiment they describe."""
     hidden = links.hide().split(",")
     with st.sidebar:
         st.html(_bolts(page))
@@ -84,7 +79,7 @@ def sidebar(page: str) -> Experiment:
                     values |= _widgets(page, experiment, settings, values)
     with contextlib.suppress(SettingsError):  # said beside the widget
         experiment = experiment.replace(**values)
-    st.session_state[f"{page}.experiment"] = experiment
+    state.training(page).experiment = experiment
     return experiment
 
 
@@ -97,15 +92,15 @@ def _bolts(page: str) -> str:
 
 
 def _presets(page: str, experiment: Experiment) -> None:
-    names = list(experiment.rung.presets)
-    key = f"{page}.preset.{experiment.model}"
+    here, names = state.training(page), list(experiment.rung.presets)
+    key = here.key("preset", experiment.model)
 
     def fill() -> None:
-        if st.session_state[key]:
-            put(page, Experiment.of(experiment.model, st.session_state[key], seed=experiment.seed))
+        if chosen := state.widget(key, ""):
+            here.put(Experiment.of(experiment.model, chosen, seed=experiment.seed))
 
     matching = [n for n in names if Experiment.of(experiment.model, n, seed=experiment.seed) == experiment]
-    st.session_state[key] = matching[0] if matching else None
+    state.set_widget(key, matching[0] if matching else None)
     st.pills(
         "Presets",
         names,
@@ -118,11 +113,11 @@ def _presets(page: str, experiment: Experiment) -> None:
 
 def _widgets(page: str, experiment: Experiment, settings: Iterable[Setting], chosen: dict) -> dict:
     values: dict = {}
-    generation = st.session_state.get(f"{page}.generation", 0)
+    here = state.training(page)
     for setting in settings:
         if setting.when and {**chosen, **values}.get(setting.when[0]) not in setting.when[1]:
             continue
-        key = f"{page}.{setting.name}.{experiment.model}.{generation}"
+        key = here.key(setting.name, experiment.model, here.generation)
         values[setting.name] = _widget(setting, getattr(experiment, setting.name), key)
     return values
 
@@ -185,9 +180,9 @@ def _short(value: float) -> str:
 
 def write_link(page: str, experiment: Experiment, run: str | None = None) -> None:
     """Let the address say what is on the page, with what a teacher hid; one that says it already stays as it is."""
-    asked, hidden = st.query_params.to_dict(), links.hide()
-    said, _ = links.experiment(asked, st.session_state[f"{page}.default"], app.owner())
+    here, asked, hidden = state.training(page), st.query_params.to_dict(), links.hide()
+    said, _ = links.experiment(asked, here.default, app.owner())
     if (said, asked.get("run"), asked.get("hide", "")) != (experiment, run, hidden):
         wanted = experiment.to_query() | ({"run": run} if run else {}) | ({"hide": hidden} if hidden else {})
         st.query_params.from_dict(wanted)
-        st.session_state[f"{page}.address"] = wanted
+        here.address = wanted

@@ -7,7 +7,7 @@ import streamlit as st
 from explorer import ladders
 from explorer.data import text
 from explorer.experiment import SETTINGS, Experiment
-from explorer.ui import parts
+from explorer.ui import parts, state
 
 SENTENCES, LONGEST = 3, 200  # of a notice; characters of each
 DATA = {"language": text.NAMES, "vision": ("auto", "standin")}  # what a link may name besides a text of one's own
@@ -57,13 +57,13 @@ def hide() -> str:
     if "hide" in st.query_params:
         words, notices = picked(st.query_params, "hide", SETTINGS, most=len(SETTINGS))
         tell(notices)
-        st.session_state["links.hide"] = ",".join(words)
-    return st.session_state.get("links.hide", "")
+        state.session().hidden = ",".join(words)
+    return state.session().hidden
 
 
 def tell(sentences: Sequence[str]) -> None:
     """One notice of what a link asked for in vain, in its own words and not as Markdown; each only once a session."""
-    told = st.session_state.setdefault("links.told", set())
+    told = state.session().told
     new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in told]
     if not new:
         return

@@ -1,28 +1,44 @@
-"""A run on a page: its transport, its numbers and its curves, redrawn only when there is something new."""
+"""A job on a page: which it is, its buttons, how far it is; redrawn only while there is something new."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from explorer.data import text
 from explorer.errors import ExplorerError
-from explorer.experiment import SETTINGS, Experiment, settings_of
+from explorer.experiment import Experiment
 from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job, Kind, State
 from explorer.runs.store import ID
 from explorer.training import checkpoint
-from explorer.ui import app, controls, links, parts
+from explorer.ui import app, links, parts, state
+from explorer.ui.state import Page
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
 LEFT = {"best": "this run's best weights", "final": "this run's last weights"}  # on disk, by name
-SHOWN = {"char_rnn": (Kind.TRAIN, "language"), "cifar10": (Kind.TRAIN, "vision"), "batchnorm.race": (Kind.RACE, "")}
-AT_WORK = ("going", "paused")  # the phases in which there is something to stop
+SHOWN = {
+    Page.CHAR_RNN: (Kind.TRAIN, "language"),
+    Page.CIFAR10: (Kind.TRAIN, "vision"),
+    f"{Page.BATCHNORM}.race": (Kind.RACE, ""),
+}
+
+
+class Phase(StrEnum):
+    """What the buttons of a job depend on."""
+
+    NONE = "none"  #: there is no job
+    GOING = "going"  #: waiting, running or stopping
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+AT_WORK = (Phase.GOING, Phase.PAUSED)  # in which there is something to stop
 
 
 @dataclass(frozen=True)
@@ -37,10 +53,11 @@ class Kept:
 
 def find(page: str) -> Job | None:
     """The page's run: this session's, or the one the link names."""
-    job_id = st.session_state.get(f"{page}.job") or linked(page)
+    here = state.place(page)
+    job_id = here.job or linked(page)
     job = queue.registry().find(job_id) if job_id else None
     if job is not None:
-        st.session_state[f"{page}.job"] = job.id
+        here.job = job.id
     return job
 
 
@@ -110,157 +127,71 @@ def weights(page: str, job: Job | None, experiment: Experiment, first: str) -> t
     return None, "This run left no weights behind."
 
 
-def submit(
+def phase(job: Job | None) -> Phase:
+    """What the buttons of a job depend on."""
+    if job is None:
+        return Phase.NONE
+    return Phase.ENDED if job.ended else Phase.PAUSED if job.state == State.PAUSED else Phase.GOING
+
+
+def to_stop(job: Job | None, drawn_for: Phase) -> Job | None:
+    """The job, if it is the visitor's own and was at work when its phase was asked for."""
+    return job if job is not None and drawn_for in AT_WORK and job.owner == app.owner() else None
+
+
+def start_stop(
     page: str,
-    experiment: Experiment,
+    label: str,
+    submit: Callable[[Job | None], Job],
     *,
-    from_weights: Path | None = None,
-    paused: bool = False,
-    instead_of: Job | None = None,
-) -> Job:
-    """Start a run for this browser and remember it; ``instead_of`` an earlier one, which ends.
+    again: str | None = None,
+    icon: str = ":material/play_arrow:",
+    word: str = "start",
+    disabled: bool = False,
+    stop_greyed: bool = True,
+    shortcuts: bool = False,
+) -> tuple[Job | None, Phase]:
+    """The buttons that start and stop a page's or a section's job, in the row that the caller has opened.
 
-    Raises:
-        ExplorerError: it cannot be started now.
-    """
-    app.engine().wait()
-    from explorer.runs import train
+    A press submits or stops and draws the page anew; what is refused is said beside the buttons. The job is found
+    again by its id at the next run of the page, and drawn with :func:`panel`.
 
-    job = train.submit(experiment, app.owner(), app.store(), from_weights, paused, instead_of)
-    st.session_state[f"{page}.job"] = job.id
-    st.session_state[f"{page}.looked"] = (job.id, experiment)
-    return job
-
-
-def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> list[str]:
-    """Send the owner's live settings that moved since this page last looked at this very run, each of them once.
-
-    At the first look at a run, be it opened by a link, in a second tab or after a reload, nothing has moved yet.
+    Args:
+        page: the place that remembers the job, by its name.
+        submit: takes the job there was before, which the new one may replace, and returns the new one, submitted.
+        again: what the first button reads while its owner's job is at work; "" leaves it out meanwhile.
+        word: names the first button's widget.
+        stop_greyed: whether Stop is there, greyed, while there is nothing to stop.
+        shortcuts: T and S press the two.
 
     Returns:
-        The labels of the settings in which the page differs from the run and that only a new run would use.
+        The job, if any, and the phase that the buttons were drawn for.
     """
-    if job is None or job.ended or job.experiment is None:
-        return []
-    key = f"{page}.looked"
-    if experiment.model != job.experiment.model:  # the sliders are another rung's
-        st.session_state.pop(key, None)
-        return ["Model"]
-    run, before = st.session_state.get(key, ("", experiment))
-    st.session_state[key] = (job.id, experiment)
-    settings = list(settings_of(experiment.rung))
-    if run == job.id and job.owner == app.owner():
-        for name in (setting.name for setting in settings if setting.live):
-            if getattr(experiment, name) != getattr(before, name):
-                job.change(name, getattr(experiment, name))
-    return [
-        setting.label
-        for setting in settings
-        if not setting.live
-        and getattr(experiment, setting.name) != getattr(job.experiment, setting.name)
-        and (not setting.when or getattr(experiment, setting.when[0]) in setting.when[1])
-    ]
-
-
-def in_use(job: Job, experiment: Experiment) -> str:
-    """The live settings that the run uses by now and the page's sliders do not show; "" where they agree."""
-    if job.ended or job.experiment is None or job.experiment.model != experiment.model:
-        return ""
-    used = job.experiment.replace(**job.live)
-    return ", ".join(
-        f"{setting.label.lower()} {getattr(used, setting.name):g}"
-        for setting in settings_of(experiment.rung)
-        if setting.live and getattr(used, setting.name) != getattr(experiment, setting.name)
-    )
-
-
-def begins(job: Job | None, phase: str) -> str:
-    """What the button reads that begins a run: it may end one's own first."""
-    return "Restart" if phase in AT_WORK and job.owner == app.owner() else "Train"
-
-
-def transport(page: str, experiment: Experiment, job: Job | None, phase: str, weights: Path | None = None) -> None:
-    """Train, pause, one step, one epoch, stop, rewind and more, in one row; for the job's :func:`phase`."""
-    going = phase in AT_WORK and job.owner == app.owner()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button(
-            begins(job, phase),
-            type="primary",
-            icon=":material/play_arrow:",
-            key=f"{page}.train",
-            shortcut="t",
-            help="Train from fresh weights with the settings on the left.",
-        ):
-            _begin(page, experiment, job)
-        if going and phase == "paused":
-            if st.button("Resume", icon=":material/play_pause:", key=f"{page}.resume", shortcut="p"):
-                job.resume()
-                st.rerun()
-        elif st.button("Pause", icon=":material/pause:", key=f"{page}.pause", disabled=not going, shortcut="p"):
-            job.pause()
-            st.rerun()
-        if st.button("1 step", icon=":material/skip_next:", key=f"{page}.step", shortcut="n"):
-            _advance(page, experiment, job if going else None, steps=1)
-        if st.button("1 epoch", icon=":material/fast_forward:", key=f"{page}.epoch", shortcut="e"):
-            _advance(page, experiment, job if going else None, until_epoch=True)
-        if st.button("Stop", icon=":material/stop:", key=f"{page}.stop", disabled=not going, shortcut="s"):
-            job.stop()
-            st.rerun()
-        if st.button(
-            "Rewind",
-            icon=":material/replay:",
-            key=f"{page}.rewind",
-            shortcut="w",
-            help="Back to the very same initial weights, holding before the first step.",
-        ):
-            _begin(page, experiment, job, paused=True)
-        with st.popover("More", icon=":material/more_horiz:", key=f"{page}.more"):
-            go_on = _more(page, experiment, weights)
-        if go_on:
-            _begin(page, experiment, job, from_weights=weights)
-
-
-def _more(page: str, experiment: Experiment, weights: Path | None) -> bool:
-    """What one wants less often: another seed, and whether to go on from the weights that ship."""
-    if st.button(
-        "New seed", icon=":material/casino:", key=f"{page}.seed", help="Other initial weights, other batches."
+    here = state.place(page)
+    job = queue.registry().find(here.job) if here.job else None
+    drawn_for = phase(job)
+    going = to_stop(job, drawn_for)
+    reads = again if going and again is not None else label
+    if reads and st.button(
+        reads, type="primary", icon=icon, key=here.key(word), disabled=disabled, shortcut="t" if shortcuts else None
     ):
-        controls.put(page, experiment.replace(seed=(experiment.seed + 1) % (int(SETTINGS["seed"].high) + 1)))
-        st.rerun()
-    return (
-        weights is not None
-        and weights.exists()
-        and st.button(
-            "Go on from the shipped weights",
-            icon=":material/model_training:",
-            key=f"{page}.continue",
-            help="Load the weights that ship and train them further.",
-        )
-    )
+        with parts.refusals():
+            here.job = submit(job).id
+            st.rerun()
+    if going or stop_greyed:
+        stop(here, going, shortcut="s" if shortcuts else None)
+    return job, drawn_for
 
 
-def _begin(page: str, experiment: Experiment, shown: Job | None, **how: Any) -> None:
-    """Start a run instead of the one shown and draw the page anew, or say why not."""
-    with parts.refusals():
-        submit(page, experiment, instead_of=shown, **how)
+def stop(here: state.Place, going: Job | None, shortcut: str | None = "s") -> None:
+    """The button that stops a place's job; greyed without one to stop."""
+    key = here.key("stop")
+    if st.button("Stop", icon=":material/stop:", key=key, disabled=going is None, shortcut=shortcut) and going:
+        going.stop()
         st.rerun()
 
 
-def _advance(page: str, experiment: Experiment, job: Job | None, **how: Any) -> None:
-    with parts.refusals():
-        job = job or submit(page, experiment, paused=True)
-        job.resume(**how)
-        st.rerun()
-
-
-def phase(job: Job | None) -> str:
-    """What the buttons of a run depend on: "none", "going", "paused" or "ended"."""
-    if job is None:
-        return "none"
-    return "ended" if job.ended else "paused" if job.state == State.PAUSED else "going"
-
-
-def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: str) -> None:
+def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: Phase) -> None:
     """``draw(job)`` again and again while the job is at work; the timer stops with the job.
 
     Args:
@@ -268,9 +199,9 @@ def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: str) -> N
             that the whole page runs again when the phase is another one by now, be it a moment later.
     """
     crowded = sum(1 for _ in queue.running()) > 20
-    every = None if drawn_for == "ended" else POLL_CROWDED if crowded else POLL
+    every = None if drawn_for == Phase.ENDED else POLL_CROWDED if crowded else POLL
 
-    @st.fragment(run_every=every, key=f"{page}.live")
+    @st.fragment(run_every=every, key=state.place(page).key("live"))
     def live() -> None:
         job.touch()
         draw(job)
@@ -294,7 +225,7 @@ def progress(job: Job, note: str = "") -> None:
                         f"Stop {parts.escape(other.title)}",
                         icon=":material/stop:",
                         on_click=other.stop,
-                        key=f"{job.id}.instead.{other.id}",
+                        key=state.key(job.id, "instead", other.id),
                     )
         elif not job.ended:
             st.caption(" · ".join(_advancement(job)), width="content")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from explorer.experiment import Experiment
+    from explorer.ladders import Rung
 
 T = TypeVar("T")
 Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
@@ -52,7 +53,7 @@ class Place:
 
     def key(self, *words: object) -> str:
         """The key of a widget of this place."""
-        return ".".join((self.name, *map(str, words)))
+        return key(self.name, *words)
 
     def value(self, word: str, default: T) -> T:
         """What the widget of that word is set to; the default before it was drawn."""
@@ -160,15 +161,25 @@ def _kept(kind: type[P], name: str) -> P:
 
 
 # -- widgets -------------------------------------------------------------------------------------------
-def widget(key: str, default: T) -> T:
+def key(*words: object) -> str:
+    """The key of a widget, of the words that tell it from all others."""
+    return ".".join(map(str, words))
+
+
+def widget(named: str, default: T) -> T:
     """What the widget of that key is set to; the default before it was drawn."""
-    found: T = st.session_state.get(key, default)
+    found: T = st.session_state.get(named, default)
     return found
 
 
-def set_widget(key: str, value: object) -> None:
-    """Set a widget before it is drawn."""
-    st.session_state[key] = value
+def set_widget(named: str, value: object) -> None:
+    """Set the widget of that key, before it is drawn."""
+    st.session_state[named] = value
+
+
+def trigger(named: str, name: str) -> object:
+    """What a component's trigger of that name was pulled with; None unless that is why the page runs."""
+    return getattr(st.session_state[named], name)
 
 
 def teacher() -> bool:
@@ -177,6 +188,11 @@ def teacher() -> bool:
 
 
 # -- from page to page ---------------------------------------------------------------------------------
+def page_of(rung: "Rung") -> Page:
+    """The page on which a rung is trained."""
+    return Page.CHAR_RNN if rung.ladder == "language" else Page.CIFAR10
+
+
 def show(page: str, experiment: "Experiment", run: str | None = None) -> None:
     """Have a training page show an experiment and a run, or none, from when it is next drawn."""
     here = training(page)

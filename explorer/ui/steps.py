@@ -6,6 +6,7 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.lecture import steps as lessons
+from explorer.ui import state
 
 if TYPE_CHECKING:
     from explorer.runs.jobs import Job
@@ -24,17 +25,15 @@ def state_of(experiment: Experiment, job: "Job | None") -> lessons.State:
 
 def did(page: str, word: str) -> None:
     """Remember that something was done on a page, for its steps."""
-    st.session_state.setdefault(f"{page}.did", set()).add(word)
+    state.place(page).did.add(word)
 
 
-def try_this(page: str, state: lessons.State | None = None) -> None:
+def try_this(page: str, told: lessons.State | None = None) -> None:
     """The page's steps; one stays ticked once it was done in this session."""
-    steps = lessons.PAGES[page]
-    told = {**(state or {}), "done": st.session_state.get(f"{page}.did", set())}
-    ticked: set[str] = st.session_state.setdefault(f"{page}.ticked", set())
-    ticked |= lessons.finished(page, told)
-    with st.expander(f"Try this · {len(ticked)} of {len(steps)}", icon=":material/checklist:"):
+    here, steps = state.place(page), lessons.PAGES[page]
+    here.ticked |= lessons.finished(page, {**(told or {}), "done": here.did})
+    with st.expander(f"Try this · {len(here.ticked)} of {len(steps)}", icon=":material/checklist:"):
         for step in steps:
-            sign = ":green[:material/check_circle:]" if step.id in ticked else ":material/radio_button_unchecked:"
-            told_off = " *(done)*" if step.id in ticked else ""
+            sign = ":green[:material/check_circle:]" if step.id in here.ticked else ":material/radio_button_unchecked:"
+            told_off = " *(done)*" if step.id in here.ticked else ""
             st.markdown(f"{sign} **{step.title}**{told_off}. {step.text}")

@@ -10,7 +10,7 @@ from explorer.figures import style
 from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow, Snapshot
 from explorer.series import smooth
-from explorer.ui import app, board, live, plot
+from explorer.ui import app, board, live, plot, transport
 from tests.pages.conftest import open_page, texts, wait
 
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "50", "schedule": "constant"}
@@ -26,7 +26,7 @@ class Tab:
         """Run the page once; what it says is set otherwise than in the run."""
         self.monkeypatch.setattr(st, "session_state", self.state)
         self.monkeypatch.setattr(app, "owner", lambda: self.owner)
-        return live.apply_live_changes("page", job, experiment)
+        return transport.apply_live_changes("page", job, experiment)
 
 
 def running(**settings: object) -> jobs.Job:
@@ -75,11 +75,11 @@ def test_a_second_tab_a_reload_and_a_watcher_send_nothing_and_are_told_what_the_
         one.draw(job, job.experiment)
     faster = job.experiment.replace(lr=5e-3)
     tab.draw(job, faster)
-    assert live.in_use(job, faster) == ""
+    assert transport.in_use(job, faster) == ""
     reloaded = Tab(monkeypatch)
     assert reloaded.draw(job, faster) == reloaded.draw(job, faster) == []
     assert second.draw(job, job.experiment) == watcher.draw(job, job.experiment) == []
-    assert live.in_use(job, job.experiment) == "learning rate 0.005"
+    assert transport.in_use(job, job.experiment) == "learning rate 0.005"
     watcher.draw(job, job.experiment.replace(lr=0.1))
     assert job._changes == [("lr", 5e-3)]
 
@@ -103,7 +103,7 @@ def test_another_rungs_sliders_are_not_this_runs(monkeypatch) -> None:
 )
 def test_the_button_that_begins_a_run_is_called_what_it_reads(monkeypatch, owner, phase, reads) -> None:
     monkeypatch.setattr(app, "owner", lambda: owner)
-    assert live.begins(running(), phase) == reads
+    assert transport.begins(running(), phase) == reads
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def _shown(at, label: str) -> str:
 def test_a_rate_moved_after_another_setting_reaches_the_run_once_and_the_tiles_count_along() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
-    job = queue.registry().find(at.session_state["char_rnn.job"])
+    job = queue.registry().find(at.session_state["char_rnn"].job)
     wait(at, lambda: len(job.history.snapshot()) > 5)
     assert 0 < float(_shown(at, "Training loss")) < 10, "long before the first epoch is over"
     axis = at.session_state["char_rnn"].charts["loss"][1].layout.xaxis

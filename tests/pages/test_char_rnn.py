@@ -69,7 +69,7 @@ def test_a_setting_that_restarts_says_so_and_does_not_touch_the_run() -> None:
 
 def test_a_link_is_an_experiment_and_its_mistakes_are_ignored() -> None:
     at = open_page("char_rnn", model="stateful", bptt="32", lr="ten")
-    experiment = at.session_state["char_rnn.experiment"]
+    experiment = at.session_state["char_rnn"].experiment
     assert (experiment.model, experiment.bptt, experiment.lr) == ("stateful", 32, 1e-3)
 
 
@@ -99,11 +99,11 @@ def test_a_text_of_ones_own_is_checked_and_used() -> None:
     assert "2,000" in at.error[0].value.replace("\\", "")
     at.text_area(key="char_rnn.pasted").set_value("The quick brown fox jumps over the lazy dog.\n" * 120).run()
     next(button for button in at.button if button.label == "Use this text").click().run()
-    assert at.session_state["char_rnn.experiment"].data.startswith("own-")
+    assert at.session_state["char_rnn"].experiment.data.startswith("own-")
     assert not at.error
 
 
 def test_after_the_highest_seed_comes_the_lowest() -> None:
     at = open_page("char_rnn", seed="2147483647")
     at.button(key="char_rnn.seed").click().run()
-    assert not at.exception and at.session_state["char_rnn.experiment"].seed == 0
+    assert not at.exception and at.session_state["char_rnn"].experiment.seed == 0

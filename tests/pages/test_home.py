@@ -50,7 +50,7 @@ def test_a_station_that_was_clicked_opens() -> None:
     at.session_state["home.open"] = "cifar10?model=bn"
     at.run()
     assert not at.exception and at.title[0].value.endswith("CIFAR-10")
-    assert at.session_state["cifar10.experiment"].model == "bn"
+    assert at.session_state["cifar10"].experiment.model == "bn"
 
 
 @pytest.mark.data
@@ -61,7 +61,7 @@ def test_start_trains_something_real() -> None:
     job = queue.registry().all()[-1]
     assert job.experiment.model == "gru" and job.experiment.hidden == 128
     wait(at, lambda: len(job.history.snapshot()) > 20)
-    assert at.session_state["char_rnn.job"] == job.id
+    assert at.session_state["char_rnn"].job == job.id
     assert at.title[0].value.endswith("Character RNN")
 
 
@@ -83,7 +83,7 @@ def test_a_claim_is_made_to_happen_on_its_page() -> None:
     assert not at.exception, at.exception
     job = queue.registry().all()[-1]
     assert (job.experiment.model, job.experiment.reset) == ("stateful", "batch")
-    assert at.session_state["char_rnn.experiment"] == job.experiment
+    assert at.session_state["char_rnn"].experiment == job.experiment
     wait(at, lambda: len(job.history.snapshot()) > 3)
 
 

@@ -67,7 +67,7 @@ def test_a_run_that_a_page_cannot_show_is_one_sentence_and_the_session_goes_on()
             at.run()
             assert not at.exception, (page, run, at.exception)
             assert page == "batchnorm" or recorded(at), (page, run)
-        assert len(at.session_state["links.told"]) == 1, "said once, and once only"
+        assert len(at.session_state["session"].told) == 1, "said once, and once only"
         at.query_params.clear()
         at.run()
         assert not at.exception
@@ -96,7 +96,7 @@ def test_no_link_loads_weights_from_outside_the_store(tmp_path, inside) -> None:
 def test_many_mistakes_are_one_notice_in_plain_words() -> None:
     evil = "![x](http://evil/x.png)[Click](http://evil) :red[red]"
     at = open_page("char_rnn", **dict.fromkeys([*SETTINGS, "model", "hide"], evil))
-    assert at.session_state["char_rnn.experiment"] == Experiment.of("gru")
+    assert at.session_state["char_rnn"].experiment == Experiment.of("gru")
     said = [toast.value for toast in at.toast]
     assert len(said) <= 2 and any("more" in words for words in said), "one of the settings, one of what to hide"
     assert not any("](" in words or ":red[" in words or "http:" in words for words in said)
@@ -143,17 +143,17 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     mine = open_page("char_rnn", **SMALL)
     mine.text_area(key="char_rnn.pasted").set_value(OWN).run()
     next(button for button in mine.button if button.label == "Use this text").click().run()
-    data = mine.session_state["char_rnn.experiment"].data
-    owner = mine.session_state["owner"]
+    data = mine.session_state["char_rnn"].experiment.data
+    owner = mine.session_state["session"].owner
     assert data.startswith("own-") and owner not in data and "nobody may know" in begins(mine)
-    run = a_stored_run("aaaa0003", mine.session_state["char_rnn.experiment"], owner)
+    run = a_stored_run("aaaa0003", mine.session_state["char_rnn"].experiment, owner)
     live = queue.registry().submit(
-        jobs.Job(jobs.Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn.experiment"])
+        jobs.Job(jobs.Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn"].experiment)
     )
 
     other = open_page("char_rnn", data=data)
     assert "another visitor's own" in told(other)[0] and "nobody may know" not in begins(other)
-    assert other.session_state["char_rnn.experiment"].data == "auto"
+    assert other.session_state["char_rnn"].experiment.data == "auto"
     for asked in (run, live.id):
         other = open_page("char_rnn", run=asked)
         assert "another visitor's own text" in told(other)[0] and recorded(other)
@@ -194,7 +194,7 @@ def test_a_second_link_to_the_same_page_is_followed() -> None:
         at.session_state["home.open"] = f"char_rnn?model={model}"
         at.run()
         assert not at.exception
-        assert at.session_state["char_rnn.experiment"].model == model
+        assert at.session_state["char_rnn"].experiment.model == model
     at.switch_page("pages/home.py").run()
     at.switch_page("pages/char_rnn.py").run()
-    assert at.session_state["char_rnn.experiment"].model == "char3", "the menu leads back to what one left"
+    assert at.session_state["char_rnn"].experiment.model == "char3", "the menu leads back to what one left"

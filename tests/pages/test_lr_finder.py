@@ -6,6 +6,7 @@ import pytest
 from explorer.experiment import Experiment
 from explorer.runs import jobs, queue
 from explorer.training.lr_finder import Sweep
+from explorer.ui import state
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -24,8 +25,8 @@ def test_sweep_and_take_the_suggestion_to_the_training_page() -> None:
     rate = float(use.label.removeprefix("Use "))
     assert ticked(at, "lr_finder") == {"sweep"}
     use.click().run()
-    assert at.session_state["cifar10.experiment"].model == "simplenet"
-    assert at.session_state["cifar10.experiment"].lr == pytest.approx(rate, rel=0.01)
+    assert at.session_state["cifar10"].experiment.model == "simplenet"
+    assert at.session_state["cifar10"].experiment.lr == pytest.approx(rate, rel=0.01)
 
 
 def test_two_models_are_laid_over_each_other() -> None:
@@ -45,7 +46,7 @@ def test_before_any_sweep_the_recorded_ones_are_shown_and_can_be_used() -> None:
     assert len(uses) == 6
     assert ticked(at, "lr_finder") == set()
     uses[0].click().run()
-    taken = at.session_state["cifar10.experiment"]
+    taken = at.session_state["cifar10"].experiment
     assert (taken.model, taken.lr) == ("bn", pytest.approx(float(uses[0].label.removeprefix("Use ")), rel=0.01))
 
 
@@ -60,11 +61,10 @@ def test_a_suggestion_the_training_page_does_not_take_cannot_be_used() -> None:
     found = {"GRU": Sweep(rates, losses, losses)}
     swept = jobs.Job(jobs.Kind.LR_FIND, "GRU", lambda job: job.publish(sweeps=found), "somebody")
     queue.registry().submit(swept)
-    at.session_state["lr_finder.job"] = swept.id
-    at.session_state["lr_finder.swept"] = {"GRU": Experiment.of("gru")}
+    at.session_state["lr_finder"] = state.LrFinder("lr_finder", swept.id, swept={"GRU": Experiment.of("gru")})
     wait(at, lambda: swept.ended)
     uses = {float(b.label.removeprefix("Use ")): b for b in at.button if b.label.startswith("Use ")}
     assert min(uses) < 1e-6 < max(uses)
     assert {rate: button.disabled for rate, button in uses.items()} == {rate: rate < 1e-6 for rate in uses}
     uses[max(uses)].click().run()
-    assert at.session_state["char_rnn.experiment"].lr == max(uses)
+    assert at.session_state["char_rnn"].experiment.lr == max(uses)

@@ -29,11 +29,11 @@ def said(at) -> bool:
 @pytest.mark.data
 def test_a_training_page_says_so_and_goes_on_as_before(full) -> None:
     at = open_page("char_rnn", **SMALL)
-    before = at.session_state["char_rnn.experiment"]
+    before = at.session_state["char_rnn"].experiment
     for button in ("train", "step", "epoch", "rewind", "continue"):
         at.button(key=f"char_rnn.{button}").click().run()
         assert said(at), button
-    assert at.session_state["char_rnn.experiment"] == before and "char_rnn.job" not in at.session_state
+    assert at.session_state["char_rnn"].experiment == before and at.session_state["char_rnn"].job is None
     at.run()
     assert not said(at) and at.metric
 
@@ -45,7 +45,7 @@ def test_the_home_page_says_so_and_leaves_other_pages_alone(full) -> None:
     at.button_group(key="home.view").set_value("The claims").run()
     at.button(key="happen.reset").click().run()
     assert said(at) and at.title[0].value == "Lesson 7, in motion"
-    assert "char_rnn.experiment" not in at.session_state
+    assert "char_rnn" not in at.session_state
 
 
 def test_measuring_and_racing_a_claim_say_so(full) -> None:
@@ -55,7 +55,7 @@ def test_measuring_and_racing_a_claim_say_so(full) -> None:
     assert said(at)
     at.button_group(key="home.group").set_value(claims.DEPTH).run()
     at.button(key="happen.rate").click().run()
-    assert said(at) and "batchnorm.race.job" not in at.session_state
+    assert said(at) and at.session_state["batchnorm.race"].job is None
 
 
 @pytest.mark.data

@@ -42,7 +42,7 @@ def test_four_temperatures_stay_when_they_are_coloured() -> None:
 def test_a_text_of_a_run_says_the_step_it_was_written_at_and_stays_while_the_run_goes_on() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
-    job = queue.registry().find(at.session_state["char_rnn.job"])
+    job = queue.registry().find(at.session_state["char_rnn"].job)
     wait(at, lambda: len(job.history.snapshot()) > 20)
     at.button(key="char_rnn.several").click().run()
     assert not at.exception and not at.error
@@ -58,7 +58,7 @@ def test_a_text_of_a_run_says_the_step_it_was_written_at_and_stays_while_the_run
 def test_a_run_at_work_lends_a_copy_of_its_weights_and_one_that_holds_too() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.step").click().run()
-    job = queue.registry().find(at.session_state["char_rnn.job"])
+    job = queue.registry().find(at.session_state["char_rnn"].job)
     wait(at, lambda: job.state == jobs.State.PAUSED)
     assert "model" not in job.results, "nobody gets at what is being trained"
     author = writing._from_run(job)
@@ -75,7 +75,7 @@ def test_a_run_at_work_lends_a_copy_of_its_weights_and_one_that_holds_too() -> N
 def test_after_a_restart_the_run_in_the_link_writes_and_not_what_ships() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
-    job = queue.registry().find(at.session_state["char_rnn.job"])
+    job = queue.registry().find(at.session_state["char_rnn"].job)
     wait(at, lambda: len(job.history.snapshot()) > 5)
     job.stop()
     wait(at, lambda: job.ended)

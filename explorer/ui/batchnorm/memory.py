@@ -8,7 +8,7 @@ import streamlit as st
 from explorer.errors import ExplorerError
 from explorer.figures import through_time
 from explorer.probes import gates, gradients
-from explorer.ui import app, clickable, parts, plot
+from explorer.ui import clickable, parts, plot, state
 from explorer.ui.batchnorm.through_time import MODELS, fresh_instead, model, stamp, usable
 
 PAGE = "batchnorm.memory"
@@ -234,5 +234,5 @@ def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: t
             f"{traced.layers[layer][name].shape[1]} units some follow anything by chance. Try another stretch, and "
             "fresh weights.",
         )
-    if app.teacher():
+    if state.teacher():
         st.caption("Karpathy, *The unreasonable effectiveness of recurrent neural networks*, 2015, found such cells.")

@@ -15,7 +15,7 @@ from explorer.models import batchnorm, vision
 from explorer.probes import activations
 from explorer.runs import jobs, queue, race
 from explorer.runs.race import RaceView
-from explorer.ui import app, links, live, parts, plot, steps
+from explorer.ui import app, links, live, parts, plot, state, steps
 from explorer.ui.batchnorm import layers
 
 PAGE = "batchnorm.race"
@@ -225,7 +225,7 @@ def _start(
         ),
         instead_of,
     )
-    st.session_state[f"{PAGE}.job"] = job.id
+    state.place(PAGE).job = job.id
     st.query_params["run"] = job.id
     steps.did("batchnorm", "raced")
     return job

@@ -5,7 +5,7 @@ import streamlit as st
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.ui import app, controls, parts
+from explorer.ui import app, parts, state
 
 
 def show(page: str, experiment: Experiment) -> None:
@@ -15,7 +15,7 @@ def show(page: str, experiment: Experiment) -> None:
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         if st.button("Use the lecture's text", icon=":material/undo:"):
-            controls.put(page, experiment.replace(data="auto"))
+            state.training(page).put(experiment.replace(data="auto"))
             st.rerun()
         return
     parts.source_note(loaded.source)
@@ -51,16 +51,17 @@ def _offer_download() -> None:
 
 
 def _own_text(page: str, experiment: Experiment) -> None:
+    here = state.training(page)
     with st.expander("Use a text of your own", icon=":material/upload_file:"):
         st.caption(
             f"{text.SMALLEST:,} bytes to {text.LARGEST // 10**6} MB of any language. "
             "It is kept on this server so that your runs can be continued; only you see it and what learns from it."
         )
-        pasted = st.text_area("Paste it", height=140, max_chars=text.LARGEST, key=f"{page}.pasted")
+        pasted = st.text_area("Paste it", height=140, max_chars=text.LARGEST, key=here.key("pasted"))
         file = st.file_uploader(
             "or upload it",
             type=["txt", "md", "csv", "tex", "html"],
-            key=f"{page}.file",
+            key=here.key("file"),
             max_upload_size=parts.upload_limit(text.LARGEST),
         )
         if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
@@ -69,8 +70,8 @@ def _own_text(page: str, experiment: Experiment) -> None:
             except ExplorerError as error:
                 st.error(parts.escape(str(error)), icon=":material/error:")
             else:
-                controls.put(page, experiment.replace(data=kept))
+                state.training(page).put(experiment.replace(data=kept))
                 st.rerun()
     if experiment.data != "auto" and st.button("Back to the lecture's text", icon=":material/undo:"):
-        controls.put(page, experiment.replace(data="auto"))
+        state.training(page).put(experiment.replace(data="auto"))
         st.rerun()

@@ -13,7 +13,7 @@ from explorer.experiment import Experiment
 from explorer.runs import jobs
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
-from explorer.ui import app, live, parts, steps
+from explorer.ui import app, live, parts, state, steps
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -111,31 +111,31 @@ def panel(page: str, experiment: Experiment, job: Job | None) -> None:
 
     What was written stays, in whichever colours, until something else is written.
     """
-    at_work = job is not None and not job.ended
+    here, at_work = state.char_rnn(), job is not None and not job.ended
     with parts.refusals():
         path, name = (None, "this run") if at_work else live.weights(page, job, experiment, "final")
         if path is None and not at_work:
             st.caption(name)
             return
         with st.container(border=True):
-            asked = (job.id if at_work else str(path), questions := _questions(page))
+            asked = (job.id if at_work else str(path), questions := _questions())
             with st.container(horizontal=True, vertical_alignment="center"):
-                write = st.button("Write", type="primary", icon=":material/edit:", key=f"{page}.write")
+                write = st.button("Write", type="primary", icon=":material/edit:", key=here.key("write"))
                 several = st.button(
                     "Four temperatures",
                     icon=":material/thermostat:",
-                    key=f"{page}.several",
+                    key=here.key("several"),
                     help="The same prompt and seed at 0.5 to 1.3, as one batch.",
                 )
                 surprise = st.toggle(
                     "Colour by surprise",
-                    key=f"{page}.surprise",
+                    key=here.key("surprise"),
                     persist_state="session",
                     help="The darker, the less the model expected it (−log p, in nats).",
                 )
                 signature = st.empty()
             place = st.empty()
-            shown: Written | None = st.session_state.get(f"{page}.text")
+            shown: Written | None = here.written
             if write or several or (job is None and (shown is None or shown.asked != asked)):
                 with parts.refusals():  # what was written before stays
                     author = _author(page, experiment, job)
@@ -146,7 +146,7 @@ def panel(page: str, experiment: Experiment, job: Job | None) -> None:
                     else:
                         texts = _one(author, questions, place if write else None, surprise)
                     shown = Written(asked, questions.prompt, author.name, texts)
-                    st.session_state[f"{page}.text"] = shown
+                    here.written = shown
             _sign(signature, shown.by if shown else name)
             if shown:
                 _show(place, shown, surprise)
@@ -156,25 +156,26 @@ def _sign(place: "DeltaGenerator", name: str) -> None:
     place.badge(name, icon=":material/edit_note:", color="gray")
 
 
-def _questions(page: str) -> Questions:
+def _questions() -> Questions:
+    here = state.char_rnn()
     wide, *narrow = st.columns([3, 2, 2, 2, 1])
     return Questions(
         wide.text_input(
             "Prompt",
             "for thos",
             max_chars=200,
-            key=f"{page}.prompt",
+            key=here.key("prompt"),
             persist_state="session",
             help="Fed once, character by character; then the model goes on by itself.",
         ),
-        narrow[0].slider("Length", 50, 1000, 400, 50, key=f"{page}.length", persist_state="session"),
+        narrow[0].slider("Length", 50, 1000, 400, 50, key=here.key("length"), persist_state="session"),
         narrow[1].slider(
             "Temperature",
             0.0,
             2.0,
             0.8,
             0.05,
-            key=f"{page}.warmth",
+            key=here.key("warmth"),
             persist_state="session",
             help="Low: safe and repetitive. High: adventurous. 0: always the likeliest.",
         ),
@@ -183,11 +184,11 @@ def _questions(page: str) -> Questions:
             0,
             40,
             0,
-            key=f"{page}.top_k",
+            key=here.key("top_k"),
             persist_state="session",
             help="Choose among the k likeliest characters only; 0 allows all.",
         ),
-        int(narrow[3].number_input("Seed", 0, 10**6, 0, key=f"{page}.text_seed", persist_state="session")),
+        int(narrow[3].number_input("Seed", 0, 10**6, 0, key=here.key("text_seed"), persist_state="session")),
     )
 
 

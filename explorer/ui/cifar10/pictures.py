@@ -11,7 +11,7 @@ from explorer.experiment import Experiment
 from explorer.figures import pictures as figures
 from explorer.runs.jobs import Job
 from explorer.training import evaluate
-from explorer.ui import live, parts, plot
+from explorer.ui import live, parts, plot, state
 
 
 def load() -> cifar10.Pictures | None:
@@ -33,7 +33,8 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
         f"{len(pictures.train_y):,} training, {len(pictures.valid_y):,} validation and {len(pictures.test_y):,} test "
         "pictures. In each class a fixed shuffle gives 20 % of the training pictures to validation."
     )
-    seed = st.session_state.get(f"{page}.pictures", 0)
+    here = state.cifar10()
+    seed = here.draw
     left, right = st.columns([3, 2])
     with left:
         parts.picture(
@@ -42,8 +43,8 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
             caption="Ten of each class, a row a class",
             alt="Training pictures of each class",
         )
-        if st.button("Other pictures", icon=":material/shuffle:", key=f"{page}.shuffle"):
-            st.session_state[f"{page}.pictures"] = seed + 1
+        if st.button("Other pictures", icon=":material/shuffle:", key=here.key("shuffle")):
+            here.draw = seed + 1
             st.rerun()
     with right:
         st.caption(", ".join(pictures.classes))
@@ -139,10 +140,10 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
 
 
 def _gallery(page: str, found: evaluate.Predictions, pictures: cifar10.Pictures) -> None:
-    everything = ("any class", *found.classes)
+    here, everything = state.cifar10(), ("any class", *found.classes)
     with st.container(horizontal=True):
-        true = st.selectbox("It was", everything, key=f"{page}.true", persist_state="session", width=180)
-        said = st.selectbox("The model said", everything, key=f"{page}.said", persist_state="session", width=180)
+        true = st.selectbox("It was", everything, key=here.key("true"), persist_state="session", width=180)
+        said = st.selectbox("The model said", everything, key=here.key("said"), persist_state="session", width=180)
     numbers = [None if name == "any class" else found.classes.index(name) for name in (true, said)]
     worst = found.most_wrong(12, *numbers)
     if not len(worst):
@@ -150,7 +151,7 @@ def _gallery(page: str, found: evaluate.Predictions, pictures: cifar10.Pictures)
         return
     st.caption("The mistakes it is surest of:")
     for start_of_row in range(0, len(worst), 6):
-        row = st.container(key=f"{page}-gallery-{start_of_row}")
+        row = st.container(key=here.key("gallery", start_of_row))
         for column, i in zip(row.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
             with column:
                 said_class, true_class = found.chosen[i], found.labels[i]

@@ -8,7 +8,7 @@ from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Verdict, recorded_verdict
 from explorer.runs import queue
 from explorer.runs.jobs import Job, Kind, State
-from explorer.ui import app, controls, live, parts
+from explorer.ui import app, parts, state, transport
 
 PAGES = {
     "char_rnn": "Character RNN",
@@ -23,9 +23,7 @@ PAGES = {
 def make_it_happen(claim: Claim) -> None:
     """Open the claim's page with the settings set and the run started."""
     if claim.experiment is not None:
-        job = live.submit(claim.page, claim.experiment)
-        controls.put(claim.page, claim.experiment)
-        query = {**claim.experiment.to_query(), "run": job.id}
+        state.open(claim.page, claim.experiment, transport.submit(claim.page, claim.experiment).id)
     elif claim.race:
         st.session_state["batchnorm.start"] = True
         query = {"race": claim.race}

@@ -1,0 +1,1 @@
+"""The LR finder: sweeps over each other, and the rates they suggest."""

@@ -1,0 +1,155 @@
+"""The buttons of a training run, from Train to Rewind, and what the sliders beside them send to it."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from explorer.experiment import SETTINGS, Experiment, settings_of
+from explorer.runs.jobs import Job
+from explorer.ui import app, live, parts, state
+from explorer.ui.live import Phase
+
+
+def submit(
+    page: str,
+    experiment: Experiment,
+    *,
+    from_weights: Path | None = None,
+    paused: bool = False,
+    instead_of: Job | None = None,
+) -> Job:
+    """Start a run for this browser and remember it; ``instead_of`` an earlier one, which ends.
+
+    Raises:
+        ExplorerError: it cannot be started now.
+    """
+    app.engine().wait()
+    from explorer.runs import train
+
+    job = train.submit(experiment, app.owner(), app.store(), from_weights, paused, instead_of)
+    here = state.training(page)
+    here.job, here.looked = job.id, (job.id, experiment)
+    return job
+
+
+def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> list[str]:
+    """Send the owner's live settings that moved since this page last looked at this very run, each of them once.
+
+    At the first look at a run, be it opened by a link, in a second tab or after a reload, nothing has moved yet.
+
+    Returns:
+        The labels of the settings in which the page differs from the run and that only a new run would use.
+    """
+    if job is None or job.ended or job.experiment is None:
+        return []
+    here = state.training(page)
+    if experiment.model != job.experiment.model:  # the sliders are another rung's
+        here.looked = None
+        return ["Model"]
+    run, before = here.looked or ("", experiment)
+    here.looked = (job.id, experiment)
+    settings = list(settings_of(experiment.rung))
+    if run == job.id and job.owner == app.owner():
+        for name in (setting.name for setting in settings if setting.live):
+            if getattr(experiment, name) != getattr(before, name):
+                job.change(name, getattr(experiment, name))
+    return [
+        setting.label
+        for setting in settings
+        if not setting.live
+        and getattr(experiment, setting.name) != getattr(job.experiment, setting.name)
+        and (not setting.when or getattr(experiment, setting.when[0]) in setting.when[1])
+    ]
+
+
+def in_use(job: Job, experiment: Experiment) -> str:
+    """The live settings that the run uses by now and the page's sliders do not show; "" where they agree."""
+    if job.ended or job.experiment is None or job.experiment.model != experiment.model:
+        return ""
+    used = job.experiment.replace(**job.live)
+    return ", ".join(
+        f"{setting.label.lower()} {getattr(used, setting.name):g}"
+        for setting in settings_of(experiment.rung)
+        if setting.live and getattr(used, setting.name) != getattr(experiment, setting.name)
+    )
+
+
+def begins(job: Job | None, phase: Phase) -> str:
+    """What the button reads that begins a run: it may end one's own first."""
+    return "Restart" if live.to_stop(job, phase) else "Train"
+
+
+def transport(page: str, experiment: Experiment, job: Job | None, phase: Phase, weights: Path | None = None) -> None:
+    """Train, pause, one step, one epoch, stop, rewind and more, in one row; for the job's :func:`live.phase`."""
+    here, going = state.training(page), live.to_stop(job, phase)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button(
+            begins(job, phase),
+            type="primary",
+            icon=":material/play_arrow:",
+            key=here.key("train"),
+            shortcut="t",
+            help="Train from fresh weights with the settings on the left.",
+        ):
+            _begin(page, experiment, job)
+        if going and phase == Phase.PAUSED:
+            if st.button("Resume", icon=":material/play_pause:", key=here.key("resume"), shortcut="p"):
+                going.resume()
+                st.rerun()
+        else:
+            key = here.key("pause")
+            if st.button("Pause", icon=":material/pause:", key=key, disabled=not going, shortcut="p") and going:
+                going.pause()
+                st.rerun()
+        if st.button("1 step", icon=":material/skip_next:", key=here.key("step"), shortcut="n"):
+            _advance(page, experiment, going, steps=1)
+        if st.button("1 epoch", icon=":material/fast_forward:", key=here.key("epoch"), shortcut="e"):
+            _advance(page, experiment, going, until_epoch=True)
+        live.stop(here, going)
+        if st.button(
+            "Rewind",
+            icon=":material/replay:",
+            key=here.key("rewind"),
+            shortcut="w",
+            help="Back to the very same initial weights, holding before the first step.",
+        ):
+            _begin(page, experiment, job, paused=True)
+        with st.popover("More", icon=":material/more_horiz:", key=here.key("more")):
+            go_on = _more(page, experiment, weights)
+        if go_on:
+            _begin(page, experiment, job, from_weights=weights)
+
+
+def _more(page: str, experiment: Experiment, weights: Path | None) -> bool:
+    """What one wants less often: another seed, and whether to go on from the weights that ship."""
+    here = state.training(page)
+    if st.button(
+        "New seed", icon=":material/casino:", key=here.key("seed"), help="Other initial weights, other batches."
+    ):
+        here.put(experiment.replace(seed=(experiment.seed + 1) % (int(SETTINGS["seed"].high) + 1)))
+        st.rerun()
+    return (
+        weights is not None
+        and weights.exists()
+        and st.button(
+            "Go on from the shipped weights",
+            icon=":material/model_training:",
+            key=here.key("continue"),
+            help="Load the weights that ship and train them further.",
+        )
+    )
+
+
+def _begin(page: str, experiment: Experiment, shown: Job | None, **how: Any) -> None:
+    """Start a run instead of the one shown and draw the page anew, or say why not."""
+    with parts.refusals():
+        submit(page, experiment, instead_of=shown, **how)
+        st.rerun()
+
+
+def _advance(page: str, experiment: Experiment, job: Job | None, **how: Any) -> None:
+    with parts.refusals():
+        job = job or submit(page, experiment, paused=True)
+        job.resume(**how)
+        st.rerun()
