@@ -1,14 +1,16 @@
 """What every page needs before it draws: the owner of its runs, the store, torch loaded behind the first page."""
 
+import functools
 import gc
 import sys
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import streamlit as st
 
 from explorer.runs.store import Store
-from explorer.ui import identity, links, state
+from explorer.ui import identity, internals, links, state
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
@@ -82,8 +84,9 @@ def owner() -> str:
     here = state.session()
     if not here.owner:
         token = st.context.cookies.get(identity.COOKIE)
-        here.forgotten = not identity.is_token(token)
-        here.owner = identity.owner_of(identity.new_token() if here.forgotten else token)
+        if token is None or not identity.is_token(token):
+            here.forgotten, token = True, identity.new_token()
+        here.owner = identity.owner_of(token)
     return here.owner
 
 
@@ -109,28 +112,10 @@ if (!history.pushState.pages) {
 }
 </script>"""
 
-# Streamlit has no setting for these; the rest of the look is in .streamlit/config.toml.
-_CSS = """<style>
-.st-key-explorer-address { display: none; }
-@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
-[data-testid="stStatusWidget"] { display: none; }  /* its Stop would stop the page's script, not the run */
-/* on the primary colour, which is dark in the light theme and pale in the dark one */
-[data-testid="stBaseButton-primary"], [data-testid="stMultiSelectTagsContainer"] [data-tag] {
-  color: light-dark(#FFF, #111722); }
-[data-testid="stFileUploaderDropzoneInstructions"] span { white-space: normal; }  /* or a phone cuts it */
-@media (max-width: 640px) {  /* numbers and small pictures side by side on a phone, too */
-  [class*="-gallery-"] [data-testid="stColumn"] { min-width: calc(33% - 1rem); flex-basis: calc(33% - 1rem); }
-  [data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] > [data-testid="stElementContainer"] > .stMetric) {
-    min-width: calc(50% - 1rem); flex-basis: calc(50% - 1rem); }
-  [data-testid="stMetricDelta"] * { white-space: normal !important; } }
-.written { font-family: "Source Serif", Georgia, serif;
-  font-size: 1.05rem; line-height: 1.75; overflow-wrap: anywhere; white-space: pre-wrap; }
-.written .prompt { opacity: .62; }
-.idea { font-size: 1.02rem; opacity: .86; max-width: 62rem; margin-top: -.4rem; }
-</style>"""
-_TEACHER_CSS = """<style>html { font-size: 118%; } .written { font-size: 1.35rem; }
-[data-testid="stMetricValue"] { font-size: 2.1rem; }
-[data-testid="stMain"] [data-testid="stExpander"] { display: none; }</style>"""
+
+@functools.cache
+def _style(path: Path) -> str:
+    return f"<style>{path.read_text()}</style>"
 
 
 def enter() -> None:
@@ -149,7 +134,7 @@ def begin() -> None:
     owner()
     if newcomer and state.session().forgotten:
         st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
-    st.html(_CSS + (_TEACHER_CSS if state.teacher() else ""))
+    st.html(_style(internals.STYLE) + (_style(internals.PROJECTOR) if state.teacher() else ""))
     with st.container(key="explorer-address"):
         st.html(_ADDRESS, unsafe_allow_javascript=True)
     links.hide()

@@ -26,7 +26,7 @@ _CSS = """
 
 
 @cache
-def _component():
+def _component() -> Callable[..., object]:
     return st.components.v2.component(
         "explorer_clickable", html='<div class="explorer-clickable"></div>', css=_CSS, js=_JS, isolate_styles=False
     )

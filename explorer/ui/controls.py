@@ -9,7 +9,7 @@ import streamlit as st
 from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
-from explorer.ui import app, links, state
+from explorer.ui import app, internals, links, state
 
 GROUPS = {
     "rate": ("Learning rate", ":material/speed:"),
@@ -86,7 +86,7 @@ def sidebar(page: str, experiment: Experiment) -> Experiment:
 def _bolts(page: str) -> str:
     """The style that draws a bolt beside each live setting: a sign in the label would be read out as it is typed."""
     places = (f'[class*="st-key-{page}-{name}-"]' for name, setting in SETTINGS.items() if setting.live)
-    labels = ", ".join(f'{place} [data-testid="stWidgetLabel"] p::after' for place in places)
+    labels = ", ".join(f"{place} {internals.WIDGET_LABEL} p::after" for place in places)
     look = 'content: "bolt"; font-family: "Material Symbols Rounded"; vertical-align: bottom; padding-left: 0.25em;'
     return f"<style>{labels} {{ {look} }}</style>"
 

@@ -11,9 +11,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit.runtime.pages_manager import PagesManager
 
-from explorer.ui import identity
+from explorer.ui import identity, internals
 
 KEPT = 400 * 24 * 3600  # seconds a browser may keep a cookie at most; begins anew at each visit
 # Nothing is guessed from a file's content; no other site puts a page into a frame of its own, learns the address of
@@ -25,9 +24,7 @@ HEADERS = {
     "Content-Security-Policy": "img-src 'self' data: blob:; frame-ancestors 'self'",
 }
 
-# A folder called pages/ makes Streamlit show a menu of file names, and run a page without its app, until the app has
-# declared its navigation. There is no setting that says it will.
-PagesManager.uses_pages_directory = False
+internals.declare_navigation()
 
 
 class Door:

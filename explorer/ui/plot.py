@@ -6,9 +6,7 @@ with the Plotly that the Python package carries, served by Streamlit itself. Whe
 to ``st.plotly_chart``.
 """
 
-import contextlib
 import copy
-import logging
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,12 +14,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.ui import state
+from explorer.ui import internals, state
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-log = logging.getLogger(__name__)
 
 _JS = """
 let loading;
@@ -88,7 +84,7 @@ _CSS = """.explorer-plot { width: 100%; }
 
 
 @cache
-def _component():
+def _component() -> Callable[..., object]:
     return st.components.v2.component(
         "explorer_plot",
         html='<div class="explorer-plot" role="figure"></div>',
@@ -99,15 +95,12 @@ def _component():
 
 
 @cache
-def _source() -> str:
-    """Where the browser gets Plotly: put once into Streamlit's media store, where no session's end removes it."""
+def _source() -> str | None:
+    """Where the browser gets Plotly; None where this server cannot offer it."""
     import plotly
-    from streamlit.runtime import get_instance
-    from streamlit.runtime.media_file_storage import MediaFileKind
 
     bundle = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-    storage = get_instance().media_file_mgr._storage
-    return storage.get_url(storage.load_and_get_id(bundle.read_bytes(), "text/javascript", MediaFileKind.MEDIA))
+    return internals.serve_for_good(bundle.read_bytes(), "text/javascript")
 
 
 def chart(
@@ -145,10 +138,8 @@ def for_projector(figure: "go.Figure") -> "go.Figure":
 
 def show(figure: "go.Figure", key: str, alt: str) -> None:
     """Draw ``figure``; the same ``key`` is the same chart, whose zoom survives. ``alt`` says what it shows."""
-    try:
-        source = _source()
-    except Exception as error:  # the media store is no public interface, and tests run without one
-        log.info("falling back to st.plotly_chart: %s", error)
+    source = _source()
+    if source is None:
         st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False})
         return
     # Streamlit divides its own names by two underscores, and a path may have some.
@@ -159,5 +150,5 @@ def show(figure: "go.Figure", key: str, alt: str) -> None:
 
 def expect() -> None:
     """Let the browser fetch Plotly while it has nothing else to do, for the next page's charts."""
-    with contextlib.suppress(Exception):
-        _component()(key="plot.expect", data={"src": _source()}, height="content")
+    if (source := _source()) is not None:
+        _component()(key="plot.expect", data={"src": source}, height="content")

@@ -1,0 +1,75 @@
+"""What the app uses of Streamlit although Streamlit promises none of it, each thing with its reason.
+
+Seen in Streamlit 1.67. ``tests/ui/test_internals.py`` says plainly which of these a new version breaks. Where it
+breaks on a server, visitors lose what each function says, and the log has a warning.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+log = logging.getLogger(__name__)
+
+STYLE = Path(__file__).with_name("style.css")  # hangs on Streamlit's data-testids; loses looks only
+PROJECTOR = Path(__file__).with_name("projector.css")
+WIDGET_LABEL = '[data-testid="stWidgetLabel"]'  # the words beside a control
+MOVED = (AttributeError, ImportError, TypeError)  # how a part shows that is not where, or what, it was
+
+
+def declare_navigation() -> None:
+    """Say, before anybody visits, that the app declares its pages itself.
+
+    A folder called pages/ makes Streamlit show a menu of file names, and run a page without its app, until the app has
+    declared its navigation. There is no setting that says it will. Without this a deep link to a server that has just
+    started shows that menu.
+    """
+    try:
+        from streamlit.runtime.pages_manager import PagesManager
+
+        PagesManager.uses_pages_directory = False
+    except MOVED:
+        log.warning("a deep link to a fresh server may show a menu of file names", exc_info=True)
+
+
+def serve_for_good(data: bytes, mimetype: str) -> str | None:
+    """The address under which this server offers some bytes to every visitor until it ends.
+
+    What Streamlit's media store is given in the public ways belongs to a session and goes with it. Without this a
+    chart is drawn by ``st.plotly_chart``, which forgets its zoom whenever the data change.
+
+    Returns:
+        None where no server runs, as in tests, or where Streamlit keeps files in another way by now.
+    """
+    from streamlit.runtime import exists, get_instance
+
+    if not exists():
+        return None
+    try:
+        from streamlit.runtime.media_file_storage import MediaFileKind
+
+        storage = get_instance().media_file_mgr._storage
+        return storage.get_url(storage.load_and_get_id(data, mimetype, MediaFileKind.MEDIA))
+    except MOVED:
+        log.warning("charts forget their zoom while they are updated", exc_info=True)
+        return None
+
+
+def forget_uploads(files: "Iterable[UploadedFile]") -> None:
+    """Free the bytes of uploads that have been read.
+
+    Streamlit keeps them until the session ends, which for a class that brings photos is a gigabyte; visitors are told
+    that their photos are not kept.
+    """
+    try:
+        from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+        context = get_script_run_ctx()
+        for file in files if context else ():
+            # the protocol lacks what its only implementation has
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)  # type: ignore[union-attr]
+    except MOVED:
+        log.warning("uploads stay in memory until their sessions end", exc_info=True)

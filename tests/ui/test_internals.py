@@ -1,0 +1,96 @@
+"""Which part of Streamlit that it does not promise is not there any more: each test's name says what visitors lose."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import streamlit
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+from explorer.ui import internals
+
+
+def test_a_deep_link_to_a_fresh_server_shows_the_app_and_no_menu_of_files(tmp_path) -> None:
+    """What Streamlit makes of a script beside a folder called pages/, before that script has run."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "app.py").touch()
+    program = (
+        "import sys\nfrom streamlit.runtime.pages_manager import PagesManager\nfrom explorer.ui import internals\n"
+        "if sys.argv[2] == 'declared': internals.declare_navigation()\n"
+        "print(PagesManager(sys.argv[1]).uses_pages_directory)"
+    )
+
+    def menu_of_files(how: str) -> str:
+        command = [sys.executable, "-c", program, str(tmp_path / "app.py"), how]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert menu_of_files("declared") == "False"
+    assert menu_of_files("by itself") == "True", "Streamlit no longer needs to be told: declare_navigation can go"
+
+
+def test_plotly_is_served_to_everybody_and_no_sessions_end_takes_it_away(monkeypatch) -> None:
+    storage = MemoryMediaFileStorage("/media")
+    manager = MediaFileManager(storage)
+    monkeypatch.setattr("streamlit.runtime.exists", lambda: True)
+    monkeypatch.setattr("streamlit.runtime.get_instance", lambda: SimpleNamespace(media_file_mgr=manager))
+    address = internals.serve_for_good(b"let x = 1;", "text/javascript")
+    assert address and address.startswith("/media/")
+    manager.clear_session_refs("somebody's")
+    manager.remove_orphaned_files()
+    assert storage.get_file(address.removeprefix("/media/")).content == b"let x = 1;"
+
+
+def test_without_a_server_nothing_is_served_and_nothing_said(caplog) -> None:
+    assert internals.serve_for_good(b"", "text/javascript") is None and not caplog.records
+
+
+def test_a_store_of_another_make_is_said_in_the_log(monkeypatch, caplog) -> None:
+    monkeypatch.setattr("streamlit.runtime.exists", lambda: True)
+    monkeypatch.setattr("streamlit.runtime.get_instance", lambda: SimpleNamespace(media_file_mgr=object()))
+    assert internals.serve_for_good(b"", "text/javascript") is None
+    assert "zoom" in caplog.text
+
+
+def test_uploads_that_were_read_are_gone_from_memory(monkeypatch) -> None:
+    uploads = MemoryUploadedFileManager("/upload")
+    for name in ("cat", "dog"):
+        uploads.add_file("a session", UploadedFileRec(name, f"{name}.jpg", "image/jpeg", b"pixels"))
+    context = SimpleNamespace(session_id="a session", uploaded_file_mgr=uploads)
+    monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda: context)
+    internals.forget_uploads([SimpleNamespace(file_id="cat")])
+    assert [file.file_id for file in uploads.get_files("a session", ["cat", "dog"])] == ["dog"]
+
+
+def test_a_pages_context_still_knows_its_session_and_its_uploads() -> None:
+    from streamlit.elements.widgets.file_uploader import UploadedFile
+    from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+
+    assert {"session_id", "uploaded_file_mgr"} <= ScriptRunContext.__dataclass_fields__.keys()
+    record = UploadedFileRec("an id", "cat.jpg", "image/jpeg", b"")
+    assert UploadedFile(record, SimpleNamespace()).file_id == "an id"
+
+
+def test_a_part_that_has_moved_is_said_in_the_log_and_stops_no_page(monkeypatch, caplog) -> None:
+    context = SimpleNamespace(session_id="a session")
+    monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda: context)
+    internals.forget_uploads([SimpleNamespace(file_id="cat")])
+    assert "uploads stay in memory" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def scripts() -> str:
+    """All that Streamlit runs in the browser."""
+    return "\n".join(path.read_text() for path in Path(streamlit.__file__).parent.glob("static/static/js/*.js"))
+
+
+@pytest.mark.parametrize("style", [internals.STYLE, internals.PROJECTOR], ids=lambda path: path.name)
+def test_every_element_that_our_styles_name_is_still_called_that(style, scripts) -> None:
+    names = set(re.findall(r'data-testid="(\w+)', style.read_text() + internals.WIDGET_LABEL))
+    assert len(names) >= 3
+    assert [name for name in sorted(names) if name not in scripts] == []
