@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+
+SIDE = 32  #: pixels a side of a picture set's pictures
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,20 @@ class Source:
     origin: str  #: a path or an address
     checksum: str = ""  #: MD5 of what was read
     notice: str = ""  #: a sentence the user should know; empty when all is as expected
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """A picture set: ``*_x`` uint8 (pictures, 3, 32, 32), RGB; ``*_y`` int64 class numbers. Read-only."""
+
+    train_x: "np.ndarray"
+    train_y: "np.ndarray"
+    valid_x: "np.ndarray"
+    valid_y: "np.ndarray"
+    test_x: "np.ndarray"
+    test_y: "np.ndarray"
+    classes: tuple[str, ...]
+    source: Source
 
 
 @dataclass(frozen=True)

@@ -27,19 +27,14 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from explorer import paths
-from explorer.data import Source
+from explorer.data import SIDE, Pictures, Source
 from explorer.errors import DataError
 
-if TYPE_CHECKING:
-    from explorer.data.cifar10 import Pictures
-
 CLASSES = ("disc", "ring", "square", "frame", "triangle", "cross", "star", "crescent", "bars", "hourglass")
-SIDE = 32
 SIZES = {"train": 12_000, "valid": 2_000, "test": 2_000}
 VERSION = 1  # of the drawing; a change makes cached ones unread
 NOTICE = (
@@ -48,14 +43,12 @@ NOTICE = (
 )
 
 
-def load(asked_for: bool = False) -> "Pictures":
+def load(asked_for: bool = False) -> Pictures:
     """The stand-in's pictures; drawn once (a few seconds), then cached.
 
     Args:
         asked_for: it was chosen, not fallen back to, so that no notice is needed.
     """
-    from explorer.data.cifar10 import Pictures
-
     arrays = _arrays()
     notice = "" if asked_for else NOTICE
     source = Source("Ten drawn shapes (stand-in)", "standin", "explorer.data.standin", notice=notice)

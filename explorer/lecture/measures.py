@@ -37,10 +37,8 @@ def _text_learner(experiment: Experiment, train: int = TRAIN) -> Learner:
 
 def _picture_learner(experiment: Experiment) -> Learner:
     """A learner that validates on a tenth of the pictures, as many of each class."""
-    learner = prepare.learner_for(experiment)
-    every = max(1, len(learner.data.valid_y) // PICTURES)
-    learner.data.valid_x, learner.data.valid_y = learner.data.valid_x[::every], learner.data.valid_y[::every]
-    return learner
+    data = prepare.pictures_for(experiment, devices.choose())
+    return prepare.learner_for(experiment, data=data.thinned(len(data.valid_y) // PICTURES))
 
 
 def _learner(experiment: Experiment) -> Learner:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from explorer import devices
-from explorer.data import Batch, Data, Source
+from explorer.data import Batch, Source
+from explorer.data.pictures import VisionData
 from explorer.errors import SettingsError
 from explorer.probes.activations import (
     AFTER_ACTIVATION,
@@ -228,13 +229,13 @@ class Race:
     ) -> None:
         check(experiments)
         first = next(iter(experiments.values()))
-        data: Data = prepare.data_for(first, devices.choose())
+        data = prepare.data_for(first, devices.choose())
+        if isinstance(data, VisionData):
+            data = data.thinned(valid_share)
         learners = {name: prepare.learner_for(e, data=data) for name, e in experiments.items()}
         self.data, self.generator = data, torch.Generator().manual_seed(first.seed)
         self.picture = None
-        if first.rung.ladder == "vision":
-            # Even shares of every class: the pictures lie class by class.
-            data.valid_x, data.valid_y = data.valid_x[::valid_share], data.valid_y[::valid_share]
+        if isinstance(data, VisionData):
             self.picture = next(data.valid_batches()).x[picture]
         self.lanes = [
             Lane(name, experiment, learners[name], plan(experiment), ActivationProbe(learners[name], every, where))

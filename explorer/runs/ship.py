@@ -74,7 +74,7 @@ def evaluate(path: Path) -> dict[str, Any]:
 @torch.no_grad()
 def _accuracy_with_tta(learner: Learner) -> float:
     """Accuracy when the probabilities of several flipped and shifted views are averaged."""
-    from explorer.data.cifar10 import predict_with_tta
+    from explorer.data.pictures import predict_with_tta
 
     right, count = 0, 0
     for batch in learner.data.valid_batches():

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from explorer import devices
-from explorer.data import text
+from explorer.data import cifar10, text
+from explorer.data.pictures import VisionData
 from explorer.errors import OtherDataError
 from explorer.models import randomness
 from explorer.training import checkpoint, memory
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from explorer.experiment import Experiment
 
 
-def data_for(experiment: "Experiment", device: torch.device) -> "Data":
+def data_for(experiment: "Experiment", device: torch.device) -> text.TextData | VisionData:
     """The batches an experiment trains on.
 
     Raises:
@@ -26,9 +27,12 @@ def data_for(experiment: "Experiment", device: torch.device) -> "Data":
     """
     if experiment.rung.ladder == "language":
         return text.TextData(text.load(experiment.data, experiment.newlines), experiment, device)
-    from explorer.data import cifar10
+    return pictures_for(experiment, device)
 
-    return cifar10.VisionData(cifar10.load(experiment.data), experiment, device)
+
+def pictures_for(experiment: "Experiment", device: torch.device) -> VisionData:
+    """The batches of a vision experiment; raises as :func:`data_for`."""
+    return VisionData(cifar10.load(experiment.data), experiment, device)
 
 
 def model_for(experiment: "Experiment", data: "Data") -> nn.Module:

@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from explorer import devices
-from explorer.data import cifar10
+from explorer.data import SIDE, cifar10
+from explorer.data.pictures import MEAN, PAD, STD, VisionData, balanced
 from explorer.experiment import Experiment
 
 WORKERS = 2
@@ -39,9 +40,9 @@ def reference_loader(folder: Path, batch_size: int, pin: bool) -> torch.utils.da
     steps = transforms.Compose(
         [
             transforms.RandomHorizontalFlip(),
-            transforms.RandomCrop(cifar10.SIDE, padding=cifar10.PAD, padding_mode="symmetric"),
+            transforms.RandomCrop(SIDE, padding=PAD, padding_mode="symmetric"),
             transforms.ToTensor(),
-            transforms.Normalize(cifar10.MEAN, cifar10.STD),
+            transforms.Normalize(MEAN, STD),
         ]
     )
     return torch.utils.data.DataLoader(
@@ -78,8 +79,8 @@ def measure(pictures: int, rounds: int) -> dict:
     """The benchmark's figures; ``ratio`` is the reference's seconds an epoch over ours, the best of each."""
     experiment, device = Experiment.of("convnet").replace(images=pictures), devices.choose()
     found = cifar10.load()
-    chosen = cifar10.balanced(found.train_y, pictures)
-    data = cifar10.VisionData(found, experiment, device)
+    chosen = balanced(found.train_y, pictures)
+    data = VisionData(found, experiment, device)
     ours, theirs = trainer(experiment, device), trainer(experiment, device)
     generator = torch.Generator().manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,8 @@ import torch
 import torch.nn.functional as F
 
 from explorer import devices
-from explorer.data import Batch, Source, cifar10
+from explorer.data import Batch, Pictures, Source, cifar10
+from explorer.data.pictures import VisionData
 from explorer.experiment import Experiment
 from explorer.runs import record, train
 from explorer.runs.jobs import Job, Kind
@@ -46,13 +47,13 @@ class Clock:
         return time.monotonic() - self.away
 
 
-def noise() -> cifar10.Pictures:
+def noise() -> Pictures:
     """Pictures of the real size and number of channels; what they show makes no difference to the time."""
     random = np.random.default_rng(0)
     parts = []
     for count in (12_800, 500, 500):
         parts += [random.integers(0, 255, (count, 3, 32, 32), np.uint8), np.arange(count) % 10]
-    return cifar10.Pictures(*parts, cifar10.CLASSES, Source("Noise", "standin", ""))
+    return Pictures(*parts, cifar10.CLASSES, Source("Noise", "standin", ""))
 
 
 def bare(experiment: Experiment, data, place: torch.device) -> Iterator[None]:
@@ -96,7 +97,7 @@ def measure(key: str, rounds: int, block: int, folder: Path) -> dict[str, float]
     place = devices.choose()
     if key == "convnet":
         experiment = Experiment.of(key)
-        data = cifar10.VisionData(noise(), experiment, place)
+        data = VisionData(noise(), experiment, place)
     else:
         experiment = Experiment.of(key, data="auto" if os.environ.get("EXPLORER_DATA") else "pydoc")
         data = prepare.data_for(experiment, place)

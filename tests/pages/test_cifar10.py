@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from explorer import data
 from explorer.data import cifar10
 from explorer.experiment import Experiment
 from explorer.figures import pictures as vision
@@ -87,16 +88,17 @@ def test_the_pictures_are_moved_and_mirrored_as_training_does_it(monkeypatch) ->
     def corner(n, generator):
         return torch.full((n,), 8), torch.full((n,), 8), torch.ones(n, dtype=torch.long)
 
-    monkeypatch.setattr(cifar10, "augmentation", corner)
+    for module in (pictures, data.pictures):
+        monkeypatch.setattr(module, "augmentation", corner)
     shapes = cifar10.load("standin")
     experiment = Experiment.of("convnet", images=500, batch_size=500)
     shown = pictures._augmented.__wrapped__(shapes, 3, experiment)
     assert shown.shape == (12, 3, 32, 32) and shown.dtype == np.uint8
     padded = np.pad(shown[0], ((0, 0), (4, 4), (4, 4)), mode="symmetric")
     assert (shown[1:] == padded[:, 8:, 8:][:, :, ::-1]).all()
-    data = cifar10.VisionData(shapes, experiment, torch.device("cpu"))
-    trained = next(iter(data.train_batches(torch.Generator().manual_seed(0)))).x
-    moved = data._normalised(data.train_x[:, 8:40, 8:40].flip(2))  # in the set's own order
+    batches = data.pictures.VisionData(shapes, experiment, torch.device("cpu"))
+    trained = next(iter(batches.train_batches(torch.Generator().manual_seed(0)))).x
+    moved = batches._normalised(batches.train_x[:, 8:40, 8:40].flip(2))  # in the set's own order
     assert {*trained[:, 0, 0, 0].tolist()} == {*moved[:, 0, 0, 0].tolist()}
     assert trained.double().sum().item() == pytest.approx(moved.double().sum().item(), rel=1e-6)
 

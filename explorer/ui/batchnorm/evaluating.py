@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from explorer import devices
 from explorer.data import cifar10
 from explorer.errors import OtherDataError
 from explorer.experiment import Experiment
@@ -101,10 +102,9 @@ def _shipped() -> Learner | None:
 def _trained(tick: Callable[[float], object]) -> Learner:
     """A small one, trained on the pictures here; ``tick`` is told the share done."""
     experiment = Experiment.of(KEY, images=5_000, batch_size=64, lr=0.03, epochs=2, schedule="constant")
-    learner = prepare.learner_for(experiment)
-    data = learner.data
-    every = max(1, len(data.valid_y) // 1_000)
-    data.valid_x, data.valid_y = data.valid_x[::every], data.valid_y[::every]
+    data = prepare.pictures_for(experiment, devices.choose())
+    data = data.thinned(len(data.valid_y) // 1_000)
+    learner = prepare.learner_for(experiment, data=data)
     steps = data.steps_per_epoch * experiment.total_epochs
     for event in learner.steps(plan(experiment)):
         if isinstance(event, Step):

@@ -253,6 +253,6 @@ def _as_seen(picture: np.ndarray) -> np.ndarray:
     """The normalised picture as pixels again: uint8 (3, height, width)."""
     import torch
 
-    from explorer.data import cifar10
+    from explorer.data.pictures import denormalise
 
-    return cifar10.denormalise(torch.from_numpy(picture)).numpy()
+    return denormalise(torch.from_numpy(picture)).numpy()

@@ -16,8 +16,9 @@ from explorer.cam.heat import COLORMAPS, colours, overlay
 from explorer.cam.maps import Method
 from explorer.cam.network import Network, headed
 from explorer.cam.view import View, geometry
-from explorer.data import cifar10, dogscats
+from explorer.data import dogscats
 from explorer.data.photos import to_bytes
+from explorer.data.pictures import MEAN, STD
 from explorer.errors import ExplorerError
 from explorer.figures.cam import probabilities
 from explorer.training import checkpoint
@@ -115,7 +116,7 @@ def _load(path: Path, stamp: float) -> Network:
     if path.stem in classifier.KEYS:
         return classifier.shipped(path.stem)
     model, story = checkpoint.load(path, devices.choose())
-    return headed(model, story.classes, cifar10.MEAN, cifar10.STD)
+    return headed(model, story.classes, MEAN, STD)
 
 
 def load(key: str) -> Looker:

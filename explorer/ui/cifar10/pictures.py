@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from explorer.data import cifar10
+from explorer.data import Pictures, cifar10
+from explorer.data.pictures import PAD, augmentation, crop, symmetric_pad
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures import pictures as figures
@@ -14,7 +15,7 @@ from explorer.training import evaluate
 from explorer.ui import live, parts, plot, state
 
 
-def load() -> cifar10.Pictures | None:
+def load() -> Pictures | None:
     """The pictures; the first time on a machine they are decoded, which takes some seconds. None after an error."""
     try:
         with st.spinner("Reading the pictures …", show_time=True):
@@ -24,7 +25,7 @@ def load() -> cifar10.Pictures | None:
         return None
 
 
-def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
+def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
     """Ten of each class, and what augmentation makes of one of them."""
     parts.source_note(pictures.source)
     if pictures.source.kind == "standin":
@@ -62,23 +63,23 @@ def show(page: str, pictures: cifar10.Pictures, experiment: Experiment) -> None:
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _sample(_pictures: cifar10.Pictures, seed: int) -> np.ndarray:
+def _sample(_pictures: Pictures, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     rows = [rng.choice(np.flatnonzero(_pictures.train_y == c), 10, replace=False) for c in range(10)]
     return np.asarray(_pictures.train_x[np.sort(np.concatenate(rows))])
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _augmented(_pictures: cifar10.Pictures, seed: int, experiment: Experiment) -> np.ndarray:
+def _augmented(_pictures: Pictures, seed: int, experiment: Experiment) -> np.ndarray:
     """A picture and eleven draws of what training makes of it: uint8 (12, 3, 32, 32)."""
     import torch
 
     one = np.asarray(_pictures.train_x[[(seed * 7919 + 123) % len(_pictures.train_y)]])
     if not experiment.augment:
         return one.repeat(12, 0)
-    padded = cifar10.symmetric_pad(torch.from_numpy(one.transpose(0, 2, 3, 1)), cifar10.PAD, (1, 2))
-    drawn = cifar10.augmentation(11, torch.Generator().manual_seed(seed))
-    views = cifar10.crop(padded, torch.zeros(11, dtype=torch.long), *drawn)
+    padded = symmetric_pad(torch.from_numpy(one.transpose(0, 2, 3, 1)), PAD, (1, 2))
+    drawn = augmentation(11, torch.Generator().manual_seed(seed))
+    views = crop(padded, torch.zeros(11, dtype=torch.long), *drawn)
     return np.concatenate([one, views.numpy().transpose(0, 3, 1, 2)])
 
 
@@ -98,7 +99,7 @@ def _predictions(path: Path, stamp: float) -> evaluate.Predictions:
     return evaluate.of_file(path)
 
 
-def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar10.Pictures) -> None:
+def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: Pictures) -> None:
     """Accuracy by class, confusions, and the pictures the model is most wrong about."""
     try:
         path, words = live.weights(page, job, experiment, "best")
@@ -139,7 +140,7 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: cifar
     _gallery(page, found, pictures)
 
 
-def _gallery(page: str, found: evaluate.Predictions, pictures: cifar10.Pictures) -> None:
+def _gallery(page: str, found: evaluate.Predictions, pictures: Pictures) -> None:
     here, everything = state.cifar10(), ("any class", *found.classes)
     with st.container(horizontal=True):
         true = st.selectbox("It was", everything, key=here.key("true"), persist_state="session", width=180)
