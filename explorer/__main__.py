@@ -226,13 +226,14 @@ def _target(options: argparse.Namespace) -> Path | None:
     Raises:
         StorageError, SettingsError: it cannot.
     """
+    from explorer.data.files import check_writable
     from explorer.training import checkpoint
 
     target = checkpoint.shipped(options.key) if options.ship else options.save
     if target is not None:
         if target.suffix == ".json":
             raise SettingsError(f"{target.name} cannot hold weights: their run is recorded beside them as .json.")
-        checkpoint.check_writable(target)
+        check_writable(target)
     return target
 
 

@@ -19,7 +19,7 @@ from explorer.cam.maps import forward
 from explorer.cam.network import CamNet, build
 from explorer.cam.view import as_seen, geometry, prepare
 from explorer.data import dogscats
-from explorer.training.checkpoint import write_whole
+from explorer.data.files import replacing, write_whole
 
 
 def train_dogscats(
@@ -98,7 +98,8 @@ def _kept_taps(
     The first view is the plain one, the others are augmented with a fixed seed.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
+    from safetensors.torch import save as as_bytes
 
     key = f"{network.backbone}-{fingerprint(network)}-{data.checksum[:12]}-{split}-{per_class or 'all'}-{views}"
     path = paths.cache() / "features" / f"{key}.safetensors"
@@ -120,10 +121,8 @@ def _kept_taps(
 
     found = taps_of(network, pictures())
     found, answers = found.view(len(labels), views, -1), torch.tensor(labels)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{time.monotonic_ns()}.partial")
-    save_file({"taps": found.half(), "labels": answers}, partial)
-    partial.replace(path)
+    with replacing(path) as file:
+        file.write(as_bytes({"taps": found.half(), "labels": answers}))
     return found.half().float(), answers
 
 

@@ -9,12 +9,10 @@ import functools
 import hashlib
 import io
 import json
-import shutil
 import struct
-import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import IO
 
@@ -22,7 +20,7 @@ import numpy as np
 
 from explorer import paths
 from explorer.data import SIDE, Pictures, Source, standin
-from explorer.data.files import download, read_archive
+from explorer.data.files import Progress, download, read_archive, replacing_folder
 from explorer.errors import DataError
 
 URL = "https://s3.amazonaws.com/fast-ai-imageclas/cifar10.tgz"
@@ -36,13 +34,13 @@ DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 _loading = threading.Lock()
 
 
-def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
+def fetch(progress: Progress | None = None) -> Path:
     """Download the course's archive into the cache, whole or not at all (about 135 MB).
 
     Raises:
         DataError: no network, or the connection ended early.
     """
-    return download([URL], paths.cache() / "cifar10.tgz", expect_bytes=None, md5=None, progress=progress)
+    return download([URL], paths.cache() / "cifar10.tgz", progress=progress)
 
 
 def find() -> Path | None:
@@ -200,19 +198,10 @@ def _split(found: dict[tuple[str, int], list[tuple[str, np.ndarray]]]) -> tuple[
 def _store(folder: Path, x: np.ndarray, y: np.ndarray, sizes: list[int], checksum: str) -> None:
     """Write the decoded set beside ``folder``, then move it there: whole or not at all."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-        try:
-            content = beside / "content"
-            content.mkdir()
+        with replacing_folder(folder) as content:  # damaged, or written by another process: ours is as good
             np.save(content / "x.npy", x)
             np.save(content / "y.npy", y)
             (content / "story.json").write_text(json.dumps({"sizes": sizes, "md5": checksum}))
-            if folder.exists():  # damaged, or just written by another process: ours is as good
-                folder.rename(beside / "before")
-            content.rename(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise DataError(
             f"The decoded pictures cannot be kept in {folder.parent} ({error.strerror}); 200 MB are needed. "

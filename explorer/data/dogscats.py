@@ -17,7 +17,7 @@ from PIL import Image
 
 from explorer import paths
 from explorer.data import Source
-from explorer.data.files import download, read_archive
+from explorer.data.files import Progress, download, read_archive
 from explorer.data.photos import MAX_BYTES, Photo, read_photo
 from explorer.errors import DataError, PhotoError
 
@@ -109,7 +109,7 @@ def here() -> DogsCats:
     )
 
 
-def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
+def fetch(progress: Progress | None = None) -> Path:
     """Fetch the archive into the cache unless it is here; returns where it is.
 
     Raises:
@@ -117,14 +117,11 @@ def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
     """
     if found := find():
         return found.path
-    target = paths.cache() / "dogscats.tgz"
-    download(URLS, target, progress=progress)
-    try:
-        next(DogsCats(target).photos("valid", 1))
-    except DataError:
-        target.unlink(missing_ok=True)
-        raise
-    return target
+    return download(URLS, paths.cache() / "dogscats.tgz", check=_check_fetched, progress=progress)
+
+
+def _check_fetched(arrived: Path) -> None:
+    next(DogsCats(arrived).photos("valid", 1))
 
 
 def augmented(rgb: np.ndarray, size: int, generator: torch.Generator, max_zoom: float = MAX_ZOOM) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""Downloads and archives, each whole or not at all; only the standard library."""
+"""Files that are written, downloaded or unpacked whole or not at all; only the standard library."""
 
+import errno
 import gzip
 import hashlib
 import os
+import secrets
 import shutil
 import tarfile
 import tempfile
@@ -14,57 +16,131 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from explorer.errors import DataError
+from explorer.errors import DataError, StorageError
 
 CHUNK = 1 << 16
-LARGEST = 2 << 30  #: bytes an archive may hold unpacked; CIFAR-10 has 0.2e9
+LARGEST = 2 << 30  #: bytes a file may have, or an archive may hold unpacked; CIFAR-10 has 0.2e9
 MOST_FILES = 500_000
+
+Progress = Callable[[int, int | None], object]
+"""Told the bytes so far, and in all where the server says; may raise, which cancels the download."""
+
+
+# -- whole or not at all -------------------------------------------------------------------------------
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A file to write beside ``target``, which takes its place when the block ends well and is gone if it does not.
+
+    An earlier ``target`` stays until that moment; its folder is made. Raises OSError as the disk does.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")  # others may write the same file
+    try:
+        with beside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)  # after it is closed: Windows does not move an open file
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """As :func:`replacing`, for a folder: an empty one beside ``target`` to be filled."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    try:
+        (beside / "content").mkdir()
+        yield beside / "content"
+        if target.exists():
+            target.rename(beside / "before")
+        (beside / "content").rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` in one move; on any failure the old file is as it was.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    try:
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise StorageError(
+            f"{path.name} could not be saved: {error.strerror or error}. Free some space; the run goes on.", str(error)
+        ) from error
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether :func:`write_whole` could write ``path``; what is there stays, its folder is made.
+
+    Raises:
+        StorageError: it could not.
+    """
+    try:
+        if not path.name or path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"Nothing can be saved as {str(path)!r}: {error.strerror or error}. Give another file name.", str(error)
+        ) from error
+
+
+# -- downloads -----------------------------------------------------------------------------------------
+
+
+class _Wrong(Exception):
+    """What arrived from one address is not the file."""
 
 
 def download(
     urls: Sequence[str],
     target: Path,
     *,
-    expect_bytes: int | None = None,
-    md5: str | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    sha256: str = "",
+    check: Callable[[Path], object] | None = None,
+    progress: Progress | None = None,
     timeout: float = 20,
-    accept_mismatch: bool = False,
 ) -> Path:
     """Fetch the first address that answers into ``target``, whole or not at all.
 
-    What arrives goes to a temporary file beside ``target``, is checked, and only then takes its place;
-    an earlier ``target`` stays until that moment.
+    What arrives is checked beside ``target``, and only then takes its place; an earlier one stays until that moment.
 
     Args:
         urls: http(s) addresses of the same file, tried in order.
         target: where the file shall lie; its folder is made.
-        expect_bytes: the file's size, where known.
-        md5: its MD5, where known.
-        progress: called with the bytes so far and the total, or None where the server does not say.
-            May raise, which cancels the download.
+        sha256: the first digits of the file's SHA-256, where known.
+        check: looks into what has arrived; raises DataError to refuse it.
+        progress: see :data:`Progress`.
         timeout: seconds without a byte after which an address is given up.
-        accept_mismatch: keep a complete file of another size or MD5 too; the caller says so on screen.
 
     Returns:
         ``target``.
 
     Raises:
-        DataError: no address gave the file; the sentence says what to do.
+        DataError: no address gave the file; the sentence says what to do. And what ``check`` raises.
     """
     troubles = []
     for url in urls:
         if not url.startswith(("http://", "https://")):
             raise DataError(f"{url} is not a web address. Use one that starts with https://.")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _partial_file(target) as (file, partial):
-                trouble = _receive(url, file, expect_bytes, md5, progress, timeout, accept_mismatch)
-                file.close()  # before the move, which Windows refuses for an open file
-                if not trouble:
-                    os.replace(partial, target)
-                    return target
-        except (OSError, HTTPException) as error:
+            with replacing(target) as file:
+                _receive(url, file, sha256, progress, timeout)
+                file.flush()
+                if check:
+                    check(Path(file.name))
+            return target
+        except (OSError, HTTPException, _Wrong) as error:
             trouble = str(error) or type(error).__name__
         troubles.append(f"{url}: {trouble}")
     raise DataError(
@@ -74,51 +150,30 @@ def download(
     )
 
 
-@contextmanager
-def _partial_file(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """An open temporary file beside ``target`` that is gone afterwards, however the block ends."""
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file, partial
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _receive(
-    url: str,
-    file: IO[bytes],
-    expect_bytes: int | None,
-    md5: str | None,
-    progress: Callable[[int, int | None], None] | None,
-    timeout: float,
-    accept_mismatch: bool,
-) -> str:
-    """Write what ``url`` sends to ``file``; returns what is wrong with it, or an empty string."""
+def _receive(url: str, file: IO[bytes], sha256: str, progress: Progress | None, timeout: float) -> None:
+    """Write what ``url`` sends to ``file``; _Wrong when it is too much, too little or another file."""
     request = urllib.request.Request(url, headers={"User-Agent": "lesson7-explorer"})
-    digest, done = hashlib.md5(usedforsecurity=False), 0
+    digest, done = hashlib.sha256(), 0
     with urllib.request.urlopen(request, timeout=timeout) as response:
         said = response.headers.get("Content-Length", "")
         total = int(said) if said.isdigit() else None
-        most = LARGEST if accept_mismatch or expect_bytes is None else expect_bytes
         while chunk := response.read(CHUNK):
             done += len(chunk)
-            if done > most:
-                return f"it has more than the expected {most:,} bytes"
+            if done > LARGEST:
+                raise _Wrong(f"it has more than {LARGEST:,} bytes")
             digest.update(chunk)
             file.write(chunk)
             if progress:
-                progress(done, total if total is not None else expect_bytes)
+                progress(done, total)
     if total is not None and done < total:
-        return f"the connection ended after {done:,} of {total:,} bytes"
+        raise _Wrong(f"the connection ended after {done:,} of {total:,} bytes")
     if not done:
-        return "it is empty"
-    if not accept_mismatch and expect_bytes is not None and done != expect_bytes:
-        return f"it has {done:,} bytes, not {expect_bytes:,}"
-    if not accept_mismatch and md5 is not None and digest.hexdigest() != md5:
-        return f"its MD5 is {digest.hexdigest()}, not {md5}, so it is another file or damaged"
-    return ""
+        raise _Wrong("it is empty")
+    if not digest.hexdigest().startswith(sha256):
+        raise _Wrong(f"its SHA-256 begins with {digest.hexdigest()[:16]}, not {sha256}: it is another file, or damaged")
+
+
+# -- archives ------------------------------------------------------------------------------------------
 
 
 class _Limited:
@@ -186,40 +241,3 @@ def _checked_path(member: tarfile.TarInfo, archive: str) -> PurePosixPath:
         kind = "link" if member.issym() or member.islnk() else "device"
         raise DataError(f"{archive} holds a {kind}, {member.name!r}; only files are taken. Nothing was unpacked.")
     return path
-
-
-def safe_extract(archive: Path, folder: Path, most_bytes: int = LARGEST) -> Path:
-    """Unpack ``archive`` so that ``folder`` holds its content: all of it, or nothing at all.
-
-    It is unpacked beside ``folder`` and moved there at the end; a ``folder`` that was there is replaced.
-
-    Returns:
-        ``folder``.
-
-    Raises:
-        DataError: see :func:`read_archive`; or the disk is full.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    except OSError as error:
-        raise DataError(f"{folder.parent} cannot be written: {error.strerror}.", str(error)) from error
-    try:
-        content = beside / "content"
-        content.mkdir()
-        for path, file in read_archive(archive, most_bytes):
-            to = content / path
-            to.parent.mkdir(parents=True, exist_ok=True)
-            with open(to, "wb") as out:
-                shutil.copyfileobj(file, out, CHUNK)
-        if folder.exists():
-            folder.rename(beside / "before")
-        content.rename(folder)
-    except OSError as error:
-        raise DataError(
-            f"{archive.name} could not be unpacked into {folder}: {error.strerror}. Make room and try again.",
-            str(error),
-        ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return folder

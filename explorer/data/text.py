@@ -1,13 +1,11 @@
 """Text, prepared exactly as the lecture's loader did, and cut into batches on the device."""
 
-import contextlib
 import functools
 import hashlib
 import io
 import re
-import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ import numpy as np
 
 from explorer import paths
 from explorer.data import Batch, Source
+from explorer.data.files import Progress, download, replacing
 from explorer.errors import DataError
 
 if TYPE_CHECKING:
@@ -136,15 +135,10 @@ def keep_own(raw: bytes, owner: str) -> str:
     text = decode(raw)
     prepare(text, Source("", "yours", ""))
     data = f"own-{_whose(owner)}-{hashlib.md5(text.encode()).hexdigest()[:12]}"
-    path = _path(data)
-    partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial")  # two tabs may bring the same text
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", newline="")
-        partial.replace(path)
+        with replacing(_path(data)) as file:
+            file.write(text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise DataError(f"The text could not be kept: {error.strerror or error}.", str(error)) from error
     return data
 
@@ -176,29 +170,24 @@ def _path(data: str) -> Path:
     return paths.home() / "texts" / parts[1] / f"{parts[2]}.txt"
 
 
-def fetch(progress: Callable[[int, int | None], None] | None = None) -> Path:
+def fetch(progress: Progress | None = None) -> Path:
     """Download the lecture's text into the cache, whole or not at all.
 
     Raises:
         DataError: no network, or what arrived is not a text of that kind.
     """
-    from explorer.data.files import download
+    return download([URL], paths.cache() / "nietzsche.txt", check=_check_fetched, progress=progress)
 
-    target = paths.cache() / "nietzsche.txt"
-    arrived = target.with_name(f".nietzsche.{secrets.token_hex(4)}.arrived")
+
+def _check_fetched(arrived: Path) -> None:
+    """Refuse what is no text that can be learnt from."""
     try:
-        download([URL], arrived, progress=progress)
-        try:
-            text = decode(arrived.read_bytes())
-            prepare(text, Source("", "real", URL))
-        except DataError as error:
-            raise DataError(f"What {URL} sent is not the lecture's text. {error}", error.detail) from error
-        if text.lstrip().startswith("<"):  # a page that says what went wrong, or asks to log in
-            raise DataError(f"What {URL} sent is a web page, not the lecture's text. Check the network and try again.")
-        arrived.replace(target)
-    finally:
-        arrived.unlink(missing_ok=True)
-    return target
+        text = decode(arrived.read_bytes())
+        prepare(text, Source("", "real", URL))
+    except DataError as error:
+        raise DataError(f"What {URL} sent is not the lecture's text. {error}", error.detail) from error
+    if text.lstrip().startswith("<"):  # a page that says what went wrong, or asks to log in
+        raise DataError(f"What {URL} sent is a web page, not the lecture's text. Check the network and try again.")
 
 
 def _nietzsche(path: Path) -> tuple[str, Source]:

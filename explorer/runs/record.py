@@ -13,11 +13,11 @@ import numpy as np
 
 from explorer import devices
 from explorer.data import Source
+from explorer.data.files import write_whole
 from explorer.errors import StorageError
 from explorer.runs.history import COLUMNS, EpochRow, Mark
 from explorer.runs.jobs import Diverged, Job, State
 from explorer.runs.store import Run, Store
-from explorer.training import checkpoint
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
@@ -166,7 +166,7 @@ class Recorder:
         return not self._weights
 
     def _write_file(self, store: Store, which: str, content: bytes) -> None:
-        store.keep(self.job.id, which, lambda path: checkpoint.write_whole(path, content))
+        store.keep(self.job.id, which, lambda path: write_whole(path, content))
 
 
 _held_back: deque[Recorder] = deque()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from explorer import devices
+from explorer.data.files import write_whole
 from explorer.runs.history import Snapshot
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Learner
@@ -41,7 +42,7 @@ def write(learner: Learner, experiment: "Experiment", history: Snapshot, path: P
     story = replace(story, source=replace(story.source, origin=Path(story.source.origin).name))
     checkpoint.save(target, learner.model, story, half)
     record = {"experiment": json.loads(experiment.to_json()), "device": devices.describe(), **history.to_json()}
-    checkpoint.write_whole(target.with_suffix(".json"), json.dumps(record, separators=(",", ":")).encode())
+    write_whole(target.with_suffix(".json"), json.dumps(record, separators=(",", ":")).encode())
     return target
 
 

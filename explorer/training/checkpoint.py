@@ -1,10 +1,7 @@
 """Weights on disk: safetensors, with their story in the metadata; written whole or not at all."""
 
 import contextlib
-import errno
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from explorer import paths
 from explorer.data import Source
+from explorer.data.files import write_whole
 from explorer.data.text import Vocabulary
-from explorer.errors import ExplorerError, StorageError, WeightsError
+from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -105,47 +103,6 @@ def as_bytes(model: "nn.Module", story: Story, half: bool = False) -> bytes:
 
     tensors = {name: prepared(tensor) for name, tensor in model.state_dict().items()}
     return to_bytes(tensors, story.to_metadata())
-
-
-def check_writable(path: Path) -> None:
-    """Find out whether :func:`write_whole` could write ``path``; what is there stays, its folder is made.
-
-    Raises:
-        StorageError: it could not.
-    """
-    try:
-        if not path.name or path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"):
-            pass
-    except OSError as error:
-        raise StorageError(
-            f"Nothing can be saved as {str(path)!r}: {error.strerror or error}. Give another file name.", str(error)
-        ) from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` in one move; on any failure the old file is as it was.
-
-    Raises:
-        StorageError: the disk is full or not writable.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path.name} could not be saved: {error.strerror or error}. Free some space; the run goes on.", str(error)
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # gone already when all went well
-            partial.unlink(missing_ok=True)
 
 
 def read_story(path: Path) -> Story:

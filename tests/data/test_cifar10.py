@@ -152,7 +152,6 @@ def test_load_never_downloads(home, monkeypatch):
 
 
 def test_fetch_puts_the_courses_archive_where_load_finds_it(home, monkeypatch):
-
     def download(urls, target, **rest):
         assert urls == [cifar10.URL] and rest["progress"] is print
         target.parent.mkdir(parents=True)

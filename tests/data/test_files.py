@@ -1,16 +1,19 @@
 """Downloads and archives: whole or not at all, and nothing outside the folder."""
 
+import errno
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from explorer.data.files import download, read_archive, safe_extract
-from explorer.errors import DataError
+from explorer.data import files
+from explorer.data.files import check_writable, download, read_archive, replacing_folder, write_whole
+from explorer.errors import DataError, StorageError
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -45,8 +48,7 @@ def test_downloads_whole_and_tells_the_progress(server, tmp_path):
     path = download(
         [f"{server}/missing", f"{server}/whole"],
         tmp_path / "new" / "file",
-        expect_bytes=len(CONTENT),
-        md5=hashlib.md5(CONTENT).hexdigest(),
+        sha256=hashlib.sha256(CONTENT).hexdigest()[:8],
         progress=lambda done, total: seen.append((done, total)),
     )
     assert path.read_bytes() == CONTENT
@@ -60,14 +62,18 @@ def test_total_is_unknown_without_a_length(server, tmp_path):
     assert {total for _, total in seen} == {None}
 
 
+def refuse(arrived):
+    assert arrived.read_bytes() == CONTENT
+    raise DataError("This is not the course's file.")
+
+
 @pytest.mark.parametrize(
     ("address", "options", "words"),
     [
         ("/missing", {}, "404"),
         ("/short", {}, "connection ended"),
-        ("/whole", {"expect_bytes": 5}, "more than the expected 5 bytes"),
-        ("/whole", {"expect_bytes": len(CONTENT) + 1}, "bytes, not"),
-        ("/whole", {"md5": "0" * 32}, "MD5"),
+        ("/whole", {"sha256": "00000000"}, "SHA-256"),
+        ("/whole", {"check": refuse}, "not the course's"),
     ],
 )
 def test_a_failure_leaves_what_was_there(server, tmp_path, address, options, words):
@@ -77,14 +83,6 @@ def test_a_failure_leaves_what_was_there(server, tmp_path, address, options, wor
         download([server + address], target, **options)
     assert target.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_mismatch_can_be_accepted_but_not_a_short_file(server, tmp_path):
-    download([f"{server}/whole"], tmp_path / "f", expect_bytes=5, md5="0" * 32, accept_mismatch=True)
-    assert (tmp_path / "f").read_bytes() == CONTENT
-    with pytest.raises(DataError):
-        download([f"{server}/short"], tmp_path / "g", accept_mismatch=True)
-    assert not (tmp_path / "g").exists()
 
 
 def test_progress_can_cancel_and_nothing_is_left(server, tmp_path):
@@ -127,16 +125,11 @@ def special(name, kind, target=""):
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w"])
-def test_unpacks_and_replaces(tmp_path, mode):
+def test_reads_every_file_and_writes_nothing(tmp_path, mode):
     archive = make_archive(tmp_path / "a.tar", "top/a.txt", "top/deep/b.txt", mode=mode)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "old").write_text("old")
-    safe_extract(archive, folder)
-    found = sorted(str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if p.is_file())
-    assert found == ["top/a.txt", "top/deep/b.txt"]
-    assert (folder / "top/a.txt").read_bytes() == b"hello " * 1000
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar", "out"]
+    found = {str(path): file.read() for path, file in read_archive(archive)}
+    assert found == dict.fromkeys(["top/a.txt", "top/deep/b.txt"], b"hello " * 1000)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tar"]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +149,7 @@ def test_unpacks_and_replaces(tmp_path, mode):
 def test_refuses_what_could_leave_the_folder(tmp_path, member, words):
     archive = make_archive(tmp_path / "a.tgz", "good.txt", member)
     with pytest.raises(DataError, match=words):
-        safe_extract(archive, tmp_path / "out")
+        list(read_archive(archive))
     assert [p.name for p in tmp_path.iterdir()] == ["a.tgz"]
 
 
@@ -177,21 +170,20 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     raw[len(raw) // 2] ^= 1
     archive.write_bytes(raw)
     with pytest.raises(DataError, match="damaged"):
-        safe_extract(archive, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        list(read_archive(archive))
 
 
 def test_absurd_sizes_are_refused(tmp_path):
     archive = make_archive(tmp_path / "a.tgz", ("zeros", bytes(300_000)))
     assert archive.stat().st_size < 3_000
     with pytest.raises(DataError, match="absurd"):
-        safe_extract(archive, tmp_path / "out", most_bytes=200_000)
+        list(read_archive(archive, most_bytes=200_000))
     liar = special("liar", tarfile.REGTYPE)
     liar.size = 1 << 60
     with gzip.open(tmp_path / "liar.tgz", "wb") as file:
         file.write(liar.tobuf(tarfile.GNU_FORMAT))
     with pytest.raises(DataError, match="absurd"):
-        safe_extract(tmp_path / "liar.tgz", tmp_path / "out")
+        list(read_archive(tmp_path / "liar.tgz"))
 
 
 def test_not_an_archive_and_not_there(tmp_path):
@@ -200,3 +192,40 @@ def test_not_an_archive_and_not_there(tmp_path):
         list(read_archive(tmp_path / "a.tgz"))
     with pytest.raises(DataError, match="cannot be read"):
         list(read_archive(tmp_path / "none.tgz"))
+
+
+# -- whole or not at all -------------------------------------------------------------------------------
+
+
+def test_a_file_is_replaced_whole_or_stays(tmp_path, monkeypatch):
+    target = tmp_path / "new" / "file"
+    write_whole(target, b"first")
+    assert target.read_bytes() == b"first"
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        write_whole(target, b"second")
+    assert target.read_bytes() == b"first" and list(target.parent.iterdir()) == [target]
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path):
+    target = tmp_path / "folder"
+    with replacing_folder(target) as content:
+        (content / "first").touch()
+    with pytest.raises(KeyError), replacing_folder(target) as content:
+        (content / "second").touch()
+        raise KeyError
+    assert [p.name for p in target.iterdir()] == ["first"]
+    with replacing_folder(target) as content:
+        (content / "third").touch()
+    assert [p.name for p in target.iterdir()] == ["third"] and list(tmp_path.iterdir()) == [target]
+
+
+def test_whether_a_file_could_be_written_is_known_before(tmp_path):
+    check_writable(tmp_path / "new" / "file")
+    assert not list((tmp_path / "new").iterdir())
+    with pytest.raises(StorageError, match="Give another file name"):
+        check_writable(tmp_path)

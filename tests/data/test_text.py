@@ -254,7 +254,7 @@ def test_a_full_disk_while_keeping_a_text_gives_a_sentence(home, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DataError, match="No space left"):
         keep_own(PROSE.encode(), "ann")
     assert not list(home.rglob("*.*"))
@@ -372,11 +372,9 @@ def test_a_download_lands_in_the_cache_with_its_progress_and_is_used(home, serve
 
 @pytest.mark.parametrize("kind", ["interrupted", "corrupted", "page", "slow", "refused"])
 def test_a_bad_download_is_never_left_looking_whole(home, server, monkeypatch, kind):
-    import explorer.data.files as fetching
-
     monkeypatch.setattr(corpus, "URL", f"{server}/{kind}" if kind != "refused" else "http://127.0.0.1:9/")
-    real = fetching.download
-    monkeypatch.setattr(fetching, "download", lambda *a, **k: real(*a, **{**k, "timeout": 0.3}))
+    real = corpus.download
+    monkeypatch.setattr(corpus, "download", lambda *a, **k: real(*a, **{**k, "timeout": 0.3}))
     with pytest.raises(DataError):
         corpus.fetch()
     assert not [path for path in home.rglob("*") if path.is_file()]

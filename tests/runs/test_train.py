@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from explorer.data import files
 from explorer.errors import DataError, StorageError
 from explorer.runs import jobs, queue, record, train
 from explorer.runs.history import Snapshot
@@ -326,7 +327,7 @@ class Connection:
 @pytest.fixture
 def disk(store, monkeypatch):
     """An event: while it is set the disk takes nothing more."""
-    is_full, real, write = threading.Event(), store._open, checkpoint.write_whole
+    is_full, real, write = threading.Event(), store._open, record.write_whole
 
     def opened():
         connection, file = real()
@@ -338,7 +339,7 @@ def disk(store, monkeypatch):
         write(path, content)
 
     monkeypatch.setattr(store, "_open", opened)
-    monkeypatch.setattr(checkpoint, "write_whole", write_whole)
+    monkeypatch.setattr(record, "write_whole", write_whole)
     return is_full
 
 
@@ -531,7 +532,7 @@ def test_a_full_disk_for_the_weights_is_a_notice_that_stays_and_the_old_file_too
     for which in ("best", "final"):
         store.weights(job.id, which).parent.mkdir(parents=True, exist_ok=True)
         store.weights(job.id, which).write_bytes(b"old")
-    monkeypatch.setattr(checkpoint.os, "fsync", no_space)
+    monkeypatch.setattr(files.os, "fsync", no_space)
     job.run()
     assert job.state == State.DONE and "safetensors could not be saved: No space left" in job.results["notice"]
     assert store.weights(job.id).read_bytes() == b"old" == store.weights(job.id, "best").read_bytes()
