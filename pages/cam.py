@@ -7,8 +7,11 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ui import cards, parts, steps
-from explorer.ui.cam import answer as cam_answer
 from explorer.ui.cam import behind, classes, photos
+from explorer.ui.cam.answer import ask, show
+from explorer.ui.cam.networks import network, small_keys
+from explorer.ui.cam.options import sidebar
+from explorer.ui.state import Page
 
 parts.title(
     "Class activation maps",
@@ -17,16 +20,16 @@ parts.title(
     "where the evidence lies. Then teach it classes of your own.",
 )
 photos.dress()
-key, look = cam_answer.sidebar()
+key, options = sidebar()
 photos.bring()
-here, source = photos.small_pictures() if key in cam_answer.small_keys() else photos.samples()
+here, source = photos.small_pictures() if key in small_keys() else photos.samples()
 shown = photos.choose(here)
 parts.source_note(source)
-looker = cam_answer.network(key)
-answer = cam_answer.ask(looker, shown, look) if looker and shown else None
+loaded = network(key)
+answer = ask(loaded, shown, options) if loaded and shown else None
 if answer:
-    cam_answer.show(answer)
-elif looker:
+    show(answer)
+elif loaded:
     st.info("Drop a photo above, or take one. The course's own photos are not here.", icon=":material/add_a_photo:")
 
 if answer:
@@ -36,5 +39,5 @@ if answer:
 st.header("Teach it your own classes", anchor=False)
 classes.show()
 
-steps.try_this(photos.PAGE)
-cards.did_you_notice(photos.PAGE)
+steps.try_this(Page.CAM)
+cards.did_you_notice(Page.CAM)

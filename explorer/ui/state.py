@@ -7,7 +7,7 @@ From page to page: verbs, such as ``state.open(page, experiment)``. No other mod
 What only this browser tab's session has, whatever the page, is ``state.session()``.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import streamlit as st
 
 if TYPE_CHECKING:
+    import numpy as np
     import plotly.graph_objects as go
 
+    from explorer.cam.truth import Deletion
+    from explorer.data.photos import Photo, Refusal
     from explorer.experiment import Experiment
     from explorer.ladders import Rung
+    from explorer.runs.own_classes import Trained
+    from explorer.ui.cam.answer import PhotoAnswer
+    from explorer.ui.cam.photos import ShownPhoto
 
 T = TypeVar("T")
 Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
+MOST_PHOTOS = 60  #: of a class of one's own; more teach little and cost time
 
 
 class Page(StrEnum):
@@ -104,6 +111,67 @@ class LrFinder(Place):
 
 
 @dataclass
+class Cam(Place):
+    """The class activation maps: the photos in the row, and what was last said about one."""
+
+    draw: int = 1  #: the seed of the small pictures shown
+    own: "list[ShownPhoto]" = field(default_factory=list)  #: brought by the visitor, the newest last
+    count: int = 0  #: photos that were ever brought
+    chosen: str = ""  #: the key of the photo looked at
+    refused: "tuple[Refusal, ...]" = ()  #: what came last and is no photo
+    generations: dict[str, int] = field(default_factory=dict)  #: of the widgets for files, by name: see uploads
+    thumbnails: "dict[str, np.ndarray]" = field(default_factory=dict)  #: by the photo's key
+    switch: str = ""  #: the network to change to when the page is next drawn
+    answer: "PhotoAnswer | None" = None
+    deletion: "tuple[Stamp, Deletion] | None" = None  #: and the answer that it belongs to
+
+    def number(self) -> str:
+        """A key for the next photo that is brought."""
+        self.count += 1
+        return f"own-{self.count - 1}"
+
+    def bring(self, photos: "Sequence[ShownPhoto]", most: int | None = None) -> None:
+        """Put photos into the row and look at the last; of ``most``, the oldest make room."""
+        came = {shown.key for shown in photos}
+        row = [*(shown for shown in self.own if shown.key not in came), *photos]
+        self.own = row if most is None else row[-most:]
+        if photos:
+            self.chosen = photos[-1].key
+
+
+@dataclass(eq=False)
+class OwnClass:
+    """A class that a visitor makes."""
+
+    id: int
+    name: str
+    photos: "list[Photo]"
+
+
+@dataclass
+class CamClasses(Place):
+    """Classes of one's own, and the classifier that was trained on them or came from a file."""
+
+    classes: list[OwnClass] = field(default_factory=list)
+    count: int = 0  #: classes that were ever made
+    refused: "tuple[Refusal, ...]" = ()  #: what came last and is no photo
+    trained: "Trained | None" = None
+    adopted: str = ""  #: the stamp of the classifier that the page has changed to by itself
+    unreadable: str = ""  #: why the file that came last is no classifier
+
+    def add(self, name: str, photos: "Iterable[Photo]" = ()) -> None:
+        """One more class, with as many photos as one takes."""
+        self.classes.append(OwnClass(self.count, name, list(photos)[:MOST_PHOTOS]))
+        self.count += 1
+
+    def start_with(self, **classes: "Iterable[Photo]") -> None:
+        """These classes and no others; without any, the page begins anew."""
+        self.classes, self.refused = [], ()
+        for name, photos in classes.items():
+            self.add(name, photos)
+
+
+@dataclass
 class Session:
     """What holds on every page."""
 
@@ -113,7 +181,14 @@ class Session:
     told: set[str] = field(default_factory=set)  #: sentences about links, each said once
 
 
-_KINDS: dict[str, type[Place]] = {Page.CHAR_RNN: CharRnn, Page.CIFAR10: Cifar10, Page.LR_FINDER: LrFinder}
+CLASSES = "cam.classes"  # a section of its page
+_KINDS: dict[str, type[Place]] = {
+    Page.CHAR_RNN: CharRnn,
+    Page.CIFAR10: Cifar10,
+    Page.LR_FINDER: LrFinder,
+    Page.CAM: Cam,
+    CLASSES: CamClasses,
+}
 
 
 def place(name: str) -> Place:
@@ -139,6 +214,16 @@ def cifar10() -> Cifar10:
 def lr_finder() -> LrFinder:
     """The LR finder."""
     return _kept(LrFinder, Page.LR_FINDER)
+
+
+def cam() -> Cam:
+    """The class activation maps."""
+    return _kept(Cam, Page.CAM)
+
+
+def cam_classes() -> CamClasses:
+    """Classes of one's own, on the same page."""
+    return _kept(CamClasses, CLASSES)
 
 
 def session() -> Session:

@@ -12,7 +12,7 @@ from explorer.cam import classifier
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
 from explorer.runs import jobs, queue
-from explorer.ui.cam import answer
+from explorer.ui.cam import networks
 from explorer.ui.cam import photos as cam_photo
 from tests.pages.conftest import open_page, texts, ticked, wait
 
@@ -46,7 +46,7 @@ def _train_button(at):
 
 
 def test_the_page_and_the_measured_claims_look_through_one_network() -> None:
-    assert answer.load("dogscats").network is classifier.shipped()
+    assert networks.load("dogscats").network is classifier.shipped()
 
 
 def test_a_sample_is_answered_before_any_click() -> None:
@@ -102,7 +102,7 @@ def test_five_bad_files_of_eight_are_one_box_and_the_answer_is_in_plain_words(ph
     assert len(reasons) == 4 and reasons[-1].startswith("- one\\.heic, two\\.heic: HEIC photos cannot be read here")
     assert "Dog" in _answer(at)
     assert "The answer below is for **rex2\\.jpg**." in texts(at)
-    at.button(key=f"cam.choose.{at.session_state['cam.own'][0].key}").click().run()
+    at.button(key=f"cam.choose.{at.session_state['cam'].own[0].key}").click().run()
     assert "could not be used" not in "".join(box.label for box in at.expander), "it goes with the next click"
 
 
@@ -206,12 +206,12 @@ def test_a_zip_makes_the_classes_and_a_bad_one_loses_nothing(photos) -> None:
                 archive.writestr(f"{label}/{i}.jpg", data)
     at = open_page("cam")
     _upload(at, "A ZIP", [("mine.zip", packed.getvalue())])
-    entries = at.session_state["cam.classes"]
-    assert [(e["name"], len(e["photos"])) for e in entries] == [("cats", 3), ("dogs", 3)]
+    entries = at.session_state["cam.classes"].classes
+    assert [(e.name, len(e.photos)) for e in entries] == [("cats", 3), ("dogs", 3)]
     assert not _train_button(at).disabled
     _upload(at, "A ZIP", [("bad.zip", b"PK\x03\x04 not really")])
     assert at.error
-    assert [len(e["photos"]) for e in at.session_state["cam.classes"]] == [3, 3]
+    assert [len(e.photos) for e in at.session_state["cam.classes"].classes] == [3, 3]
 
 
 def test_a_saved_classifier_answers_again_and_a_bad_file_changes_nothing(photos) -> None:
@@ -263,7 +263,7 @@ def test_photos_to_learn_from_are_kept_small() -> None:
     large = to_bytes(np.random.default_rng(0).integers(0, 255, (900, 1200, 3), np.uint8), "JPEG")
     at = open_page("cam")
     _upload(at, "Photos of this class", [("large.jpg", large)])
-    assert at.session_state["cam.classes"][0]["photos"][0].rgb.shape == (256, 341, 3)
+    assert at.session_state["cam.classes"].classes[0].photos[0].rgb.shape == (256, 341, 3)
 
 
 def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfrozen() -> None:
@@ -275,7 +275,7 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     assert job.state == jobs.State.DONE, job.message
     at.run()
     assert "brave" in _answer(at), "the dog with the board"
-    explanation = at.session_state["cam.answer"].explanation
+    explanation = at.session_state["cam"].answer.explanation
     row, column = divmod(int(explanation.maps[0].argmax()), 7)
     assert row < 3 and column < 3, "the heat is on the board"
     at.button(key="cam.choose.trap-plain").click().run()
@@ -292,7 +292,7 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     assert "not measured" in [metric.value for metric in at.metric]
 
     _upload(at, "A .safetensors file", [("mine.safetensors", classifier.save(after, with_body=True))])
-    assert at.session_state["cam.trained"].tuned, "a body that has learnt comes back with its head"
+    assert at.session_state["cam.classes"].trained.tuned, "a body that has learnt comes back with its head"
     assert not at.exception
 
 

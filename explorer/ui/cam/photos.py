@@ -1,27 +1,21 @@
 """Photos on the CAM page: what is here, what a visitor brings, and which one is looked at."""
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from explorer.data import Source, cifar10, dogscats
-from explorer.data.photos import EXTENSIONS, MAX_BYTES, Photo, Refusal, read_many, thumbnail
+from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.errors import ExplorerError
-from explorer.ui import parts, steps
+from explorer.ui import parts, state, steps
+from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
+from explorer.ui.state import Page
 
-log = logging.getLogger(__name__)
-
-PAGE = "cam"
 SAMPLES = 4  # of each class
 KEPT = 8  # photos of one's own in the row; older ones make room
-MOST_REASONS = 6  # in the box about files that could not be used
-TYPES = [*EXTENSIONS, "heic", "heif"]  # the last two only to say what to do about them
-PRIVACY = "Photos stay in memory on this server and are not saved."
 
 _CSS = """<style>
 [class*="st-key-cam-thumb"] { position: relative; gap: .1rem; }
@@ -42,7 +36,7 @@ _CSS = """<style>
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class ShownPhoto:
     """A photo in the row."""
 
     key: str
@@ -57,7 +51,7 @@ def dress() -> None:
 
 # -- what is here --------------------------------------------------------------------------------------
 @st.cache_resource(max_entries=2, show_spinner="Reading some of the course's photos …")
-def _samples(path: Path, stamp: float) -> tuple[tuple[Shown, ...], Source]:
+def _samples(path: Path, stamp: float) -> tuple[tuple[ShownPhoto, ...], Source]:
     data = dogscats.DogsCats(path)
     photos = list(data.photos("valid", SAMPLES))
     found = []
@@ -65,11 +59,11 @@ def _samples(path: Path, stamp: float) -> tuple[tuple[Shown, ...], Source]:
         for name in dogscats.CLASSES:
             of_class = [p for p in photos if p.label == name]
             if i < len(of_class):
-                found.append(Shown(f"{name}-{i}", f"{name[:-1].capitalize()} {i + 1}", of_class[i]))
+                found.append(ShownPhoto(f"{name}-{i}", f"{name[:-1].capitalize()} {i + 1}", of_class[i]))
     return tuple(found), data.source
 
 
-def samples() -> tuple[tuple[Shown, ...], Source | None]:
+def samples() -> tuple[tuple[ShownPhoto, ...], Source | None]:
     """Some cats and dogs that no network here has learnt from; none without the course's photos."""
     data = dogscats.find()
     if data is None:
@@ -82,84 +76,52 @@ def samples() -> tuple[tuple[Shown, ...], Source | None]:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the pictures …")
-def _small_pictures(seed: int) -> tuple[tuple[Shown, ...], Source]:
+def _small_pictures(seed: int) -> tuple[tuple[ShownPhoto, ...], Source]:
     pictures = cifar10.load()
     rng = np.random.default_rng(seed)
     chosen = [int(rng.choice(np.flatnonzero(pictures.test_y == c))) for c in range(len(pictures.classes))]
     rgb = [np.ascontiguousarray(np.asarray(pictures.test_x[i]).transpose(1, 2, 0)) for i in chosen]
     found = (
-        Shown(f"cifar-{seed}-{c}", name.capitalize(), Photo(picture, *picture.shape[1::-1], name, label=name))
+        ShownPhoto(f"cifar-{seed}-{c}", name.capitalize(), Photo(picture, *picture.shape[1::-1], name, label=name))
         for c, (name, picture) in enumerate(zip(pictures.classes, rgb, strict=True))
     )
     return tuple(found), pictures.source
 
 
-def small_pictures() -> tuple[tuple[Shown, ...], Source | None]:
+def small_pictures() -> tuple[tuple[ShownPhoto, ...], Source | None]:
     """One test picture of each CIFAR-10 class; a button draws others."""
-    draw = st.session_state.get(f"{PAGE}.draw", 1)
-    if st.button("Other pictures", icon=":material/shuffle:", key=f"{PAGE}.shuffle"):
-        draw = st.session_state[f"{PAGE}.draw"] = draw + 1
+    here = state.cam()
+    if st.button("Other pictures", icon=":material/shuffle:", key=here.key("shuffle")):
+        here.draw += 1
     try:
-        return _small_pictures(draw)
+        return _small_pictures(here.draw)
     except ExplorerError as error:
         st.warning(parts.escape(str(error)), icon=":material/folder_off:")
         return (), None
 
 
 # -- what a visitor brings -----------------------------------------------------------------------------
-def forget(files: Iterable[object]) -> None:
-    """Let Streamlit drop the bytes of uploads that have been decoded; there is no public way to ask for it.
-
-    A test asserts that they are gone. With another Streamlit they may stay until their session ends, and the log
-    says so; no visitor loses an answer over it.
-    """
-    try:
-        context = get_script_run_ctx()
-        for file in files:
-            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
-    except AttributeError:
-        log.exception("Uploads stay in memory until their session ends")
-
-
-def uploaded(widget: str) -> list:
-    """The files a widget holds now, as a list."""
-    value = st.session_state.get(widget)
-    return value if isinstance(value, list) else [value] if value else []
-
-
-def fresh(name: str) -> str:
-    """A widget key that changes once its files have been taken, so that it is empty again."""
-    return f"{name}.{st.session_state.get(f'{name}.generation', 0)}"
-
-
-def taken(name: str, files: Sequence[object]) -> None:
-    """The files of the widget ``fresh(name)`` have been read: empty it."""
-    forget(files)
-    st.session_state[f"{name}.generation"] = st.session_state.get(f"{name}.generation", 0) + 1
-
-
 def _take(name: str) -> None:
     """Callback: decode what came, show the last of it; what cannot be read is named, and nothing is lost."""
-    files = uploaded(fresh(name))
+    files = uploaded(name)
     # Only as many are decoded as there is room for, the last ones.
-    photos, refusals = read_many((file.name, file.getvalue()) for file in files[-KEPT:])
+    photos, refused = read_many((file.name, file.getvalue()) for file in files[-KEPT:])
     over = tuple(Refusal(file.name, f"Only {KEPT} photos are looked at, the last ones.") for file in files[:-KEPT])
     taken(name, files)
-    count = st.session_state.get(f"{PAGE}.count", 0)
-    own = [Shown(f"own-{count + i}", photo.name or "Your photo", photo) for i, photo in enumerate(photos)]
-    st.session_state[f"{PAGE}.count"] = count + len(own)
-    st.session_state[f"{PAGE}.own"] = [*st.session_state.get(f"{PAGE}.own", []), *own][-KEPT:]
-    st.session_state[f"{PAGE}.refused"] = (*refusals, *over)
-    if own:
-        steps.did(PAGE, "photo")
-        st.session_state[f"{PAGE}.chosen"] = own[-1].key
+    here = state.cam()
+    here.bring([ShownPhoto(here.number(), photo.name or "Your photo", photo) for photo in photos], KEPT)
+    here.refused = (*refused, *over)
+    if photos:
+        steps.did(Page.CAM, "photo")
 
 
 def bring() -> None:
     """Upload or camera: the answer comes by itself."""
-    name = f"{PAGE}.camera" if st.session_state.get(f"{PAGE}.use_camera") else f"{PAGE}.upload"
+    here = state.cam()
+    camera = here.value("use_camera", False)
+    name = here.key("camera" if camera else "upload")
     with st.container(border=True):
-        if name.endswith("camera"):
+        if camera:
             st.camera_input("Take a photo", key=fresh(name), on_change=_take, args=(name,))
         else:
             st.file_uploader(
@@ -172,58 +134,36 @@ def bring() -> None:
                 max_upload_size=parts.upload_limit(MAX_BYTES),
             )
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.toggle("Use the camera", key=f"{PAGE}.use_camera")
+            st.toggle("Use the camera", key=here.key("use_camera"))
             st.caption(f":material/lock: {PRIVACY}")
 
 
-def refusals(found: Sequence[Refusal]) -> None:
-    """Which files could not be used: one in full, several as one line that unfolds to each reason and its files."""
-    if not found:
-        return
-    by_reason: dict[str, list[str]] = {}
-    for refusal in found:
-        by_reason.setdefault(refusal.reason, []).append(parts.escape(refusal.name or "The photo"))
-    lines = [f"{_listed(names)}: {parts.escape(reason)}" for reason, names in list(by_reason.items())[:MOST_REASONS]]
-    if len(found) == 1:
-        st.error(lines[0], icon=":material/error:")
-        return
-    names = _listed([name for names in by_reason.values() for name in names])
-    with st.expander(f":red[{len(found)} files could not be used: {names}. Why?]", icon=":material/error:"):
-        st.markdown("\n".join(f"- {line}" for line in lines))
-
-
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    """Some names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 # -- which one -------------------------------------------------------------------------------------------
-def choose(here: Sequence[Shown]) -> Shown | None:
+def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
     """The row of thumbnails; the photo that is looked at, or None when there is none."""
-    row = [*st.session_state.get(f"{PAGE}.own", [])[::-1], *here]
+    here = state.cam()
+    row = [*here.own[::-1], *samples]
     if not row:
         return None
-    key = st.session_state.get(f"{PAGE}.chosen")
-    chosen = next((shown for shown in row if shown.key == key), row[0])
+    chosen = next((shown for shown in row if shown.key == here.chosen), row[0])
     with st.container(horizontal=True, gap="small"):
         for shown in row:
-            on = "-on" if shown is chosen else ""
-            with st.container(key=f"cam-thumb{on}-{shown.key}", width=84):
+            style = "cam-thumb-on" if shown is chosen else "cam-thumb"
+            with st.container(key="-".join((style, shown.key)), width=84):
                 st.image(_thumbnail(shown), width=84, alt=shown.title, output_format="PNG")
-                if st.button(parts.escape(shown.title), key=f"{PAGE}.choose.{shown.key}", type="tertiary"):
-                    st.session_state[f"{PAGE}.chosen"] = shown.key
-                    steps.did(PAGE, "photo")
-                    st.session_state[f"{PAGE}.refused"] = ()
+                if st.button(parts.escape(shown.title), key=here.key("choose", shown.key), type="tertiary"):
+                    here.chosen = shown.key
+                    here.refused = ()
+                    steps.did(Page.CAM, "photo")
                     st.rerun()
-    if refused := st.session_state.get(f"{PAGE}.refused"):
-        refusals(refused)
+    if here.refused:
+        refusals(here.refused)
         st.caption(f":material/photo: The answer below is for **{parts.escape(chosen.title)}**.")
     return chosen
 
 
-def _thumbnail(shown: Shown) -> np.ndarray:
-    kept = st.session_state.setdefault(f"{PAGE}.thumbnails", {})
+def _thumbnail(shown: ShownPhoto) -> np.ndarray:
+    kept = state.cam().thumbnails
     if shown.key not in kept:
         if len(kept) > 60:
             kept.clear()

@@ -1,0 +1,130 @@
+"""Training on classes of one's own on the CAM page: the button, the curve, what was measured, and unfreezing."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from explorer.cam.classifier import clean_name, shipped
+from explorer.cam.head import check
+from explorer.data.photos import Photo
+from explorer.errors import ExplorerError
+from explorer.figures.cam import head_training
+from explorer.runs import queue
+from explorer.runs.jobs import Job, Kind
+from explorer.runs.own_classes import Trained, tune, work
+from explorer.ui import app, live, parts, plot, state, steps
+from explorer.ui.cam.networks import OWN
+from explorer.ui.state import OwnClass, Page
+
+RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
+Photos = Mapping[str, tuple[Photo, ...]]  # a class's name to its photos
+
+
+def show() -> None:
+    """The button, the job, and what came out."""
+    here = state.cam_classes()
+    wanted = {own.name: tuple(own.photos) for own in here.classes}
+    problem = _problem(here.classes)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        job, phase = live.start_stop(
+            here.name,
+            "Train",
+            lambda before: _learn(wanted, before),
+            word="train",
+            disabled=bool(problem),
+            stop_greyed=False,
+        )
+        if problem:
+            st.caption(parts.escape(problem))
+    if job is not None:
+        live.panel(here.name, job, _draw, phase)
+        _adopt(job)
+    trained = here.trained
+    if trained is not None and not problem and trained.network.classes == tuple(map(clean_name, wanted)):
+        _unfreeze(trained, wanted, going=phase in live.AT_WORK)
+
+
+def _problem(classes: Sequence[OwnClass]) -> str:
+    """Why these classes cannot be trained on; empty if they can."""
+    wanted = {own.name: own.photos for own in classes}
+    if len(wanted) < len(classes):
+        return "Two classes have the same name. Rename one."
+    try:
+        check(wanted)
+    except ExplorerError as error:
+        return str(error)
+    return ""
+
+
+def _unfreeze(trained: Trained, wanted: Photos, going: bool) -> None:
+    """The lesson's next step, for who wants it."""
+    here = state.cam_classes()
+    with st.expander("Unfreeze the body, too", icon=":material/lock_open:"):
+        st.caption(
+            "The lesson's next step: everything learns, early layers at a hundredth and late ones at a tenth of the "
+            "head's rate, on photos flipped and zoomed at random. With a few photos it is as likely to harm as to help."
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            epochs = st.number_input("Epochs", 1, 20, 2, key=here.key("epochs"), width=120)
+            rate = st.select_slider("The head's learning rate", RATES, 1e-3, key=here.key("rate"), width=260)
+            if st.button("Unfreeze and train", icon=":material/lock_open:", key=here.key("tune"), disabled=going):
+                with parts.refusals():
+                    here.job = _tune(trained, wanted, int(epochs), rate, queue.registry().find(here.job or "")).id
+                    st.rerun()
+
+
+def _learn(wanted: Photos, before: Job | None) -> Job:
+    network = shipped()
+    job = Job(Kind.OWN_CLASSES, "Your own classes", lambda job: work(job, network, wanted), app.owner())
+    return queue.registry().submit(job, before)
+
+
+def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Job | None) -> Job:
+    def unfreeze(job: Job) -> None:
+        tune(job, trained, wanted, epochs, rate)
+
+    return queue.registry().submit(Job(Kind.UNFREEZE, "Your own classes, unfrozen", unfreeze, app.owner()), before)
+
+
+def _draw(job: Job) -> None:
+    live.progress(job)
+    parts.problem(job)
+    if curve := job.results.get("curve"):
+        plot.show(head_training(curve), state.cam_classes().key("curve", job.id), "Loss while the head learns.")
+        st.caption("Solid: loss on your photos. Dotted: the share of them told right, soon known by heart.")
+    if (trained := job.results.get("trained")) is not None:
+        _measured(trained)
+
+
+def _measured(trained: Trained) -> None:
+    columns = st.columns(3)
+    left_out = "not measured" if math.isnan(trained.accuracy) else f"{trained.accuracy:.0%}"
+    columns[0].metric(
+        "Leave-one-out accuracy",
+        left_out,
+        border=True,
+        help="Each photo is asked about by a head that never saw it. With few photos this says more than the curve.",
+    )
+    columns[1].metric("Photos", " + ".join(map(str, trained.photos)), border=True)
+    took = f"{trained.seconds:.0f} s" if trained.tuned else f"{1000 * trained.seconds:.0f} ms"
+    columns[2].metric("Training everything" if trained.tuned else "Training the head", took, border=True)
+    for sentence in trained.warnings:
+        st.warning(parts.escape(sentence), icon=":material/visibility:")
+
+
+def _adopt(job: Job) -> None:
+    """Once, when it has been trained: the page's answer comes from the visitor's own classifier."""
+    trained: Trained | None = job.results.get("trained")
+    if trained is None or state.cam_classes().adopted == trained.stamp:
+        return
+    use(trained)
+    steps.did(Page.CAM, "own classes")
+    st.rerun()
+
+
+def use(trained: Trained) -> None:
+    """Answer with the visitor's own classifier from when the page is next drawn."""
+    here = state.cam_classes()
+    here.trained, here.adopted = trained, trained.stamp
+    state.cam().switch = OWN

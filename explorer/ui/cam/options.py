@@ -1,0 +1,77 @@
+"""How a visitor looks at a photo: through which network, at how much of it, by which method, in which colours."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from explorer.cam.heat import COLORMAPS
+from explorer.cam.maps import Method
+from explorer.cam.view import View
+from explorer.ui import state
+from explorer.ui.cam.networks import choices, title
+
+VIEWS = {
+    View.CROP: "The central square",
+    View.PAD: "All of it, padded to a square",
+    View.OWN_SHAPE: "All of it, at its own shape",
+}
+METHODS = {
+    Method.CAM: "CAM: the class's own map",
+    Method.GRADCAM: "Grad-CAM",
+    Method.GRADCAM_PLUS: "Grad-CAM++",
+    Method.OCCLUSION: "Occlusion: hide it and see",
+}
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How the visitor wants to look."""
+
+    view: View
+    method: Method
+    opacity: float
+    colormap: str
+    smooth: bool
+
+
+def sidebar() -> tuple[str, ViewOptions]:
+    """The network's key and how to look; every change is answered at once."""
+    here = state.cam()
+    with st.sidebar:
+        keys = choices()
+        if here.switch in keys:
+            here.set("network", here.switch)
+        here.switch = ""
+        if here.value("network", "") not in keys:
+            here.set("network", "dogscats")
+        key = st.selectbox("Network", keys, format_func=title, key=here.key("network"), persist_state="session")
+        view = st.selectbox(
+            "What it sees",
+            list(View),
+            format_func=VIEWS.__getitem__,
+            key=here.key("view"),
+            persist_state="session",
+            help="The lecture crops. A fully convolutional network can also take a photo of any shape. "
+            "Whatever it sees, the heat is drawn on the photo as you brought it.",
+        )
+        method = st.selectbox(
+            "Method",
+            list(Method),
+            format_func=METHODS.__getitem__,
+            key=here.key("method"),
+            persist_state="session",
+            help="On this network CAM and Grad-CAM agree up to a factor. Occlusion greys one tile after the other "
+            "and asks again: slower, and free of any assumption.",
+        )
+        opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key=here.key("opacity"), persist_state="session")
+        colormap = st.selectbox(
+            "Colours",
+            COLORMAPS[:-1],
+            key=here.key("colormap"),
+            persist_state="session",
+            help="The lecture uses *hot*. *jet*'s brightness goes up and down, so it shows edges that are not there.",
+        )
+        cells = st.toggle(
+            "Show the cells", key=here.key("cells"), persist_state="session", help="The map's true resolution."
+        )
+    return key, ViewOptions(view, method, opacity, colormap, not cells)

@@ -1,0 +1,79 @@
+"""Does the map behind the CAM page's answer tell the truth? Hide what is hot; ask a head that knows nothing."""
+
+import streamlit as st
+import torch
+from torch import nn
+
+from explorer.cam.explain import explain
+from explorer.cam.network import CamNet
+from explorer.cam.truth import deletion_curve
+from explorer.figures.cam import deletion
+from explorer.ui import plot, state, steps
+from explorer.ui.cam.answer import PhotoAnswer
+from explorer.ui.state import Page
+
+
+def show(answer: PhotoAnswer) -> None:
+    """The deletion test, and the map of a head that has learnt nothing."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _deletion(answer)
+    with right:
+        _untrained(answer)
+    st.markdown(
+        "**What a map cannot say.** It shows where evidence lies, not why. Each cell has seen much more of the photo "
+        "than the square it covers. A number added to a class's bias moves its map and no probability, so look at the "
+        "difference of two classes before you trust a single one."
+    )
+
+
+def _deletion(answer: PhotoAnswer) -> None:
+    name = answer.name(answer.index)
+    st.markdown(f"**Hide what is hot, and ask again.** If the map is right, {name} should fall faster than by chance.")
+    here = state.cam()
+    if st.button(
+        "Hide the hottest 10, 20 and 40 %",
+        icon=":material/content_cut:",
+        key=here.key("deletion", "run"),
+        type="primary",
+    ):
+        with st.spinner("Asking 16 times …", show_time=True):
+            found = deletion_curve(answer.loaded.network, answer.shown.photo, answer.explanation)
+        here.deletion = (answer.stamp, found)
+        steps.did(Page.CAM, "deletion")
+    if here.deletion is None or here.deletion[0] != answer.stamp:
+        return
+    found = here.deletion[1]
+    plot.show(
+        deletion(found, answer.loaded.name(answer.index)),
+        here.key("deletion", "chart"),
+        "Probability against the share of the photo hidden: hottest first, and at random.",
+    )
+    gap = found.gap
+    verdict = (
+        f"Hiding the hot parts costs **{gap:.0%}** more than hiding random ones: the map tells something true."
+        if gap > 0.02
+        else "Hiding the hot parts costs no more than hiding random ones. Either the evidence is everywhere, or this "
+        "map is no guide to it."
+    )
+    st.caption(f"{verdict} Grey band: the range of four random tries.")
+
+
+def _untrained(answer: PhotoAnswer) -> None:
+    st.markdown("**Ask somebody who knows nothing.** A head with random weights draws a map as well.")
+    network = answer.loaded.network
+    if not isinstance(network, CamNet):
+        st.caption("Only for the photo networks.")
+        return
+    seed = st.number_input("Seed of the random head", 0, 999, key=state.cam().key("random_head"), width=200)
+    head = nn.Conv2d(network.head.in_channels, len(network.classes), 3, padding=1)
+    generator = torch.Generator().manual_seed(int(seed))
+    with torch.no_grad():
+        head.weight.normal_(0, 0.01, generator=generator)
+        head.bias.zero_()
+    found = explain(network.with_head(head, network.classes), answer.shown.photo, view=answer.options.view)
+    st.image(answer.draw(found.heat.values), width=340, alt="The map of an untrained head")
+    st.caption(
+        f"It says {answer.name(found.winner)}, {found.probabilities[found.winner]:.0%}. Its heat may look "
+        "convincing, because the body beneath still finds things. A picture of heat proves nothing by itself."
+    )

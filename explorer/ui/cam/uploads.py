@@ -1,0 +1,53 @@
+"""Files that visitors bring to the CAM page: taken from their widget, dropped by the server, refused with a reason."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from explorer.data.photos import EXTENSIONS, Refusal
+from explorer.ui import internals, parts, state
+
+MOST_REASONS = 6  # in the box about files that could not be used
+TYPES = [*EXTENSIONS, "heic", "heif"]  # the last two only to say what to do about them
+PRIVACY = "Photos stay in memory on this server and are not saved."
+
+
+def fresh(name: str) -> str:
+    """A widget key that changes once its files have been taken, so that it is empty again."""
+    return ".".join((name, str(state.cam().generations.get(name, 0))))
+
+
+def uploaded(name: str) -> list[UploadedFile]:
+    """The files that the widget ``fresh(name)`` holds now."""
+    value: UploadedFile | list[UploadedFile] | None = state.widget(fresh(name), None)
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def taken(name: str, files: Sequence[UploadedFile]) -> None:
+    """The files of the widget ``fresh(name)`` have been read: empty it."""
+    internals.forget_uploads(files)
+    generations = state.cam().generations
+    generations[name] = generations.get(name, 0) + 1
+
+
+def refusals(found: Sequence[Refusal]) -> None:
+    """Which files could not be used: one in full, several as one line that unfolds to each reason and its files."""
+    if not found:
+        return
+    by_reason: dict[str, list[str]] = {}
+    for refusal in found:
+        by_reason.setdefault(refusal.reason, []).append(parts.escape(refusal.name or "The photo"))
+    lines = [f"{_listed(names)}: {parts.escape(reason)}" for reason, names in list(by_reason.items())[:MOST_REASONS]]
+    if len(found) == 1:
+        st.error(lines[0], icon=":material/error:")
+        return
+    names = _listed([name for names in by_reason.values() for name in names])
+    with st.expander(f":red[{len(found)} files could not be used: {names}. Why?]", icon=":material/error:"):
+        st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
