@@ -4,6 +4,7 @@ Colours are mid-tones with at least 3 : 1 contrast on the light and the dark pag
 any common colour-blindness (after Okabe & Ito), and never the only difference: lines differ in dash or marker.
 """
 
+import numpy as np
 import plotly.graph_objects as go
 
 TRAIN, VALID, RATE = "#3D7DC8", "#C9690F", "#7A6BB0"
@@ -61,3 +62,8 @@ def faded(colour: str, opacity: float) -> str:
     """``#rrggbb`` with an opacity, as rgba()."""
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},{opacity})"
+
+
+def positive(values: np.ndarray) -> np.ndarray:
+    """For a logarithmic axis: what is not above zero, or not finite, leaves a gap."""
+    return np.where((values > 0) & np.isfinite(values), values, np.nan).astype(np.float32)

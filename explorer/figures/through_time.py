@@ -1,19 +1,20 @@
 """Gradients through time, what a prediction looked at, and gates over the text. Pure, with bounded points."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.figures.layers import positive
 from explorer.series import extremes
 
 if TYPE_CHECKING:
     from explorer.probes.gates import Trace, Tracked
     from explorer.probes.gradients import Explosion, Influence, ReachCurve
 
+FLOOR = 1e-12  # below this a curve says only that nothing arrives
 UNITS, CHARACTERS = 64, 160  # most units and characters a heat map shows
 DIVERGING = [[0.0, style.TRAIN], [0.5, style.faded(style.MUTED, 0.0)], [1.0, style.VALID]]
 ONE_SIDED = [[0.0, style.faded(style.WITH_NORM, 0.0)], [1.0, style.WITH_NORM]]
@@ -32,6 +33,7 @@ GATES = {
 
 def reach_curves(
     curves: Mapping[str, "ReachCurve"],
+    looks: Mapping[str, tuple[str, str]] | None = None,
     *,
     relative: bool = False,
     bptt: int | None = None,
@@ -40,16 +42,19 @@ def reach_curves(
 ) -> go.Figure:
     """‖∂ loss / ∂ state k characters back‖ against k; an LSTM's cell state is the dashed line of its colour.
 
-    ``relative`` divides by the largest value of each line, ``bptt`` marks how far gradients flowed in training.
+    ``looks`` maps names to a colour and a dash. ``relative`` divides by the largest value of each line, ``bptt``
+    marks how far gradients flowed in training.
     """
     title = "gradient, relative" if relative else "gradient norm"
     fig = style.figure("characters back (k)", title, log_y=True, key=key, height=height)
-    for (name, curve), colour in zip(curves.items(), style.SERIES * 3, strict=False):
+    looks = looks or dict(zip(curves, zip(style.SERIES * 3, cycle(["solid"])), strict=False))
+    for name, curve in curves.items():
+        colour, dash = looks[name]
         scale = 1 / curve.hidden.max() if relative and curve.hidden.max() > 0 else 1.0
         for edge, fill in ((curve.low, None), (curve.high, "tonexty")):
             fig.add_scatter(
                 x=curve.lags,
-                y=positive(edge * scale),
+                y=style.positive(edge * scale),
                 mode="lines",
                 line={"width": 0},
                 fill=fill,
@@ -59,24 +64,24 @@ def reach_curves(
             )
         fig.add_scatter(
             x=curve.lags,
-            y=positive(curve.hidden * scale),
+            y=style.positive(curve.hidden * scale),
             name=name,
             mode="lines",
-            line={"color": colour, "width": 2.4},
+            line={"color": colour, "width": 2.4, "dash": dash},
         )
         if curve.cell is not None:
             scale = 1 / curve.cell.max() if relative and curve.cell.max() > 0 else 1.0
             fig.add_scatter(
                 x=curve.lags,
-                y=positive(curve.cell * scale),
+                y=style.positive(curve.cell * scale),
                 name=f"{name}, cell state",
                 mode="lines",
-                line={"color": colour, "width": 2, "dash": "dash"},
+                line={"color": colour, "width": 2, "dash": "dash" if dash == "solid" else dash},
             )
     if bptt:
         fig.add_vline(x=bptt, line={"color": style.MUTED, "dash": "dot", "width": 1.4}, annotation_text=f"bptt {bptt}")
-    fig.update_yaxes(exponentformat="power")
-    return fig
+    top = max((max(c.high.max(), 0 if c.cell is None else c.cell.max()) for c in curves.values()), default=1.0)
+    return fig.update_yaxes(exponentformat="power", range=[np.log10(FLOOR), np.log10(max(top, 1.0)) + 0.3])
 
 
 def influence_bars(found: "Influence", text: str, *, most: int = 60, key: str = "", height: int = 240) -> go.Figure:
@@ -193,7 +198,7 @@ def exploding_norms(runs: Sequence["Explosion"], *, key: str = "", height: int =
         clipped = f", clipped at {run.clip:g}" if run.clip else ""
         fig.add_scatter(
             x=keep + 1,
-            y=positive(run.grad_norm[keep]),
+            y=style.positive(run.grad_norm[keep]),
             name=f"{run.setting} {run.value:g}{clipped}",
             mode="lines",
             line={"color": colour, "width": 1.8, "dash": "dot" if run.clip else "solid"},

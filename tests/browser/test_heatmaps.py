@@ -14,13 +14,14 @@ from tests.serving import READY, Server, serve
 SCRIPT = """
 import numpy as np
 from explorer.data import Source
-from explorer.figures import layers, pictures
+from explorer.figures import pictures
+from explorer.figures.batchnorm import rate_depth_map
 from explorer.runs.grid import GridView
 from explorer.ui import plot
 
 loss = np.array([[[1.5, 1.9, 2.2, 2.3, np.inf, np.nan]], [[1.5, 1.9, 2.2, 2.3, np.inf, np.nan]]])
 map_ = GridView((1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0), (1,), ("none", "running"), 3, 20, loss, Source("", "real", ""))
-plot.show(layers.rate_depth_map(map_), "map", "A map")
+plot.show(rate_depth_map(map_), "map", "A map")
 counts = np.arange(100).reshape(10, 10) * 3
 plot.show(pictures.confusion(counts, tuple("abcdefghij")), "confusion", "Confusions")
 """

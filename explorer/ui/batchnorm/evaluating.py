@@ -9,7 +9,7 @@ from explorer import devices
 from explorer.data import cifar10
 from explorer.errors import OtherDataError
 from explorer.experiment import Experiment
-from explorer.figures import layers
+from explorer.figures.batchnorm import evaluation_bars
 from explorer.probes import bn_statistics
 from explorer.runs import jobs, queue
 from explorer.training import checkpoint, prepare
@@ -124,7 +124,7 @@ def _draw(job: jobs.Job) -> None:
             PAGE,
             "bars",
             (job.id, *stamp),
-            lambda: layers.evaluation_bars(found, key=job.id),
+            lambda: evaluation_bars(found, key=job.id),
             "Validation loss with each kind of statistics, a bar each.",
             f"Measured here with {job.results['weights']} on {found[0].pictures:,} validation pictures, the same for "
             "every bar. Only the statistics differ, never a weight.",

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data import Source
-from explorer.figures import layers
+from explorer.figures.batchnorm import rate_depth_map
 from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job, Kind
@@ -82,7 +82,7 @@ def _chart(run: str, stamp: tuple, view: GridView) -> None:
             PAGE,
             "map",
             (run, *stamp),
-            lambda: layers.rate_depth_map(view, key=run),
+            lambda: rate_depth_map(view, key=run),
             "Loss reached for each learning rate and depth, without BatchNorm on the left and with it on the right.",
             f"Training loss after {view.steps} steps, in nats; guessing costs 2.30. Pictures are halved to 16 × 16 and "
             "the networks are narrow: it is the pattern that counts.",

@@ -6,9 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.figures import inside
-from explorer.figures import layers as figures
-from explorer.figures import pictures as pictures
+from explorer.figures import layers, pictures
+from explorer.figures.layers import short
+from explorer.figures.race import across_depth, common_range, race_losses
 from explorer.runs.jobs import Job
 from explorer.runs.race import LaneView, RaceView
 from explorer.ui import plot
@@ -43,8 +43,6 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
     """Everything about the layers, for a race at work or over; ``version`` is the job's stamp that ``view`` had."""
     if not any(len(lane.record) for lane in view.lanes):
         return
-    experiments = job.results["experiments"]
-    look = inside.looks(experiments)
     with st.container(border=True):
         what = st.session_state.get(f"{page}.what") or HISTOGRAMS
         statistic = "std" if what == HISTOGRAMS else what
@@ -57,7 +55,7 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
                 page,
                 "losses",
                 stamp,
-                lambda: inside.dressed(figures.race_losses(view, until=until, key=job.id, height=320), look),
+                lambda: race_losses(view, until=until, key=job.id, height=320),
                 "Training loss of each network over steps; a vertical line where one broke.",
                 "Training loss, smoothed, on the same batches; dots: validation. A network stops where it breaks.",
             )
@@ -66,7 +64,7 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
                 page,
                 "depth",
                 (*stamp, statistic, step),
-                lambda: inside.dressed(figures.across_depth(view, statistic, step, key=job.id, height=320), look),
+                lambda: across_depth(view, statistic, step, key=job.id, height=320),
                 f"{VIEWS[statistic]} from the first layer to the last at step {step or 'now'}, a line a network.",
                 f"{VIEWS[statistic]} from layer to layer, **{f'at step {step:,}' if step else 'at the latest step'}**.",
             )
@@ -112,7 +110,7 @@ def _row(lane: LaneView, step: int | None) -> int:
 
 
 def _over_time(page: str, job: Job, view: RaceView, version: tuple[int, int], what: str, step: int | None) -> None:
-    span = None if what == HISTOGRAMS else figures.common_range(view, what)
+    span = None if what == HISTOGRAMS else common_range(view, what)
     # Heat maps are larger than curves: while the race runs they follow at half the pace.
     drawn = version if job.ended else sum(version) // 4
     for number, (lane, column) in enumerate(zip(view.lanes, st.columns(len(view.lanes)), strict=True)):
@@ -132,18 +130,10 @@ def _layers(
 ) -> Callable[[], go.Figure]:
     def make() -> go.Figure:
         if what == HISTOGRAMS:
-            figure = _short_ticks(figures.histograms(lane.record, at=step, until=until, key=key))
-            figure.update_xaxes(title_text=f"step · {figure.layout.yaxis.title.text.replace('1e+02', '100')}")
-            figure.update_yaxes(title_text="")
-            figure.update_layout(margin={"l": 40, "t": 8})
-            return figure
-        figure = figures.over_training(
+            return layers.histograms(lane.record, at=step, until=until, key=key)
+        return layers.over_training(
             lane.record, what, at=step, until=until, y_range=span, key=f"{key}.{what}", height=290
         )
-        for trace in figure.data:
-            trace.name = inside.short(trace.name)
-        figure.update_yaxes(exponentformat="power")
-        return figure
 
     return make
 
@@ -165,13 +155,13 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
     with st.container(horizontal=True):
         name = st.selectbox("Network", names, index=len(names) - 1, key=f"{page}.closer.lane.{race}.{chosen}")
         lane = view[name]
-        layers = [i for i in range(len(lane.record.layers)) if chosen != "norm" or _has_norm(lane, i)]
+        places = [i for i in range(len(lane.record.layers)) if chosen != "norm" or _has_norm(lane, i)]
         if chosen in ("channels", "norm"):
             layer = st.selectbox(
                 "Layer",
-                layers,
+                places,
                 key=f"{page}.closer.layer.{race}.{chosen}.{names.index(name)}",
-                format_func=lambda i: inside.short(lane.record.layers[i]),
+                format_func=lambda i: short(lane.record.layers[i]),
             )
         if chosen == "channels":
             what = st.selectbox("Statistic", ["std", "mean", "dead"], format_func=VIEWS.get, key=f"{page}.closer.what")
@@ -181,9 +171,9 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
             page,
             "channels",
             (*stamp, layer, what),
-            lambda: figures.channels(lane.record, layer, what, at=step, key=f"{race}.{name}.{layer}"),
+            lambda: layers.channels(lane.record, layer, what, at=step, key=f"{race}.{name}.{layer}"),
             f"{VIEWS[what]} of each channel of layer {layer + 1} of {name} over steps.",
-            f"A row a channel of layer {inside.short(lane.record.layers[layer])}. Channels that stay pale do nothing.",
+            f"A row a channel of layer {short(lane.record.layers[layer])}. Channels that stay pale do nothing.",
         )
     elif chosen == "norm":
         for column, which, meaning in zip(
@@ -194,7 +184,7 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
                     page,
                     f"norm.{which}",
                     (*stamp, layer),
-                    lambda which=which: figures.batchnorm(lane.record, layer, which, at=step, key=f"{race}.{name}"),
+                    lambda which=which: layers.batchnorm(lane.record, layer, which, at=step, key=f"{race}.{name}"),
                     f"BatchNorm's {which} of layer {layer + 1} of {name} over steps.",
                     f"*{which}*: {meaning}. Thin: some channels.",
                 )
@@ -203,7 +193,7 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
             page,
             "ridges",
             stamp,
-            lambda: _ridges(lane, step, race),
+            lambda: layers.at_step(lane.record, _row(lane, step), key=race),
             f"The distribution of every layer's activations of {name} at one step.",
             f"How many activations of each size, at step {lane.record.steps[_row(lane, step)]:,}. The axis is linear "
             "near zero and logarithmic beyond.",
@@ -214,15 +204,6 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
 
 def _has_norm(lane: LaneView, layer: int) -> bool:
     return bool(len(lane.record) and lane.record.batchnorm(layer))
-
-
-def _ridges(lane: LaneView, step: int | None, key: str) -> go.Figure:
-    return _short_ticks(figures.at_step(lane.record, _row(lane, step), key=key))
-
-
-def _short_ticks(figure: go.Figure) -> go.Figure:
-    """Layers by their short names along the axis."""
-    return figure.update_yaxes(ticktext=[inside.short(name) for name in figure.layout.yaxis.ticktext])
 
 
 def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
@@ -242,7 +223,7 @@ def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
             page,
             "maps",
             (*stamp[:-1], len(lane.history.epochs)),
-            lambda: _short_ticks(figures.feature_maps(lane.maps, key=stamp[0])),
+            lambda: layers.feature_maps(lane.maps, key=stamp[0]),
             f"Feature maps of one picture in every layer of {lane.name}.",
             f"A row a layer, its eight liveliest channels, after epoch {len(lane.history.epochs)}; each stretched to "
             "its own range.",

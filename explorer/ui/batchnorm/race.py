@@ -7,8 +7,8 @@ import streamlit as st
 
 from explorer.errors import ExplorerError, SettingsError
 from explorer.experiment import SETTINGS, Experiment
-from explorer.figures import inside
-from explorer.figures.layers import across_depth
+from explorer.figures.layers import short
+from explorer.figures.race import across_depth, looks
 from explorer.lecture import races
 from explorer.lecture.races import BY_KEY, PRESETS, Preset
 from explorer.models import batchnorm, vision
@@ -200,7 +200,7 @@ def _legend(experiments: Mapping[str, Experiment]) -> None:
         f'<span style="white-space:nowrap;margin-right:1.4rem"><span style="display:inline-block;width:1.6rem;'
         f'border-top:3px {_CSS_DASH[dash]} {colour};vertical-align:middle;margin-right:.45rem"></span>'
         f"{html.escape(name)}</span>"
-        for name, (colour, dash) in inside.looks(experiments).items()
+        for name, (colour, dash) in looks(experiments).items()
     )
     st.html(f"<div>{chips}</div>")
 
@@ -295,7 +295,7 @@ def _draw(job: jobs.Job) -> None:
 
 
 def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
-    look = inside.looks(experiments)
+    look = looks(experiments)
     for lane, column in zip(view.lanes, st.columns(len(view.lanes)), strict=True):
         colour, _ = look[lane.name]
         last = lane.history.epochs[-1] if lane.history.epochs else None
@@ -314,7 +314,7 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
             )
             if lane.broke:
                 steps.did("batchnorm", "broke")
-                layer = f" in {inside.short(lane.broke.layer)}" if lane.broke.layer else ""
+                layer = f" in {short(lane.broke.layer)}" if lane.broke.layer else ""
                 st.badge(
                     f"step {lane.broke.step}{layer}", icon=":material/trending_up:", color="red", help=lane.broke.why
                 )
@@ -380,7 +380,7 @@ def _before(experiments: dict[str, Experiment], where: str) -> None:
                 PAGE,
                 "first",
                 (str(hash(stamp)), *stamp),
-                lambda: inside.dressed(across_depth(view, "std"), inside.looks(experiments)),
+                lambda: across_depth(view, "std"),
                 "Standard deviation of each layer's activations for one batch, before training, a line a network.",
                 f"Measured here: one batch of {view.lanes[0].experiment.batch_size} pictures through the untrained "
                 f"networks, {where}. Log scale.",

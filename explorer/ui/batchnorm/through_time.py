@@ -1,18 +1,17 @@
 """How far back in time a gradient reaches, how that grows with training, and when it explodes."""
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
 import streamlit as st
 import torch
 
 from explorer import devices, paths
 from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
-from explorer.figures import inside, style, through_time
+from explorer.figures import style
+from explorer.figures.through_time import exploding_norms, reach_curves
 from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
 from explorer.runs import jobs, queue
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 PAGE = "batchnorm.time"
 MODELS = {"stateful": "RNN", "gru": "GRU", "lstm": "LSTM"}
-COLOURS = {name: style.MODELS[key] for key, name in MODELS.items()}
 Stamp = tuple[float, float]
 LAGS, SAMPLES = 200, 16
 STEPS = (0, 100, 300)  # when the reach of a model in training is measured
@@ -131,7 +129,7 @@ def _reach() -> None:
     if not chosen:
         st.caption("Choose at least one model.")
         return
-    curves, sentences, source, fallen = {}, [], None, {}
+    curves, looks, sentences, source, fallen = {}, {}, [], None, {}
     asked = {"Trained": (True,), "Fresh": (False,), "Both": (True, False)}[weights]
     for wanted, key in itertools.product(asked, chosen):
         try:
@@ -148,7 +146,7 @@ def _reach() -> None:
             st.error(parts.escape(str(error)), icon=":material/error:")
             continue
         size = f"{experiment.hidden} units" + (f" × {experiment.layers}" if experiment.layers > 1 else "")
-        curves[name] = curve
+        curves[name], looks[name] = curve, (style.MODELS[key], "solid" if trained else "dot")
         sentences.append(_said(f"{name} ({size}, bptt {experiment.bptt})", curve))
     fresh_instead(next(iter(fallen.values()), ""), fallen)
     if not curves:
@@ -160,10 +158,7 @@ def _reach() -> None:
                 PAGE,
                 "reach",
                 ("reach", *curves, relative, *(stamp(key) for key in chosen)),
-                lambda: _floored(
-                    inside.dressed_reach(through_time.reach_curves(curves, relative=relative, key="reach"), COLOURS),
-                    curves,
-                ),
+                lambda: reach_curves(curves, looks, relative=relative, key="reach"),
                 "Gradient of the loss with respect to the state k characters back, against k, log scale.",
                 f"Measured here on {SAMPLES} places of the validation text; the bands hold the middle 80 %. Log scale: "
                 "each line down is a hundredfold less.",
@@ -176,16 +171,6 @@ def _reach() -> None:
                 "reach grow* trains them alike."
             )
     parts.source_note(source)
-
-
-FLOOR = 1e-12  # below this a curve says only that nothing arrives
-
-
-def _floored(figure: go.Figure, curves: Mapping[str, ReachCurve]) -> go.Figure:
-    """The axis from where a curve says only that nothing arrives to the largest value."""
-    top = max(max(c.high.max(), 0 if c.cell is None else c.cell.max()) for c in curves.values())
-    figure.update_yaxes(range=[math.log10(FLOOR), math.log10(max(top, 1.0)) + 0.3])
-    return figure
 
 
 def _said(name: str, curve: ReachCurve) -> str:
@@ -248,7 +233,7 @@ def _draw_growth(job: jobs.Job) -> None:
             f"{PAGE}.grow",
             "growth",
             (job.id, *version),
-            lambda: _floored(through_time.reach_curves(_largest(curves), key=job.id, height=340), curves),
+            lambda: reach_curves(_largest(curves), key=job.id, height=340),
             "Reach of each model in training.",
             f"{job.title}, 128 units where not said otherwise, on the validation text. Measured here.",
         )
@@ -301,7 +286,7 @@ def _draw_explosion(job: jobs.Job) -> None:
         f"{PAGE}.explode",
         "norms",
         (job.id, *version),
-        lambda: through_time.exploding_norms(runs, key=job.id, height=340),
+        lambda: exploding_norms(runs, key=job.id, height=340),
         "Gradient norm at each step, with and without clipping.",
         "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",
     )
