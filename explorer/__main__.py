@@ -189,10 +189,10 @@ def _train(options: argparse.Namespace) -> int:
             train.train(job, experiment, store, on_epoch=on_epoch, learner=learner)
     except Stopped:
         stopped = True
-    recorded = f"; recorded as {job.id}" if store and not job.results.get("notice") else ""
+    recorded = f"; recorded as {job.id}" if store and not job.notice else ""
     print(f"{learner.data.source.name}; {learner.step:,} steps{recorded}", file=sys.stderr)
-    if job.results.get("notice"):
-        _say(job.results["notice"])
+    if job.notice:
+        _say(job.notice)
     if target and learner.step and not (stopped and options.ship):
         path = ship.write(learner, experiment, job.history.snapshot(), None if options.ship else target)
         print(f"wrote {path}", file=sys.stderr)

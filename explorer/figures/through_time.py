@@ -12,7 +12,8 @@ from explorer.series import extremes
 
 if TYPE_CHECKING:
     from explorer.probes.gates import Trace, Tracked
-    from explorer.probes.gradients import Explosion, Influence, ReachCurve
+    from explorer.probes.gradients import Influence, ReachCurve
+    from explorer.runs.through_time import Explosion
 
 FLOOR = 1e-12  # below this a curve says only that nothing arrives
 UNITS, CHARACTERS = 64, 160  # most units and characters a heat map shows

@@ -19,6 +19,7 @@ from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Values, Verdict, judge, recorded_memory
 from explorer.models.summary import summarise
 from explorer.probes import gradients
+from explorer.runs.through_time import endless
 from explorer.training import prepare
 from explorer.training.learner import Epoch, Learner
 from explorer.training.schedules import plan
@@ -49,7 +50,7 @@ def _train(learner: Learner, rate: float, steps: int, on_progress: OnProgress) -
     """``steps`` steps at one rate: losses (nats), largest gradient norm, seconds a step; ends where it breaks."""
     learner.watch_gradients = learner.recurrent
     losses, largest = [], 0.0
-    batches, started = gradients.endless(learner), time.perf_counter()
+    batches, started = endless(learner), time.perf_counter()
     for number in range(steps):
         learner.model.train()
         step = learner.train_batch(next(batches), rate)

@@ -4,10 +4,9 @@ Every cell trains a new network on the very same few batches. Pictures are halve
 narrow, so that the seventy runs take half a minute on a laptop: it is the pattern that counts, not the loss.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +14,10 @@ import torch.nn.functional as F
 
 from explorer.data import Batch, Source
 from explorer.experiment import Experiment
+from explorer.runs.drive import Moment, Moments, drive, given
+from explorer.runs.jobs import Job
 from explorer.training import prepare
 from explorer.training.learner import Learner
-
-if TYPE_CHECKING:
-    from explorer.runs.jobs import Job
 
 DEPTHS = (1, 2, 3, 4, 6)  #: convolutions in each of three stages
 RATES = tuple(float(f"{rate:.2g}") for rate in np.geomspace(1e-3, 1.0, 7))
@@ -27,7 +25,6 @@ NORMS = ("none", "running")
 STEPS, IMAGES, BATCH_SIZE = 80, 2_000, 64
 LAST = 10  #: the loss reached is the mean of so many last steps
 DIVERGED = 4.0  #: times the loss of guessing: such a cell counts as broken
-PUBLISH_SECONDS = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +79,7 @@ def cells(
         tuple(rates), tuple(depths), NORMS, base.widths.count(",") + 1, steps, loss.copy(), learner.data.source
     )
     total, done = loss.size, 0
-    for depth, row in zip(depths, range(len(depths)), strict=True):
+    for row, depth in enumerate(depths):
         for column, rate in enumerate(rates):
             for number, norm in enumerate(NORMS):
                 experiment = base.replace(depth=depth, lr=rate, norm=norm)
@@ -116,17 +113,15 @@ def _batches(learner: Learner, steps: int) -> list[Batch]:
     return [batches[step % len(batches)] for step in range(steps)]
 
 
-def work(job: "Job", base: Experiment | None = None, **options: object) -> None:
-    """Fill the map in a job: ``job.results["grid"]`` is the latest :class:`GridView`. See :func:`cells`."""
-    job.ready()
-    shown, view = 0.0, None
-    try:
-        for done, new in cells(base or template(), **options):
-            view = new or view
-            if new and time.monotonic() - shown >= PUBLISH_SECONDS:
-                shown = time.monotonic()
-                job.publish(grid=view)
-            job.between_steps(min(done, 0.999))
-    finally:
-        if view is not None:
-            job.publish(grid=view)
+def work(job: Job[GridView], base: Experiment | None = None, **options: Any) -> None:
+    """Fill the map in a job; its result is the map so far. See :func:`cells`."""
+    drive(job, _moments(cells(base or template(), **options)))
+
+
+def _moments(found: Iterator[tuple[float, GridView | None]]) -> Moments[GridView]:
+    yield Moment(0.0)
+    for done, view in found:
+        if view is None:
+            yield Moment(min(done, 0.999))
+        else:
+            yield Moment(min(done, 0.999), given(view), source=view.source)

@@ -12,16 +12,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from explorer.errors import ExplorerError
 from explorer.runs.history import History
 from explorer.runs.lane import Lane
 
 if TYPE_CHECKING:
+    from explorer.data import Source
     from explorer.experiment import Experiment
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")  # what a job leaves for its page: one frozen dataclass for each kind
 
 
 class State(StrEnum):
@@ -73,31 +76,33 @@ class Unanswered(ExplorerError):
 
 
 @dataclass(eq=False)
-class Job:
+class Job(Generic[R]):
     """One piece of background work and everything a page may ask of it.
 
-    ``work(job)`` does it: it calls :meth:`between_steps` often, fills ``history`` and may leave things for
-    the page in ``results``.
+    ``work(job)`` does it: it calls :meth:`between_steps` often, fills ``history`` and leaves what there is to see
+    in ``result``, as a whole each time (:meth:`publish`).
     """
 
     kind: Kind
     title: str
-    work: Callable[["Job"], None]
+    work: "Callable[[Job[R]], object]"
     owner: str = ""  #: the browser session's token; empty for the terminal, which needs no lease
     experiment: "Experiment | None" = None
     id: str = field(default_factory=lambda: secrets.token_hex(4))
     state: State = State.QUEUED
     message: str = ""  #: why it failed, or what to try
     history: History = field(default_factory=History)
-    results: dict[str, Any] = field(default_factory=dict)
+    result: R | None = None  #: what there is to see so far
+    source: "Source | None" = None  #: the data it works on, once they are read
+    troubles: dict[str, str] = field(default_factory=dict)  #: what the disk refused, a sentence each, by what it was
     live: dict[str, float] = field(default_factory=dict)  #: live settings changed since it began, as last asked for
     progress: float = 0.0  #: share done, in [0, 1]
     rate: float = 0.0  #: steps a second, lately
     created: float = field(default_factory=time.time)
-    version: int = 0  #: grows when state, message or results change
+    version: int = 0  #: grows when state, message or what is published change
     run_seconds: float = 0.0  #: time spent running, pauses left out
     budget: int | None = None  #: steps left before it pauses by itself
-    lane: "Lane[Job] | None" = None  #: where its place to run comes from; None in the terminal
+    lane: "Lane[Job[Any]] | None" = None  #: where its place to run comes from; None in the terminal
     has_place: bool = False  #: whether it holds a place of the lane now
     on_queued: Callable[[], None] | None = None  #: called once it has been taken into the queue
     on_unbegun: Callable[[], None] | None = None  #: called when it ends without having begun
@@ -129,6 +134,11 @@ class Job:
         return self.run_seconds * (1 - self.progress) / self.progress
 
     @property
+    def notice(self) -> str:
+        """What the disk refused, in sentences for the page; "" where all is written."""
+        return " ".join(self.troubles.values())
+
+    @property
     def stamp(self) -> tuple[int, int]:
         """Changes whenever there is something new to draw. Read it before what is drawn, which may change meanwhile."""
         return self.version, self.history.version
@@ -142,7 +152,7 @@ class Job:
         """Whether the page of a session's job has been gone for long."""
         return bool(self.owner) and time.monotonic() - self._seen > LEASE
 
-    def before(self) -> "list[Job]":
+    def before(self) -> "list[Job[Any]]":
         """The jobs that run, or will, before this one; none if it does not wait for a place."""
         return self.lane.before(self) if self.lane else []
 
@@ -336,10 +346,23 @@ class Job:
             except Exception as error:
                 question.set_exception(error)
 
-    def publish(self, **results: Any) -> None:
-        """Leave results for the page."""
+    def publish(self, result: R) -> None:
+        """Leave what there is to see for the page, in place of what was left before."""
         with self._wake:
-            self.results = {**self.results, **results}
+            self.result = result
+            self.version += 1
+
+    def works_on(self, source: "Source") -> None:
+        """Say which data it works on."""
+        with self._wake:
+            if source != self.source:
+                self.source = source
+                self.version += 1
+
+    def trouble(self, troubles: dict[str, str]) -> None:
+        """Say what the disk refuses by now: a sentence for each thing that could not be written."""
+        with self._wake:
+            self.troubles = troubles
             self.version += 1
 
     def _set_state(self, state: State, message: str = "") -> None:

@@ -1,6 +1,7 @@
 """A classifier of one's own as a background job: features once, the head, and how far to trust it."""
 
 import copy
+import functools
 import math
 import secrets
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from explorer.cam import head
 from explorer.cam.network import CamNet
+from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.jobs import Job
 
 if TYPE_CHECKING:
@@ -34,10 +36,16 @@ class Trained:
     learnt_from: frozenset[str] = frozenset()  #: the photos' digests; empty for one from a file
 
 
-def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) -> None:
-    """Train a head for ``classes`` (name → photos) on ``network``'s frozen body.
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What training a classifier leaves for its page."""
 
-    Publishes ``curve`` (the steps so far) and, at the end, ``trained``, a :class:`Trained`.
+    curve: tuple[head.FitStep, ...]  #: the steps so far
+    trained: Trained | None = None  #: once it is
+
+
+def work(job: Job[Learnt], network: CamNet, classes: Mapping[str, Sequence["Photo"]]) -> None:
+    """Train a head for ``classes`` (name → photos) on ``network``'s frozen body, in a job.
 
     Raises:
         SettingsError: see :func:`explorer.cam.head.check`. Stopped: the job was asked to stop.
@@ -47,59 +55,69 @@ def work(job: Job, network: CamNet, classes: Mapping[str, Sequence["Photo"]]) ->
         job.between_steps(LOOKING * done / photos)
 
     features = head.extract(network, classes, progress=looked)
+    drive(job, _fitting(network, classes, features))
+
+
+def _fitting(network: CamNet, classes: Mapping[str, Sequence["Photo"]], features: head.Features) -> Moments[Learnt]:
+    curve: list[head.FitStep] = []
+    so_far = functools.partial(_learnt, curve)
+    yield Moment(LOOKING)
     began = time.perf_counter()
-    fit, curve = head.Fit(features), []
+    fit = head.Fit(features)
     for step in fit:
         curve.append(step)
-        job.between_steps(LOOKING + (1 - LOOKING) * step.step / fit.steps)
-        if step.step % 10 == 0:
-            job.publish(curve=tuple(curve))
+        yield Moment(LOOKING + (1 - LOOKING) * step.step / fit.steps, so_far if step.step % 10 == 0 else None)
     seconds = time.perf_counter() - began
     own = network.with_head(fit.head().to(network.device), features.classes)
     tested = head.leave_one_out(features)
-    shares = head.background_shares(own, classes)
-    job.publish(
-        curve=tuple(curve),
-        trained=Trained(
-            secrets.token_hex(4),
-            own,
-            features.counts(),
-            tested.accuracy,
-            tested.per_class(len(features.classes)),
-            head.warnings(features, shares, tested),
-            seconds,
-            learnt_from=_digests(classes),
-        ),
+    trained = Trained(
+        secrets.token_hex(4),
+        own,
+        features.counts(),
+        tested.accuracy,
+        tested.per_class(len(features.classes)),
+        head.warnings(features, head.background_shares(own, classes), tested),
+        seconds,
+        learnt_from=_digests(classes),
     )
+    yield Moment(1.0, functools.partial(_learnt, curve, trained))
 
 
-def tune(job: Job, before: Trained, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> None:
+def tune(job: Job[Learnt], before: Trained, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> None:
     """Unfreeze a trained classifier's body and train everything, on a copy: the body is everybody's.
 
-    Publishes ``curve`` and, at the end, ``trained``. It is not measured by leaving photos out, which would take one
-    training a photo.
+    It is not measured by leaving photos out, which would take one training a photo.
 
     Raises:
         Stopped: the job was asked to stop.
     """
+    drive(job, _tuning(before, classes, epochs, lr))
+
+
+def _tuning(before: Trained, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> Moments[Learnt]:
     network = copy.deepcopy(before.network)
     photos = [photo for part in classes.values() for photo in part]
     labels = [index for index, part in enumerate(classes.values()) for _ in part]
     batches = math.ceil(len(photos) / TUNE_BATCH)
     size = math.ceil(len(photos) / batches)  # even ones: batch normalisation makes nonsense of a last batch of three
-    began, curve = time.perf_counter(), []
+    curve: list[head.FitStep] = []
+    so_far = functools.partial(_learnt, curve)
+    yield Moment(0.0)
+    began = time.perf_counter()
     for step in head.fine_tune(network, photos, labels, epochs=epochs, lr=lr, batch_size=size):
         curve.append(step)
-        job.publish(curve=tuple(curve))
-        job.between_steps(len(curve) / (epochs * batches + 1))
+        yield Moment(len(curve) / (epochs * batches + 1), so_far)
     seconds = time.perf_counter() - began
     network.freeze_to(-4)
     counts = tuple(len(part) for part in classes.values())
-    job.publish(
-        trained=Trained(
-            secrets.token_hex(4), network.eval(), counts, seconds=seconds, tuned=True, learnt_from=_digests(classes)
-        )
+    trained = Trained(
+        secrets.token_hex(4), network.eval(), counts, seconds=seconds, tuned=True, learnt_from=_digests(classes)
     )
+    yield Moment(1.0, functools.partial(_learnt, curve, trained))
+
+
+def _learnt(curve: Sequence[head.FitStep], trained: Trained | None = None) -> Learnt:
+    return Learnt(tuple(curve), trained)
 
 
 def _digests(classes: Mapping[str, Sequence["Photo"]]) -> frozenset[str]:

@@ -7,12 +7,15 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 from explorer.errors import ExplorerError
 from explorer.runs.jobs import NOBODY_LOOKING, Job, Kind, State, explain
 from explorer.runs.lane import Lane
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 REPLACED = "Stopped because you started it again."
 KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
@@ -40,9 +43,9 @@ class Registry:
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
-        self._training: Lane[Job] = Lane(workers)
-        self._beside: Lane[Job] = Lane(BESIDE)
-        self._jobs: dict[str, Job] = {}
+        self._training: Lane[Job[Any]] = Lane(workers)
+        self._beside: Lane[Job[Any]] = Lane(BESIDE)
+        self._jobs: dict[str, Job[Any]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._starting = threading.Lock()
         self._lock = threading.Lock()
@@ -52,7 +55,7 @@ class Registry:
         # A daemon thread inside torch at exit aborts the process; stop it and wait.
         atexit.register(self.close)
 
-    def submit(self, job: Job, instead_of: Job | None = None) -> Job:
+    def submit(self, job: Job[R], instead_of: Job[Any] | None = None) -> Job[R]:
         """Queue a job. Nothing else is stopped for it but ``instead_of``, an earlier job of the same owner.
 
         Raises:
@@ -75,21 +78,21 @@ class Registry:
         job.lane.ask(job, lambda: self._begin(job))
         return job
 
-    def find(self, job_id: str) -> Job | None:
+    def find(self, job_id: str) -> Job[Any] | None:
         """The job with that id, if this process still knows it."""
         return self._jobs.get(job_id)
 
-    def latest(self, owner: str, kind: Kind) -> Job | None:
+    def latest(self, owner: str, kind: Kind) -> Job[Any] | None:
         """The owner's newest job of a kind."""
         mine = [job for job in self.all() if job.owner == owner and job.kind == kind]
         return mine[-1] if mine else None
 
-    def all(self) -> list[Job]:
+    def all(self) -> list[Job[Any]]:
         """Every known job, oldest first."""
         with self._lock:
             return list(self._jobs.values())
 
-    def ahead_of(self, job: Job) -> int:
+    def ahead_of(self, job: Job[Any]) -> int:
         """How many jobs hold a place or wait for one before this queued one."""
         return len(job.before())
 
@@ -113,7 +116,7 @@ class Registry:
         """Whether nothing begins here any more."""
         return self._closing.is_set()
 
-    def _finish_later(self, job: Job) -> None:
+    def _finish_later(self, job: Job[Any]) -> None:
         """Try again what the job's end has left to do, in the background."""
         with self._lock:
             self._unfinished[job] = time.monotonic() + GIVE_UP
@@ -133,7 +136,7 @@ class Registry:
                     self._finishing = None
                     return
 
-    def _try_to_finish(self, job: Job) -> None:
+    def _try_to_finish(self, job: Job[Any]) -> None:
         try:
             done = job.unfinished is None or job.unfinished()
         except Exception:
@@ -142,7 +145,7 @@ class Registry:
         if done or time.monotonic() > self._unfinished.get(job, 0.0):
             self._unfinished.pop(job, None)
 
-    def _check_room(self, job: Job, instead_of: Job | None) -> None:
+    def _check_room(self, job: Job[Any], instead_of: Job[Any] | None) -> None:
         alive = [j for j in self._jobs.values() if not (j.ended or j.state == State.STOPPING or j is instead_of)]
         if job.owner and sum(other.owner == job.owner for other in alive) >= EACH:
             raise QueueFull(
@@ -164,7 +167,7 @@ class Registry:
         for job in {*ended[: max(0, len(ended) - KEPT)], *bodies[: max(0, len(bodies) - KEPT_BODIES)]}:
             del self._jobs[job.id]
 
-    def _begin(self, job: Job) -> bool:
+    def _begin(self, job: Job[Any]) -> bool:
         """Start the thread of a job that has just been given a place; False if it does not need it after all."""
         with self._starting:
             if self.closed:
@@ -184,7 +187,7 @@ class Registry:
         job.end_unbegun(State.FAILED, "This server has no room to begin this just now. Start it again in a minute.")
         return False
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job[Any]) -> None:
         try:
             _share_cores(self.workers if job.lane is self._training else self.workers + BESIDE)
             job.run()
@@ -228,6 +231,6 @@ def registry() -> Registry:
         return _registry
 
 
-def running() -> Iterator[Job]:
+def running() -> Iterator[Job[Any]]:
     """The jobs at work or waiting now."""
     return (job for job in registry().all() if not job.ended)

@@ -7,7 +7,7 @@ broke and stands still; the others go on.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,16 +26,16 @@ from explorer.probes.activations import (
     FeatureMaps,
     feature_maps,
 )
+from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History, Snapshot
+from explorer.runs.jobs import Job
 from explorer.training import prepare
 from explorer.training.learner import Learner
 from explorer.training.schedules import Plan, plan
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
-    from explorer.runs.jobs import Job
 
-PUBLISH_SECONDS = 0.3
 EXPLODED, WINDOW = 4.0, 20  # broken: this many times the first loss, for so many steps on end
 SHARED = ("data", "batch_size", "images", "augment", "newlines", "bptt", "jitter", "window")
 
@@ -297,34 +297,38 @@ class Race:
         return RaceView(tuple(lane.view() for lane in self.lanes), self.data.source, finished, picture)
 
 
-def work(job: "Job", experiments: Mapping[str, "Experiment"], **options: Any) -> None:
-    """Run a race in a job; ``job.results["race"]`` is the latest :class:`RaceView`.
+@dataclass(frozen=True, eq=False)
+class Raced:
+    """What a race leaves for its page."""
+
+    experiments: Mapping[str, "Experiment"]
+    claim: str = ""  #: the key of the preset it tests; "" for one of the visitor's own
+    view: RaceView | None = None  #: None before everything is loaded
+
+
+def work(job: Job[Raced], asked: Raced, **options: Any) -> None:
+    """Run a race in a job.
 
     The job's requests are followed between two rounds; a changed ``lr`` moves all networks together.
 
     Args:
-        job: carries requests and results.
-        experiments, options: see :class:`Race`.
+        job: carries requests and the result.
+        asked: the networks, and what they shall show.
+        options: see :class:`Race`.
     """
-    race = Race(experiments, **options)
+    race = Race(asked.experiments, **options)
+    drive(job, _moments(race, asked), race.change)
 
-    def publish(finished: bool = False) -> None:
+
+def _moments(race: Race, asked: Raced) -> Moments[Raced]:
+    finished = False
+
+    def so_far() -> Raced:
         race.drain()
-        job.publish(race=race.view(finished))
+        return replace(asked, view=race.view(finished))
 
-    publish()
-    job.ready()
-    job.before_hold = publish
-    shown, finished = time.monotonic(), False
-    try:
-        with contextlib.closing(race.run()) as rounds:
-            for done, epoch_ended in rounds:
-                if epoch_ended or time.monotonic() - shown >= PUBLISH_SECONDS:
-                    shown = time.monotonic()
-                    publish()
-                for name, value in job.between_steps(min(done, 0.999), epoch_ended):
-                    race.change(name, value)
-        finished = True
-    finally:
-        job.before_hold = None
-        publish(finished)
+    yield Moment(0.0, so_far, source=race.data.source)
+    with contextlib.closing(race.run()) as rounds:
+        for done, epoch_ended in rounds:
+            yield Moment(min(done, 0.999), so_far, epoch_ended)
+    finished = True

@@ -187,7 +187,7 @@ def complain(job: Job, write: Callable[[], object], what: str) -> bool:
 
     The notice stays until ``what`` could be written after all, whatever else is written meanwhile.
     """
-    before = job.results.get("troubles", {})
+    before = job.troubles
     troubles = {other: trouble for other, trouble in before.items() if other != what}
     try:
         write()
@@ -196,5 +196,5 @@ def complain(job: Job, write: Callable[[], object], what: str) -> bool:
         if troubles[what] != before.get(what):
             log.warning("%s: %s (%s)", job.id, error, error.detail)
     if troubles != before:
-        job.publish(troubles=troubles, notice=" ".join(troubles.values()))
+        job.trouble(troubles)
     return what not in troubles

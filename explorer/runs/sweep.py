@@ -1,28 +1,46 @@
 """LR sweeps of several models as one background job."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from explorer.data import Source
+from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.jobs import Job
 from explorer.training import lr_finder, prepare
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
 
+Span = tuple[float, float, int, float]  # lowest rate, highest rate, steps, smoothing
 
-def work(job: Job, wanted: Mapping[str, "Experiment"], low: float, high: float, steps: int, beta: float) -> None:
-    """One sweep after another; the curves so far are ``job.results["sweeps"]``, by the names in ``wanted``."""
+
+@dataclass(frozen=True, eq=False)
+class Sweeps:
+    """The curves so far, by the names of what was wanted."""
+
+    curves: Mapping[str, lr_finder.Sweep]
+
+
+def work(
+    job: Job[Sweeps], wanted: Mapping[str, "Experiment"], low: float, high: float, steps: int, beta: float
+) -> None:
+    """One sweep after another, in a job; see :func:`explorer.training.lr_finder.sweep`."""
+    drive(job, _moments(wanted, (low, high, steps, beta)))
+
+
+def _moments(wanted: Mapping[str, "Experiment"], span: Span) -> Moments[Sweeps]:
     found: dict[str, lr_finder.Sweep] = {}
+    yield Moment(0.0)
     for done, (name, experiment) in enumerate(wanted.items()):
-        with contextlib.closing(_swept(experiment, low, high, steps, beta)) as sweeping:
+        with contextlib.closing(_swept(experiment, span)) as sweeping:
             for found[name], source in sweeping:
-                job.publish(sweeps=dict(found), source=source)
-                job.between_steps((done + len(found[name].lr) / steps) / len(wanted))
+                share = (done + len(found[name].lr) / span[2]) / len(wanted)
+                yield Moment(share, lambda: Sweeps(dict(found)), source=source)
 
 
-def _swept(experiment: "Experiment", *span: Any) -> Iterator[tuple[lr_finder.Sweep, Source]]:
+def _swept(experiment: "Experiment", span: Span) -> Generator[tuple[lr_finder.Sweep, Source], None, None]:
     """One model's sweep so far; its learner is let go of at the end, before the next one needs its memory."""
     learner = prepare.learner_for(experiment)
     with contextlib.closing(lr_finder.sweep(learner, *span)) as sweeping:

@@ -1,15 +1,18 @@
 """A whole training run, for a page's job and the terminal alike: train, record, save, stop when asked."""
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from explorer.data.text import Vocabulary
 from explorer.errors import ExplorerError
 from explorer.models import generate
+from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
 from explorer.runs.jobs import Diverged, Job, Kind, State, Stopped, explain
 from explorer.runs.record import Recorder
@@ -20,6 +23,13 @@ from explorer.training.schedules import plan
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run leaves for its page, besides its history and its weights."""
+
+    vocabulary: Vocabulary | None  #: a language model's characters
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Weights:
 
 
 def train(
-    job: Job,
+    job: Job[Training],
     experiment: "Experiment",
     store: Store | None = None,
     start: Path | None = None,
@@ -62,11 +72,14 @@ def train(
     outcome, message = State.STOPPED, ""  # unless it ends otherwise
     try:
         learner = learner or prepare.learner_for(experiment, start)
-        job.publish(source=learner.data.source, vocabulary=getattr(learner.data, "vocabulary", None))
         recorder.begin(learner.data.source)
-        job.before_hold = recorder.flush
         job.answers["weights"] = lambda: Weights.of(learner)
-        _drive(job, experiment, learner, recorder, on_epoch)
+        drive(
+            job,
+            _moments(job, experiment, learner, recorder, on_epoch),
+            functools.partial(_change, job.history, learner, experiment),
+            recorder.flush,
+        )
         recorder.drain()
         outcome, message = State.DONE, job.message
     except Stopped:
@@ -77,7 +90,6 @@ def train(
         message = str(ended) if isinstance(ended, ExplorerError) else explain(ended)
         raise
     finally:
-        job.before_hold = None
         final = None
         if recorder.store and learner is not None and learner.step and outcome in (State.DONE, State.STOPPED):
             final = _weights(job, experiment, learner)
@@ -85,17 +97,18 @@ def train(
     return learner
 
 
-def _drive(
-    job: Job,
+def _moments(
+    job: Job[Training],
     experiment: "Experiment",
     learner: Learner,
     recorder: Recorder,
     on_epoch: Callable[[EpochRow], None] | None,
-) -> None:
+) -> Moments[Training]:
     schedule = plan(experiment)
     history = job.history
     best = math.inf
-    job.ready()
+    begun = Training(getattr(learner.data, "vocabulary", None))
+    yield Moment(0.0, lambda: begun, source=learner.data.source)
     for event in learner.steps(schedule):
         if isinstance(event, Epoch):
             recorder.drain()
@@ -116,13 +129,11 @@ def _drive(
             if recorder.store and score < best:
                 best = score
                 recorder.keep_best(_weights(job, experiment, learner))
-            done = event.number
+            yield Moment(event.number / schedule.epochs, epoch_ended=True)
         else:
             history.add(event)
             recorder.after_step()
-            done = event.epoch
-        for name, value in job.between_steps(done / schedule.epochs, isinstance(event, Epoch)):
-            _change(history, learner, experiment, name, value)
+            yield Moment(event.epoch / schedule.epochs)
         if experiment.max_seconds and job.run_seconds > experiment.max_seconds:
             job.message = f"Ended after {experiment.max_seconds} seconds, as asked."
             return
@@ -165,8 +176,8 @@ def submit(
     store: Store,
     start: Path | None = None,
     paused: bool = False,
-    instead_of: Job | None = None,
-) -> Job:
+    instead_of: Job[Any] | None = None,
+) -> Job[Training]:
     """Queue a training run on the process's registry.
 
     Args:
@@ -180,10 +191,10 @@ def submit(
     """
     from explorer.runs.queue import registry
 
-    job = Job(
+    job: Job[Training] = Job(
         Kind.TRAIN,
         experiment.rung.title,
-        lambda job: train(job, experiment, start=start, recorder=recorder) and None,
+        lambda job: train(job, experiment, start=start, recorder=recorder),
         owner,
         experiment,
     )

@@ -33,7 +33,7 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     if job is not None:
 
         def draw(job: Job) -> None:
-            source = job.results.get("source")
+            source = job.source
             stamp = (job.id, *job.stamp)
             live.progress(job, parts.source_name(source))
             parts.problem(job)

@@ -116,8 +116,8 @@ def problem(job: Job) -> None:
         st.warning(escape(job.message), icon=":material/trending_up:")
     elif job.message:
         st.caption(escape(job.message))
-    if notice := job.results.get("notice"):
-        st.warning(escape(notice), icon=":material/save:")
+    if job.notice:
+        st.warning(escape(job.notice), icon=":material/save:")
 
 
 def lecture_delta(value: float, figure: Figure | None) -> str | None:

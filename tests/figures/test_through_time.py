@@ -5,6 +5,7 @@ import torch
 
 from explorer.figures import through_time
 from explorer.probes import gates, gradients
+from explorer.runs.through_time import Explosion
 from tests.figures.size import small_enough
 
 
@@ -25,7 +26,7 @@ def test_gradient_figures(tiny):
     best = gates.tracking(traced, text)[0]
     small_enough(through_time.tracked_unit(traced, text, best, gates.features(text)[best.feature]))
     norms = np.geomspace(1, 1e6, 5000)
-    runs = [gradients.Explosion("lr", lr, clip, norms, norms) for lr in (0.1, 1.0) for clip in (0.0, 1.0)]
+    runs = [Explosion("lr", lr, clip, norms, norms) for lr in (0.1, 1.0) for clip in (0.0, 1.0)]
     small_enough(through_time.exploding_norms(runs))
     assert torch.is_grad_enabled()
 

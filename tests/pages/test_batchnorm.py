@@ -35,7 +35,7 @@ def test_a_claims_link_starts_its_race_once_and_ends_in_a_verdict() -> None:
     end(at, job)
     assert job.state == jobs.State.DONE, job.message
     assert len(queue.registry().all()) == before  # the link's start is spent
-    view = job.results["race"]
+    view = job.result.view
     assert [len(lane.history) for lane in view.lanes] == [16, 16, 16] and view.finished
     said = texts(at) + "".join(str(box.value) for box in (*at.success, *at.warning))
     assert "Measured here." in said and "With fewer pictures" in said
@@ -58,18 +58,23 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
     """Without CIFAR-10 the shipped weights would only guess, and the page would explain the guessing."""
     from explorer.data import cifar10
     from explorer.experiment import Experiment
+    from explorer.runs import evaluation
     from explorer.training import prepare
     from explorer.ui.batchnorm import evaluating
+
+    def trained():
+        yield from ()
+        return small
 
     assert "On the shipped weights" in evaluating._on_what()
     monkeypatch.setattr(cifar10, "find", lambda: None)
     small = prepare.learner_for(Experiment.of("bn", images=500, widths="4,8", batch_size=64))
-    monkeypatch.setattr(evaluating, "_trained", lambda tick: small)
+    monkeypatch.setattr(evaluation, "_trained", trained)
     assert "is trained on the pictures here first" in evaluating._on_what()
-    job = jobs.Job(jobs.Kind.EVALUATE, "", lambda job: evaluating._work(job, 64))
+    job = jobs.Job(jobs.Kind.EVALUATE, "", lambda job: evaluation.work(job, 64))
     job.run()
     assert job.state == jobs.State.DONE, job.message
-    assert job.results["source"].kind == "standin" and "trained just now" in job.results["weights"]
+    assert job.source.kind == "standin" and "trained just now" in job.result.weights
 
 
 @pytest.mark.parametrize("images", ["²", "0", "-1", "501", "1e3", "٥٠٠", "9" * 5_000])
@@ -98,7 +103,7 @@ def test_the_visitors_own_networks_race_and_one_breaks() -> None:
     end(at, job)
     assert job.state == jobs.State.DONE, job.message
     assert "Measured here." in "".join(str(box.value) for box in at.info)
-    first, second = job.results["race"].lanes
+    first, second = job.result.view.lanes
     assert first.broke and second.broke is None
     assert "broke" in [metric.value for metric in at.metric]
     assert ticked(at, "batchnorm") == {"race", "breaks"}
@@ -152,7 +157,7 @@ def test_the_map_fills_and_stops() -> None:
     at = open_page("batchnorm", show="map")
     button(at, "Fill the map").click().run()
     job = queue.registry().all()[-1]
-    wait(at, lambda: "grid" in job.results and job.results["grid"].done > 1)
+    wait(at, lambda: job.result and job.result.done > 1)
     button(at, "Stop").click().run()
     wait(at, lambda: job.ended)
     assert job.state == jobs.State.STOPPED and "cells got below" in "".join(str(box.value) for box in at.info)
@@ -160,10 +165,10 @@ def test_the_map_fills_and_stops() -> None:
 
 def test_a_race_carries_what_its_page_needs_from_the_start(monkeypatch) -> None:
     begun, submit = [], queue.Registry.submit
-    monkeypatch.setattr(queue.Registry, "submit", lambda to, job, *_: begun.append(job.results) or submit(to, job))
+    monkeypatch.setattr(queue.Registry, "submit", lambda to, job, *_: begun.append(job.result) or submit(to, job))
     open_page("batchnorm", race="deeper", start="1", images="500")
-    assert [*begun[0]["experiments"]] == ["4 layers", "8 layers", "8 layers, BatchNorm"]
-    assert begun[0]["claim"] == "deeper"
+    assert [*begun[0].experiments] == ["4 layers", "8 layers", "8 layers, BatchNorm"]
+    assert begun[0].claim == "deeper"
 
 
 def test_the_axes_of_steps_end_with_the_plan_and_then_where_the_race_came_to() -> None:
@@ -174,10 +179,10 @@ def test_the_axes_of_steps_end_with_the_plan_and_then_where_the_race_came_to() -
 
     at = open_page("batchnorm", race="deeper", start="1", images="5000")
     job = race_job()
-    wait(at, lambda: "race" in job.results and job.results["race"].reached > 4)
+    wait(at, lambda: job.result.view and job.result.view.reached > 4)
     assert ends(at) == {158} == {2 * -(-5000 // 64)}
     assert "Push all rates" in [slider.label for slider in at.select_slider], "a sign's name would be read aloud"
     next(slider for slider in at.slider if slider.label == "Look at step").set_value(3).run()
     button(at, "Stop").click().run()
     wait(at, lambda: job.ended)
-    assert ends(at) == {job.results["race"].reached} != {158}
+    assert ends(at) == {job.result.view.reached} != {158}

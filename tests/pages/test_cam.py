@@ -187,7 +187,7 @@ def test_classes_of_ones_own_learn_are_measured_and_answer(photos) -> None:
     assert job.kind == "own-classes"
     wait(at, lambda: job.ended)
     assert job.state == jobs.State.DONE, job.message
-    trained = job.results["trained"]
+    trained = job.result.trained
     assert trained.photos == (4, 4)
     assert trained.accuracy >= 0.7
     at.run()
@@ -286,7 +286,7 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     tuned = queue.registry().all()[-1]
     wait(at, lambda: tuned.ended)
     assert tuned.state == jobs.State.DONE, tuned.message
-    after, before = tuned.results["trained"].network, job.results["trained"].network
+    after, before = tuned.result.trained.network, job.result.trained.network
     assert after.body is not before.body, "the body that everybody uses has not changed"
     at.run()
     assert "not measured" in [metric.value for metric in at.metric]

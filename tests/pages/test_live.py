@@ -81,16 +81,21 @@ def ending_while_it_is_drawn() -> None:
     def view(loss: float) -> GridView:
         return GridView((0.1,), (1,), ("none",), 3, 20, np.array([[[loss]]]), Source("", "real", ""))
 
-    class Left(dict):
-        def get(self, name: str) -> object:
-            if name == "grid":
-                job.publish(grid=view(1.0))
-                job.state = jobs.State.DONE
-            return super().get(name)
+    class Ending(jobs.Job):
+        @property
+        def result(self) -> GridView:
+            found = self._result
+            if self.state == jobs.State.RUNNING:
+                self.state = jobs.State.DONE
+                self.publish(view(1.0))
+            return found
+
+        @result.setter
+        def result(self, found: GridView) -> None:
+            self._result = found
 
     if "job" not in st.session_state:
-        st.session_state.job = job = jobs.Job(jobs.Kind.MAP, "", lambda job: None, state=jobs.State.RUNNING)
-        job.results = Left(grid=view(2.0))
+        st.session_state.job = Ending(jobs.Kind.MAP, "", lambda job: None, state=jobs.State.RUNNING, result=view(2.0))
     grid._draw(st.session_state.job)
 
 

@@ -12,7 +12,6 @@ from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.models.char_rnn import build
 from explorer.probes import gates, gradients
-from explorer.runs.jobs import Job, Kind
 
 VOCABULARY = 11
 RUNGS = ("stateful", "rnn-cell", "gru", "gru-cell", "lstm")
@@ -240,22 +239,3 @@ def test_tracking_finds_the_unit_that_counts():
     assert gates.correlation(random.astype(float), gates.features(text)["vowel"])[0] == pytest.approx(expected)
     with pytest.raises(SettingsError):
         gates.tracking(gates.Trace(({"h": random},), 0.0), text + "!")
-
-
-def test_clipping_tames_a_rate_that_is_too_high():
-    experiment = Experiment.of("stateful", hidden=32, n_fac=16, batch_size=16, optimiser="sgd", data="pydoc")
-    *_, runs = gradients.exploding(experiment, "lr", [0.1, 30.0], clip=0.25, steps=15)
-    assert [(run.value, run.clip) for run in runs] == [(0.1, 0), (0.1, 0.25), (30.0, 0), (30.0, 0.25)]
-    assert all(len(run.grad_norm) == len(run.loss) == 15 for run in runs)
-    with pytest.raises(SettingsError):
-        next(gradients.exploding(experiment, "hidden", [8]))
-
-
-def test_reach_is_measured_while_a_model_learns():
-    small = Experiment.of("gru", hidden=16, n_fac=8, batch_size=16, data="pydoc")
-    found = list(gradients.reach_while_training({"a": small, "b": small.replace(bptt=16)}, (0, 3), lags=10, samples=2))
-    assert len(found) == 8 and [r.name for r in found[-1]] == ["a", "b"]
-    assert [list(r.curves) for r in found[-1]] == [[0, 3], [0, 3]] and len(found[-1][0].curves[3].hidden) == 11
-    job = Job(Kind.REACH, "", lambda job: gradients.work(job, "reach", iter(found), len(found)))
-    job.run()
-    assert job.state == "done" and job.results["reach"] == found[-1]

@@ -44,7 +44,7 @@ def test_the_job_stops_between_steps_and_keeps_its_cells():
 
     job.between_steps = after_two_cells
     job.run()
-    assert job.state == "stopped" and job.results["grid"].done == 2
+    assert job.state == "stopped" and job.result.done == 2
 
 
 @pytest.mark.data

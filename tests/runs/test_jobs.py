@@ -280,6 +280,6 @@ def test_eta_rate_and_stamp_move(registry):
     until(lambda: job.eta is not None and job.rate > 0)
     assert 0 < job.eta < 600
     version, stamp = job.version, job.stamp
-    job.publish(source="here")
-    assert job.results["source"] == "here" and job.version == version + 1
+    job.publish("here")
+    assert job.result == "here" and job.version == version + 1
     assert job.stamp != stamp

@@ -35,7 +35,7 @@ def small(**changes):
 
 
 def run(experiments, **options):
-    job = Job(Kind.RACE, "", lambda job: race.work(job, experiments, **options))
+    job = Job(Kind.RACE, "", lambda job: race.work(job, race.Raced(experiments), **options))
     job.run()
     return job
 
@@ -90,7 +90,7 @@ def test_a_race_alone_is_the_run_alone():
 
 def test_one_breaks_and_is_marked_and_the_others_go_on():
     job = run({"steady": small(), "broken": small(lr=100.0), "deep": small(depth=2)}, every=1)
-    view = job.results["race"]
+    view = job.result.view
     assert job.state == "done" and view.finished
     broken = view["broken"]
     assert broken.broke and broken.broke.step <= 12 and broken.broke.layer in broken.record.layers
@@ -121,7 +121,7 @@ def test_where_a_run_broke():
 
 
 def test_a_race_is_stopped_between_steps_and_its_last_steps_are_published():
-    job = Job(Kind.RACE, "", lambda job: race.work(job, {"a": small(epochs=200)}))
+    job = Job(Kind.RACE, "", lambda job: race.work(job, race.Raced({"a": small(epochs=200)})))
     job.budget, rounds = None, []
     follow = job.between_steps
 
@@ -133,7 +133,7 @@ def test_a_race_is_stopped_between_steps_and_its_last_steps_are_published():
 
     job.between_steps = after_ten
     job.run()
-    view = job.results["race"]
+    view = job.result.view
     steps = len(view["a"].history)
     assert job.state == "stopped" and not view.finished and steps in (9, 10) and rounds == sorted(rounds)
     assert BY_KEY["deeper"].verdict(view).agrees is None
@@ -203,7 +203,7 @@ def raced():
 
     def once(key, epochs):
         if key not in done:
-            done[key] = run(BY_KEY[key].race(images=2000, epochs=epochs), valid_share=20).results["race"]
+            done[key] = run(BY_KEY[key].race(images=2000, epochs=epochs), valid_share=20).result.view
         return done[key]
 
     return once
@@ -244,7 +244,7 @@ def test_just_deeper_does_not_help_and_skip_connections_do(raced):
 def test_the_notes_comparison_says_what_came_out(key):
     preset = BY_KEY[key]
     changes = {"images": 500, "batch_size": 250, "epochs": 1, "lead_epochs": 0}
-    view = run(preset.race(**changes), valid_share=100).results["race"]
+    view = run(preset.race(**changes), valid_share=100).result.view
     verdict = preset.verdict(view)
     best = [lane.history.best_accuracy for lane in view.lanes]
     assert verdict.agrees == (best[1] <= best[0] < best[2]) and f"{best[2]:.1%}" in verdict.text

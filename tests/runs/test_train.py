@@ -62,7 +62,7 @@ def test_a_run_is_recorded_from_its_first_step_to_its_last(tiny, store):
     learner = tiny("gru", clip=1.0)
     lines = []
     job = finished(learner, store, on_epoch=lines.append)
-    assert job.state == State.DONE and job.progress == 1.0 and "notice" not in job.results
+    assert job.state == State.DONE and job.progress == 1.0 and not job.notice
     live, kept = job.history.snapshot(), store.history(job.id)
     assert live["step"].tolist() == kept["step"].tolist() == list(range(1, learner.step + 1))
     np.testing.assert_array_equal(live["loss"], kept["loss"])
@@ -349,7 +349,7 @@ def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_
     monkeypatch.setattr(record, "DRAIN_SECONDS", 0.0)
     disk.set()
     notices, lines = [], []
-    job = job_for(learner, store, on_epoch=lambda row: (lines.append(row), notices.append(job.results.get("notice"))))
+    job = job_for(learner, store, on_epoch=lambda row: (lines.append(row), notices.append(job.notice)))
     real = learner.evaluate
 
     def evaluate():
@@ -359,7 +359,7 @@ def test_a_full_disk_for_the_metrics_is_a_notice_and_nothing_is_lost_once_there_
 
     learner.evaluate = evaluate
     job.run()
-    assert job.state == State.DONE and "Free some space" in notices[0] and job.results["notice"] == ""
+    assert job.state == State.DONE and "Free some space" in notices[0] and job.notice == ""
     kept = store.history(job.id)
     assert len(kept) == learner.step and kept.epochs == tuple(lines) and store.run(job.id).state == "done"
     assert job.unfinished is None
@@ -378,14 +378,14 @@ def test_a_run_that_ends_while_the_disk_is_full_is_written_when_there_is_room(
         disk.set()
     job = registry.submit(job_for(learner, store, "ann"))
     until(lambda: job.ended and job.unfinished)
-    assert job.state == State.DONE and "Free some space" in job.results["notice"]
+    assert job.state == State.DONE and "Free some space" in job.notice
     assert len(job.history.snapshot()) == learner.step and len(job.history.snapshot().epochs) == 2
     time.sleep(0.2)  # tried in vain
     disk.clear()
     until(lambda: not registry._unfinished)
     kept = store.history(job.id)
     assert len(kept) == learner.step and len(kept.epochs) == 2 and store.run(job.id).state == "done"
-    assert checkpoint.read_story(store.weights(job.id)).epochs == 2 and job.results["notice"] == ""
+    assert checkpoint.read_story(store.weights(job.id)).epochs == 2 and job.notice == ""
 
 
 def test_what_is_left_to_write_is_written_at_the_servers_end(tiny, store, disk):
@@ -428,7 +428,7 @@ def test_a_run_that_is_deleted_while_it_trains_leaves_nothing_behind(tiny, store
     store.delete(job.id)
     until(lambda: job.ended, 60)
     assert job.state == State.DONE and store.run(job.id) is None
-    assert "not written down" in job.results["notice"] and job.unfinished is None
+    assert "not written down" in job.notice and job.unfinished is None
     with store._reading() as connection:
         for table in ("runs", "steps", "epochs", "marks"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
@@ -523,7 +523,7 @@ def test_a_store_that_cannot_be_used_lets_the_run_end_with_a_notice(tiny, tmp_pa
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs" / "runs.sqlite3").write_bytes(b"not a database at all" * 100)
     job = finished(tiny("gru"), Store(tmp_path / "runs"))
-    assert job.state == State.DONE and "training itself goes on" in job.results["notice"]
+    assert job.state == State.DONE and "training itself goes on" in job.notice
 
 
 def test_a_full_disk_for_the_weights_is_a_notice_that_stays_and_the_old_file_too(tiny, store, monkeypatch):
@@ -534,7 +534,7 @@ def test_a_full_disk_for_the_weights_is_a_notice_that_stays_and_the_old_file_too
         store.weights(job.id, which).write_bytes(b"old")
     monkeypatch.setattr(files.os, "fsync", no_space)
     job.run()
-    assert job.state == State.DONE and "safetensors could not be saved: No space left" in job.results["notice"]
+    assert job.state == State.DONE and "safetensors could not be saved: No space left" in job.notice
     assert store.weights(job.id).read_bytes() == b"old" == store.weights(job.id, "best").read_bytes()
     assert {path.name for path in store.weights(job.id).parent.iterdir()} == {"best.safetensors", "final.safetensors"}
     assert len(store.history(job.id)) == learner.step and store.run(job.id).state == "done"
@@ -557,7 +557,7 @@ def test_submitting_queues_a_run_for_its_owner_and_may_hold_it(home, store, monk
     job = train.submit(experiment, "ann", store, paused=True)
     until(lambda: job.state == State.PAUSED, 20)
     assert job.owner == "ann" and job.experiment == experiment and len(job.history.snapshot()) == 0
-    assert job.results["source"].kind == "standin" and job.results["vocabulary"]
+    assert job.source.kind == "standin" and job.result.vocabulary
     job.resume(steps=2)
     until(lambda: job.state == State.PAUSED and len(job.history.snapshot()) == 2)
     queue.registry().close()

@@ -239,7 +239,7 @@ def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
     monkeypatch.setattr(devices, "free_memory", lambda place: int(1.5 * need))
     job = Job(Kind.LR_FIND, "", lambda job: None)
     sweep.work(job, {"one": experiment, "two": experiment, "three": experiment}, 1e-3, 1e-2, 2, 0.9)
-    assert set(job.results["sweeps"]) == {"one", "two", "three"}
+    assert set(job.result.curves) == {"one", "two", "three"}
 
 
 def test_a_run_that_has_ended_holds_no_memory_any_more(tmp_path):

@@ -1,25 +1,20 @@
 """What BatchNorm divides by when a network answers, and what each choice costs: measured on the same weights."""
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
-from explorer import devices
 from explorer.data import cifar10
-from explorer.errors import OtherDataError
-from explorer.experiment import Experiment
 from explorer.figures.batchnorm import evaluation_bars
 from explorer.probes import bn_statistics
-from explorer.runs import jobs, queue
-from explorer.training import checkpoint, prepare
-from explorer.training.learner import Learner, Step
-from explorer.training.schedules import plan
+from explorer.runs import evaluation, queue
+from explorer.runs.evaluation import KEY, Evaluated
+from explorer.runs.jobs import Job, Kind, State
+from explorer.training import checkpoint
 from explorer.ui import app, live, parts, plot, steps
 
 PAGE = "batchnorm.evaluation"
-KEY = "bn"
-SIZES = (1, 8, 256)
 KINDS = (
     ("the last batch's", "What the lecture's `BnLayer` keeps: whatever the last training batch happened to be."),
     ("running averages", "What PyTorch, TensorFlow and fastai keep: 0.9 old + 0.1 new."),
@@ -68,57 +63,21 @@ def _on_what() -> str:
     return "On the shipped weights of ConvBnNet."
 
 
-def submit(pictures: int = bn_statistics.PICTURES, instead_of: jobs.Job | None = None) -> jobs.Job:
+def submit(pictures: int = bn_statistics.PICTURES, instead_of: Job[Any] | None = None) -> Job[Evaluated]:
     """Measure in the background."""
     return queue.registry().submit(
-        jobs.Job(jobs.Kind.EVALUATE, "Evaluation statistics", lambda job: _work(job, pictures), app.owner()), instead_of
+        Job(Kind.EVALUATE, "Evaluation statistics", lambda job: evaluation.work(job, pictures), app.owner()), instead_of
     )
 
 
-def _work(job: jobs.Job, pictures: int) -> None:
-    share, words = 0.0, "the shipped weights of ConvBnNet"
-    learner = _shipped()
-    if learner is None:
-        share, words = 0.7, "a ConvBnNet trained just now on 5,000 pictures, 2 epochs"
-        learner = _trained(lambda done: job.between_steps(share * done))
-    job.publish(source=learner.data.source, weights=words, batch=learner.data.batch_size)
-    total = 2 + len(SIZES)
-    for number, found in enumerate(bn_statistics.evaluation_statistics(learner, SIZES, pictures), 1):
-        job.publish(found=found)
-        job.between_steps(min(0.999, share + (1 - share) * number / total))
-
-
-def _shipped() -> Learner | None:
-    """The shipped ConvBnNet; None where there is none, or where other pictures stand in for those it knows."""
-    path = checkpoint.shipped(KEY)
-    if not path.exists():
-        return None
-    try:
-        return prepare.learner_for(checkpoint.read_story(path).experiment.replace(batch_size=256), path)
-    except OtherDataError:
-        return None
-
-
-def _trained(tick: Callable[[float], object]) -> Learner:
-    """A small one, trained on the pictures here; ``tick`` is told the share done."""
-    experiment = Experiment.of(KEY, images=5_000, batch_size=64, lr=0.03, epochs=2, schedule="constant")
-    data = prepare.pictures_for(experiment, devices.choose())
-    data = data.thinned(len(data.valid_y) // 1_000)
-    learner = prepare.learner_for(experiment, data=data)
-    steps = data.steps_per_epoch * experiment.total_epochs
-    for event in learner.steps(plan(experiment)):
-        if isinstance(event, Step):
-            tick(event.number / steps)
-    return learner
-
-
-def _draw(job: jobs.Job) -> None:
+def _draw(job: Job[Evaluated]) -> None:
     stamp = job.stamp
     live.progress(job)
     parts.problem(job)
-    found = job.results.get("found")
-    if not found:
+    result = job.result
+    if result is None:
         return
+    found = result.found
     with st.container(border=True):
         plot.chart(
             PAGE,
@@ -126,13 +85,13 @@ def _draw(job: jobs.Job) -> None:
             (job.id, *stamp),
             lambda: evaluation_bars(found, key=job.id),
             "Validation loss with each kind of statistics, a bar each.",
-            f"Measured here with {job.results['weights']} on {found[0].pictures:,} validation pictures, the same for "
+            f"Measured here with {result.weights} on {found[0].pictures:,} validation pictures, the same for "
             "every bar. Only the statistics differ, never a weight.",
         )
-    if job.state == jobs.State.DONE:
+    if job.state == State.DONE:
         steps.did("batchnorm", "statistics")
-        st.info(f"**Measured here.** {parts.escape(verdict(found, job.results['batch']))}", icon=":material/balance:")
-    parts.source_note(job.results.get("source"))
+        st.info(f"**Measured here.** {parts.escape(verdict(found, result.batch))}", icon=":material/balance:")
+    parts.source_note(job.source)
 
 
 def verdict(found: "tuple[bn_statistics.Evaluation, ...]", batch: int) -> str:

@@ -57,11 +57,11 @@ def submit(steps: int = grid.STEPS, instead_of: Job | None = None, **options: ob
     )
 
 
-def _draw(job: Job) -> None:
+def _draw(job: Job[GridView]) -> None:
     stamp = job.stamp
     live.progress(job)
     parts.problem(job)
-    view: GridView | None = job.results.get("grid")
+    view = job.result
     if view is None:
         st.caption("The first cells take a moment: the pictures are being read.")
         return

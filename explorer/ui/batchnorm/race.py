@@ -14,7 +14,7 @@ from explorer.lecture.races import BY_KEY, PRESETS, Preset
 from explorer.models import batchnorm, vision
 from explorer.probes import activations
 from explorer.runs import jobs, queue, race
-from explorer.runs.race import RaceView
+from explorer.runs.race import Raced, RaceView
 from explorer.ui import app, links, live, parts, plot, state, steps
 from explorer.ui.batchnorm import layers
 
@@ -214,14 +214,15 @@ def _start(
 ) -> jobs.Job:
     share = 1 if chosen in ("notes", "fair") else 4 if options["images"] <= QUICK else 2
     where = options["where"]
+    asked = Raced(experiments, chosen)
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
     job = queue.registry().submit(
         jobs.Job(
             jobs.Kind.RACE,
             title,
-            lambda job: race.work(job, experiments, where=where, valid_share=share),
+            lambda job: race.work(job, asked, where=where, valid_share=share),
             app.owner(),
-            results={"experiments": experiments, "claim": chosen},
+            result=asked,
         ),
         instead_of,
     )
@@ -274,19 +275,19 @@ def _transport(
             )
 
 
-def _push(job: jobs.Job) -> None:
-    first = next(iter(job.results["experiments"].values()))
+def _push(job: jobs.Job[Raced]) -> None:
+    first = next(iter(job.result.experiments.values()))
     job.change("lr", first.lr * st.session_state[f"{PAGE}.push.{job.id}"])
 
 
-def _draw(job: jobs.Job) -> None:
+def _draw(job: jobs.Job[Raced]) -> None:
     stamp = job.stamp
     live.progress(job)
     parts.problem(job)
-    view: RaceView | None = job.results.get("race")
+    view = job.result.view
     if view is None:
         return
-    experiments = job.results["experiments"]
+    experiments = job.result.experiments
     st.markdown(f"**{parts.escape(job.title)}**")
     _lanes(view, experiments)
     _verdict(job, view)
@@ -320,9 +321,9 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
                 )
 
 
-def _verdict(job: jobs.Job, view: RaceView) -> None:
+def _verdict(job: jobs.Job[Raced], view: RaceView) -> None:
     """What came out, in words, also where it contradicts the lecture."""
-    preset = BY_KEY.get(job.results["claim"])
+    preset = BY_KEY.get(job.result.claim)
     pushed = any(mark.text.startswith("lr ") for lane in view.lanes for mark in lane.history.marks)
     rates = " The rates were pushed on the way, so they are not those in the names." if pushed else ""
     if not view.finished:

@@ -15,6 +15,7 @@ from explorer.figures.through_time import exploding_norms, reach_curves
 from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
 from explorer.runs import jobs, queue
+from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.training import checkpoint, prepare
 from explorer.ui import app, live, parts, plot
 
@@ -203,10 +204,9 @@ def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int 
     """Train at each value of ``vary`` and measure the reach on the way."""
     base = Experiment.of(key, hidden=128, layers=1) if key == "lstm" else Experiment.of(key, hidden=128)
     wanted = {_named(vary, value): base.replace(**{vary: value}) for value in VALUES[vary]}
-    total = len(wanted) * (max(steps) + 1)
 
-    def work(job: jobs.Job) -> None:
-        gradients.work(job, "reach", gradients.reach_while_training(wanted, steps, lags, 16), total)
+    def work(job: jobs.Job[Reached]) -> None:
+        watch_reach(job, wanted, steps, lags, 16)
 
     return queue.registry().submit(jobs.Job(jobs.Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner()))
 
@@ -217,11 +217,11 @@ def _named(vary: str, value: float) -> str:
     return f"{'bptt' if vary == 'bptt' else 'hidden'} {value:g}"
 
 
-def _draw_growth(job: jobs.Job) -> None:
+def _draw_growth(job: jobs.Job[Reached]) -> None:
     version = job.stamp
     live.progress(job)
     parts.problem(job)
-    found = job.results.get("reach", ())
+    found = job.result.models if job.result else ()
     curves = {
         f"{one.name}, {step} steps" if step else f"{one.name}, fresh": curve
         for one in found
@@ -267,19 +267,18 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
     """Short runs at each value, without and with clipping."""
     base = Experiment.of("stateful", hidden=128, bptt=32, lr=0.1)
     values = EXPLODE[setting][1]
-    total = 2 * len(values) * -(-steps // gradients.SHOW_EVERY)
 
-    def work(job: jobs.Job) -> None:
-        gradients.work(job, "runs", gradients.exploding(base, setting, values, clip, steps), total)
+    def work(job: jobs.Job[Exploded]) -> None:
+        explode(job, base, setting, values, clip, steps)
 
     return queue.registry().submit(jobs.Job(jobs.Kind.EXPLODE, EXPLODE[setting][0], work, app.owner()))
 
 
-def _draw_explosion(job: jobs.Job) -> None:
+def _draw_explosion(job: jobs.Job[Exploded]) -> None:
     version = job.stamp
     live.progress(job)
     parts.problem(job)
-    runs = job.results.get("runs", ())
+    runs = job.result.runs if job.result else ()
     if not runs:
         return
     plot.chart(
@@ -294,7 +293,7 @@ def _draw_explosion(job: jobs.Job) -> None:
         st.markdown("\n".join(f"- {_worst(run)}" for run in runs))
 
 
-def _worst(run: gradients.Explosion) -> str:
+def _worst(run: Explosion) -> str:
     finite = run.grad_norm[run.grad_norm == run.grad_norm]
     largest = f"largest gradient norm {finite.max():,.1f}" if len(finite) else "no gradient that is a number"
     clipped = f", clipped at {run.clip:g}" if run.clip else ", not clipped"

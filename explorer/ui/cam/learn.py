@@ -12,7 +12,7 @@ from explorer.errors import ExplorerError
 from explorer.figures.cam import head_training
 from explorer.runs import queue
 from explorer.runs.jobs import Job, Kind
-from explorer.runs.own_classes import Trained, tune, work
+from explorer.runs.own_classes import Learnt, Trained, tune, work
 from explorer.ui import app, live, parts, plot, state, steps
 from explorer.ui.cam.networks import OWN
 from explorer.ui.state import OwnClass, Page
@@ -87,14 +87,17 @@ def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Jo
     return queue.registry().submit(Job(Kind.UNFREEZE, "Your own classes, unfrozen", unfreeze, app.owner()), before)
 
 
-def _draw(job: Job) -> None:
+def _draw(job: Job[Learnt]) -> None:
     live.progress(job)
     parts.problem(job)
-    if curve := job.results.get("curve"):
+    learnt = job.result
+    if learnt is None:
+        return
+    if curve := learnt.curve:
         plot.show(head_training(curve), state.cam_classes().key("curve", job.id), "Loss while the head learns.")
         st.caption("Solid: loss on your photos. Dotted: the share of them told right, soon known by heart.")
-    if (trained := job.results.get("trained")) is not None:
-        _measured(trained)
+    if learnt.trained is not None:
+        _measured(learnt.trained)
 
 
 def _measured(trained: Trained) -> None:
@@ -113,9 +116,9 @@ def _measured(trained: Trained) -> None:
         st.warning(parts.escape(sentence), icon=":material/visibility:")
 
 
-def _adopt(job: Job) -> None:
+def _adopt(job: Job[Learnt]) -> None:
     """Once, when it has been trained: the page's answer comes from the visitor's own classifier."""
-    trained: Trained | None = job.results.get("trained")
+    trained = job.result.trained if job.result else None
     if trained is None or state.cam_classes().adopted == trained.stamp:
         return
     use(trained)

@@ -84,7 +84,7 @@ def _from_run(job: Job) -> Author:
         raise WeightsError("The run has not got round to it: it waits for its turn. Ask again in a moment.") from error
     if not all(bool(tensor.isfinite().all()) for tensor in weights.tensors.values()):
         raise WeightsError("The run's weights are no numbers any more: it broke. Train again at a lower rate.")
-    experiment, vocabulary = job.experiment, job.results["vocabulary"]
+    experiment, vocabulary = job.experiment, job.result.vocabulary
     model = experiment.rung.build(experiment, len(vocabulary))
     model.load_state_dict(weights.tensors)
     return Author(model.to(devices.choose()).eval(), vocabulary, experiment.window, f"this run, step {weights.step:,}")

@@ -66,11 +66,11 @@ def claim_card(claim: Claim) -> None:
 def _submit_measure(claim: Claim) -> None:
     app.engine().wait()
 
-    def work(job: Job) -> None:
+    def work(job: Job[Verdict]) -> None:
         from explorer.lecture.measures import measure  # torch
 
         _, verdict = measure(claim, job.between_steps)
-        job.publish(verdict=verdict)
+        job.publish(verdict)
 
     earlier = queue.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
     job = queue.registry().submit(Job(Kind.CLAIM, claim.title, work, app.owner()), earlier)
@@ -90,8 +90,8 @@ def _outcome(claim: Claim) -> None:
     @st.fragment(run_every=every, key=f"claim-live-{claim.id}")
     def watch() -> None:
         job.touch()
-        if found := job.results.get("verdict"):
-            _verdict(found, "measured just now")
+        if job.result:
+            _verdict(job.result, "measured just now")
         elif job.state == State.FAILED:
             st.error(parts.escape(job.message), icon=":material/error:")
         elif job.ended:

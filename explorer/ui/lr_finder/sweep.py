@@ -126,8 +126,8 @@ def _draw(job: Job) -> None:
     stamp, here = job.stamp, state.lr_finder()
     live.progress(job)
     parts.problem(job)
-    parts.source_note(job.results.get("source"))
-    found = job.results.get("sweeps")
+    parts.source_note(job.source)
+    found = job.result.curves if job.result else {}
     if not found:
         return
     steps.did(PAGE, "swept")
