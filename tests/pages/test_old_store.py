@@ -1,0 +1,17 @@
+"""A link to a run that an earlier program wrote."""
+
+import shutil
+
+from explorer.runs.store import Store
+from explorer.ui import app
+from tests.pages.conftest import open_page, texts
+from tests.runs.test_old_store import OLD
+
+
+def test_a_link_to_an_old_run_draws_it(tmp_path, monkeypatch) -> None:
+    store = Store(shutil.copytree(OLD, tmp_path / "runs"))
+    monkeypatch.setattr(app, "store", lambda: store)
+    at = open_page("char_rnn", run="01d0a1fe")
+    assert "Read back from this server's disk." in texts(at)
+    last = store.history("01d0a1fe").epochs[-1].val_loss
+    assert f"{last:.4f}" in [metric.value for metric in at.metric]
