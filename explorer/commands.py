@@ -65,7 +65,7 @@ def train(options: argparse.Namespace) -> int:
 
     store = None if options.no_record else _store()
     learner = prepare.learner_for(experiment, options.start)
-    job = Job(Kind.TRAIN, experiment.rung.title, lambda job: None, experiment=experiment)
+    job: Job[train.Training] = Job(Kind.TRAIN, experiment.rung.title, lambda job: None, experiment=experiment)
     job.began = True  # by this thread
     _heading()
 
@@ -142,7 +142,7 @@ def _store() -> "Store | None":
 
 
 @contextlib.contextmanager
-def _ends_when_interrupted(job: "Job") -> Iterator[None]:
+def _ends_when_interrupted(job: "Job[Any]") -> Iterator[None]:
     """The first Ctrl-C ends the run after its step, so that nothing is lost; a second one at once."""
     if threading.current_thread() is not threading.main_thread():  # Python tells only that one
         yield

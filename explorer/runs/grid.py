@@ -49,9 +49,9 @@ class GridView:
         return self.loss < below
 
 
-def template(**changes: object) -> Experiment:
+def template(**changes: Any) -> Experiment:
     """The network of a cell, but for its depth, rate and normalisation."""
-    settings = dict(
+    settings: dict[str, Any] = dict(
         widths="8,16,32",
         stem=0,
         skip=False,

@@ -49,7 +49,7 @@ class Registry:
         self._threads: dict[str, threading.Thread] = {}
         self._starting = threading.Lock()
         self._lock = threading.Lock()
-        self._unfinished: dict[Job, float] = {}  # ended jobs with something left to do, and until when it is tried
+        self._unfinished: dict[Job[Any], float] = {}  # ended jobs with something left to do, and until when it is tried
         self._finishing: threading.Thread | None = None
         self._closing = threading.Event()
         # A daemon thread inside torch at exit aborts the process; stop it and wait.

@@ -6,7 +6,7 @@ broke and stands still; the others go on.
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +165,8 @@ def find_break(history: Snapshot, record: ActivationRecord) -> Break | None:
         return None
     bad = np.flatnonzero(~np.isfinite(loss))
     high = np.isfinite(loss) & (loss > EXPLODED * max(loss[0], 1.0))
-    runs = np.flatnonzero(np.convolve(high, np.ones(WINDOW), "valid") == WINDOW) if len(loss) >= WINDOW else []
+    whole = np.convolve(high, np.ones(WINDOW), "valid") if len(loss) >= WINDOW else np.empty(0)
+    runs = np.flatnonzero(whole == WINDOW)
     if len(runs) and not (len(bad) and bad[0] < runs[0]):
         at, why = int(runs[0]), f"the loss went from {loss[0]:.2f} to {loss[runs[0] :].max():.3g}"
     elif len(bad):
@@ -243,7 +244,7 @@ class Race:
         ]
         self.epochs = max(lane.plan.epochs for lane in self.lanes)
 
-    def run(self) -> Iterator[tuple[float, bool]]:
+    def run(self) -> Generator[tuple[float, bool], None, None]:
         """Train; after each round of one step each, and each epoch, (share done, whether an epoch ended).
 
         The probes' hooks come off when the iterator ends or is closed.

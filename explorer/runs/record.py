@@ -38,7 +38,7 @@ class Recorder:
     end as ``job.unfinished``. A run that was deleted is not written any more.
     """
 
-    def __init__(self, job: Job, experiment: "Experiment", store: Store | None = None) -> None:
+    def __init__(self, job: Job[Any], experiment: "Experiment", store: Store | None = None) -> None:
         self.job, self.store = job, store
         self.first = math.nan
         owner, began = job.owner or TERMINAL, job.created
@@ -182,7 +182,7 @@ def _hold_back(recorder: Recorder) -> None:
             lost._weights.clear()
 
 
-def complain(job: Job, write: Callable[[], object], what: str) -> bool:
+def complain(job: Job[Any], write: Callable[[], object], what: str) -> bool:
     """Do a write; a storage error becomes a notice on the job instead of ending it. Whether it went well.
 
     The notice stays until ``what`` could be written after all, whatever else is written meanwhile.

@@ -77,7 +77,7 @@ def _accuracy_with_tta(learner: Learner) -> float:
     """Accuracy when the probabilities of several flipped and shifted views are averaged."""
     from explorer.data.pictures import predict_with_tta
 
-    right, count = 0, 0
+    right, count = torch.zeros((), device=learner.device), 0
     for batch in learner.data.valid_batches():
         right += (predict_with_tta(learner.model, batch.x).argmax(-1) == batch.y).sum()
         count += len(batch.y)

@@ -60,6 +60,7 @@ def _watched(learner: Learner, lr: float, steps: int) -> Iterator[np.ndarray]:
     rows, pending = np.empty((0, 2)), []
     for number, batch in zip(range(1, steps + 1), endless(learner), strict=False):
         step = learner.train_batch(batch, lr)
+        assert step.grad_norm is not None  # it is watched
         pending.append(torch.stack([step.grad_norm, step.loss]))
         if number % SHOW_EVERY == 0 or number == steps:
             rows = np.concatenate([rows, torch.stack(pending).cpu().double().numpy()])
@@ -94,7 +95,8 @@ def reach_while_training(
     done: tuple[Reaching, ...] = ()
     for name, experiment in experiments.items():
         learner = prepare.learner_for(experiment)
-        batches, curves = endless(learner), {}
+        batches = endless(learner)
+        curves: dict[int, ReachCurve] = {}
         for step in range(max(at) + 1):
             if step in at:
                 curves = {**curves, step: reach(learner.model, learner.data.valid, lags, samples)}

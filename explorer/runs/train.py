@@ -160,7 +160,7 @@ def _sample(learner: Learner, experiment: "Experiment", length: int = 160) -> st
     return "for thos" + "".join(character.text for character in drawn[0])
 
 
-def _weights(job: Job, experiment: "Experiment", learner: Learner) -> bytes:
+def _weights(job: Job[Training], experiment: "Experiment", learner: Learner) -> bytes:
     """The learner's weights as a file, with the validation of these very weights; NaN in the middle of an epoch."""
     rows = job.history.snapshot().epochs
     judged = rows[-1] if rows and rows[-1].step == learner.step else None
