@@ -13,7 +13,7 @@ from pathlib import Path
 
 from explorer import commands, ladders
 from explorer.commands import INTERRUPTED, let_go_of_output, say
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, explain, out_of_memory
 from explorer.experiment import SETTINGS
 
 
@@ -38,11 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         let_go_of_output()
         return say(f"{error.filename or 'Standard output'} cannot be used: {error.strerror or error}.")
     except (MemoryError, RuntimeError) as error:
-        from explorer.runs import jobs
-
-        if not jobs.out_of_memory(error):
+        if not out_of_memory(error):
             raise
-        return say(jobs.explain(error))
+        return say(explain(error))
 
 
 def _print_whatever_comes() -> None:

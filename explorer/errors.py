@@ -34,3 +34,16 @@ class PhotoError(ExplorerError):
 
 class StorageError(ExplorerError):
     """A run could not be written to disk; what was there before is untouched."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether it says so, in the words of CUDA, of the CPU's allocator (two versions) or of cuBLAS."""
+    words = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def explain(error: Exception) -> str:
+    """A sentence for a page about an error nobody foresaw."""
+    if out_of_memory(error):
+        return "The device ran out of memory. Use a smaller batch, a smaller model, or a shorter bptt."
+    return f"Something went wrong ({type(error).__name__}: {error}). The server's log has the details."

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, explain
 from explorer.runs.history import History
 from explorer.runs.lane import Lane
+from explorer.runs.questions import Questions, Unanswered
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -71,10 +72,6 @@ class Diverged(ExplorerError):
     """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
 
 
-class Unanswered(ExplorerError):
-    """What was asked of a job cannot be answered any more, or this job's work does not know it."""
-
-
 @dataclass(eq=False)
 class Job(Generic[R]):
     """One piece of background work and everything a page may ask of it.
@@ -113,7 +110,7 @@ class Job(Generic[R]):
     def __post_init__(self) -> None:
         self._wake = threading.Condition()
         self._changes: list[tuple[str, float]] = []
-        self._questions: list[tuple[str, Future[Any]]] = []
+        self._questions = Questions()
         self.began = False  # whether its work has, in a thread of its own
         self._stop = self._pause = self._until_epoch = False
         self._seen = self._tick = time.monotonic()
@@ -218,13 +215,11 @@ class Job(Generic[R]):
         with :class:`Unanswered` when the job ends first, or its work has no such answer. A job that has not begun
         answers once it has.
         """
-        question: Future[Any] = Future()
         with self._wake:
-            if not self.ended:
-                self._questions.append((name, question))
-                self._wake.notify_all()
-                return question
-        question.set_exception(Unanswered(GONE))
+            question = self._questions.ask(name)
+            self._wake.notify_all()
+        if self.ended:  # nobody else will
+            self._answer()
         return question
 
     # -- called by the work, in its own thread -------------------------------------------------------
@@ -332,19 +327,14 @@ class Job(Generic[R]):
 
     def _answer(self) -> None:
         """Answer what was asked: here nobody else touches what the work holds."""
-        with self._wake:
-            questions, self._questions = self._questions, []
-        for name, question in questions:
-            if not question.set_running_or_notify_cancel():
-                continue  # whoever asked has given up
-            try:
-                if self.ended:
-                    raise Unanswered(GONE)
-                if name not in self.answers:
-                    raise Unanswered(f"This {self.kind} has no {name} to hand out.")
-                question.set_result(self.answers[name]())
-            except Exception as error:
-                question.set_exception(error)
+        self._questions.answer(self._answer_to)
+
+    def _answer_to(self, name: str) -> Any:
+        if self.ended:
+            raise Unanswered(GONE)
+        if name not in self.answers:
+            raise Unanswered(f"This {self.kind} has no {name} to hand out.")
+        return self.answers[name]()
 
     def publish(self, result: R) -> None:
         """Leave what there is to see for the page, in place of what was left before."""
@@ -402,16 +392,3 @@ class Job(Generic[R]):
         except Exception as error:
             log.exception("%s %s failed", self.kind, self.id)
             self._set_state(State.FAILED, explain(error))
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether it says so, in the words of CUDA, of the CPU's allocator (two versions) or of cuBLAS."""
-    words = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
-
-
-def explain(error: Exception) -> str:
-    """A sentence for a page about an error nobody foresaw."""
-    if out_of_memory(error):
-        return "The device ran out of memory. Use a smaller batch, a smaller model, or a shorter bptt."
-    return f"Something went wrong ({type(error).__name__}: {error}). The server's log has the details."

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from explorer.errors import ExplorerError
-from explorer.runs.jobs import NOBODY_LOOKING, Job, Kind, State, explain
+from explorer.errors import ExplorerError, explain
+from explorer.runs.jobs import NOBODY_LOOKING, Job, Kind, State
 from explorer.runs.lane import Lane
 
 log = logging.getLogger(__name__)

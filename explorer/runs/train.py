@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from explorer.data.text import Vocabulary
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, explain
 from explorer.models import generate
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
-from explorer.runs.jobs import Diverged, Job, Kind, State, Stopped, explain
+from explorer.runs.jobs import Diverged, Job, Kind, State, Stopped
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
 from explorer.training import checkpoint, prepare

@@ -7,7 +7,8 @@ import pytest
 
 from explorer.errors import DataError, ExplorerError
 from explorer.runs import jobs
-from explorer.runs.jobs import Diverged, Job, Kind, State, Unanswered
+from explorer.runs.jobs import Diverged, Job, Kind, State
+from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
 from tests.runs.working import Work, start, until
 

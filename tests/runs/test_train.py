@@ -18,9 +18,10 @@ import torch
 
 from explorer.data import files
 from explorer.errors import DataError, StorageError
-from explorer.runs import jobs, queue, record, train
+from explorer.runs import queue, record, train
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
 from explorer.runs.store import Store
 from explorer.training import checkpoint
@@ -216,7 +217,7 @@ def test_the_weights_one_asks_for_are_those_between_two_steps_and_stay_as_they_a
     assert all(torch.equal(tensor, held.tensors[name]) for name, tensor in learner.model.state_dict().items())
     job.stop()
     until(lambda: job.ended)
-    assert isinstance(job.ask("weights").exception(10), jobs.Unanswered) and not job.answers
+    assert isinstance(job.ask("weights").exception(10), Unanswered) and not job.answers
 
 
 def test_two_sessions_and_ones_new_run_lose_nothing(tiny, store):

@@ -12,10 +12,9 @@ import pytest
 import torch
 
 from explorer import devices, ladders
-from explorer.errors import SettingsError
+from explorer.errors import SettingsError, explain
 from explorer.experiment import Experiment
 from explorer.runs import sweep
-from explorer.runs.jobs import explain
 from explorer.training import memory, prepare
 from explorer.training.learner import Learner, cross_entropy
 

@@ -10,9 +10,9 @@ import streamlit as st
 
 from explorer.errors import WeightsError
 from explorer.experiment import Experiment
-from explorer.runs import jobs
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
+from explorer.runs.questions import Unanswered
 from explorer.ui import app, live, parts, state, steps
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _author(page: str, experiment: Experiment, job: Job | None) -> Author:
     """
     app.engine().wait()
     if job is not None and not job.ended:
-        with contextlib.suppress(jobs.Unanswered):  # what it left is on disk
+        with contextlib.suppress(Unanswered):  # what it left is on disk
             return _from_run(job)
     path, name = live.weights(page, job, experiment, "final")
     if path is None:
