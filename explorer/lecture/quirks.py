@@ -44,7 +44,8 @@ def jittered_lengths(bptt: int, batches: int, seed: int = 0) -> np.ndarray:
     """Batch lengths as the lecture's loader draws them: normal, sd 5, half as long 5 % of the time, at least 5."""
     rng = np.random.default_rng(seed)
     centre = np.where(rng.random(batches) < 0.95, bptt, bptt / 2)
-    return np.maximum(5, (centre + 5 * rng.standard_normal(batches)).astype(int))
+    lengths: np.ndarray = np.maximum(5, (centre + 5 * rng.standard_normal(batches)).astype(int))
+    return lengths
 
 
 def conv_side(side: int, kernel: int, stride: int, padding: int) -> int:

@@ -43,6 +43,6 @@ def sweeps() -> dict[str, "Sweep"]:
 
     record = json.loads((paths.WEIGHTS / "sweeps.json").read_text())["sweeps"]
     return {
-        key: Sweep(*(np.array(found[name]) for name in ("lr", "loss", "smooth")), found["diverged"])
+        key: Sweep(np.array(found["lr"]), np.array(found["loss"]), np.array(found["smooth"]), found["diverged"])
         for key, found in record.items()
     }

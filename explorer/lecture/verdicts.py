@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from explorer.ladders import UNTRAINED
-from explorer.lecture.recorded import recording
+from explorer.lecture.recorded import Recording, recording
 
 if TYPE_CHECKING:
     from explorer.runs.history import Snapshot
@@ -54,12 +54,16 @@ def _judge_explosion(v: Values) -> Verdict:
     )
 
 
+def _recordings(*keys: str) -> dict[str, Recording]:
+    """The recorded runs of all these rungs, or of none."""
+    found = {key: run for key in keys if (run := recording(key)) is not None}
+    return found if len(found) == len(keys) else {}
+
+
 def recorded_memory() -> Values | None:
     """Best validation losses of the recorded RNN and GRU, nats."""
-    runs = {key: recording(key) for key in ("stateful", "gru")}
-    if not all(runs.values()):
-        return None
-    return {f"{key}.val_loss": run.history.best_val_loss for key, run in runs.items()}
+    runs = _recordings("stateful", "gru")
+    return {f"{key}.val_loss": run.history.best_val_loss for key, run in runs.items()} or None
 
 
 def _judge_memory(v: Values) -> Verdict:
@@ -136,8 +140,8 @@ def _judge_rate(v: Values) -> Verdict:
 
 def _recorded_accuracies(*keys: str) -> Values | None:
     """Best accuracy and epochs of recorded runs."""
-    runs = {key: recording(key) for key in keys}
-    if not all(runs.values()):
+    runs = _recordings(*keys)
+    if not runs:
         return None
     found = {f"{key}.best": run.history.best_accuracy for key, run in runs.items()}
     return found | {f"{key}.epochs": float(run.experiment.total_epochs) for key, run in runs.items()}

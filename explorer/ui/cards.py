@@ -6,7 +6,7 @@ from typing import TypeVar
 import streamlit as st
 
 from explorer.lecture import quirks
-from explorer.ui import parts
+from explorer.ui import parts, state
 
 Thing = TypeVar("Thing")
 
@@ -47,7 +47,7 @@ STYLE = """<style>
 
 def quirk_card(quirk: quirks.Quirk) -> None:
     """What the notes' code really does, and the measurement."""
-    with st.container(border=True, height="stretch", key=f"quirk-{quirk.id}"):
+    with st.container(border=True, height="stretch", key=state.key("quirk", quirk.id)):
         st.markdown(f"**{quirk.title}**")
         st.markdown(quirk.text)
         st.markdown(f":material/straighten: {parts.escape(quirk.measured())}")
@@ -59,7 +59,9 @@ def did_you_notice(page: str) -> None:
     """The quirks that belong to a page, folded away."""
     found = quirks.for_page(page)
     if found:
-        fold = st.expander("Did you notice?", icon=":material/lightbulb:", on_change="rerun", key=f"{page}.noticed")
+        fold = st.expander(
+            "Did you notice?", icon=":material/lightbulb:", on_change="rerun", key=state.place(page).key("noticed")
+        )
         if fold.open:
             with fold:
                 in_rows(found, quirk_card)

@@ -72,6 +72,22 @@ class Place:
 
 
 @dataclass
+class Home(Place):
+    """The lecture as a map."""
+
+    go: str | None = None  #: the address a card leads to, until the page is run again as a whole
+
+    def go_to(self, query: str) -> None:
+        """A card was chosen; a callback cannot change the page itself."""
+        self.go = query
+
+    def pop_go(self) -> str | None:
+        """The address that was chosen, once."""
+        query, self.go = self.go, None
+        return query
+
+
+@dataclass
 class Training(Place):
     """A page that trains: its experiment, and what it last heard of links and of its run."""
 
@@ -183,6 +199,7 @@ class Session:
 
 CLASSES = "cam.classes"  # a section of its page
 _KINDS: dict[str, type[Place]] = {
+    Page.HOME: Home,
     Page.CHAR_RNN: CharRnn,
     Page.CIFAR10: Cifar10,
     Page.LR_FINDER: LrFinder,
@@ -194,6 +211,11 @@ _KINDS: dict[str, type[Place]] = {
 def place(name: str) -> Place:
     """The page or section of that name; one without memories of its own kind has a job, charts and steps."""
     return _kept(_KINDS.get(name, Place), name)
+
+
+def home() -> Home:
+    """The lecture as a map."""
+    return _kept(Home, Page.HOME)
 
 
 def training(page: str) -> Training:

@@ -47,7 +47,7 @@ def test_every_station_leads_to_its_page_with_the_model_chosen() -> None:
 
 def test_a_station_that_was_clicked_opens() -> None:
     at = _home()
-    at.session_state["home.open"] = "cifar10?model=bn"
+    at.session_state["home"].go_to("cifar10?model=bn")
     at.run()
     assert not at.exception and at.title[0].value.endswith("CIFAR-10")
     assert at.session_state["cifar10"].experiment.model == "bn"

@@ -1,6 +1,7 @@
 """The lecture's claims as cards: what was said, what came out, and two ways to try it."""
 
 import html
+from typing import Literal
 
 import streamlit as st
 
@@ -25,16 +26,14 @@ def make_it_happen(claim: Claim) -> None:
     if claim.experiment is not None:
         state.open(claim.page, claim.experiment, transport.submit(claim.page, claim.experiment).id)
     elif claim.race:
-        st.session_state["batchnorm.start"] = True
-        query = {"race": claim.race}
+        state.open(claim.page, race=claim.race, start="1")
     else:
-        query = {}
-    st.switch_page(f"pages/{claim.page}.py", query_params=query)
+        state.open(claim.page)
 
 
 def claim_card(claim: Claim) -> None:
     """A claim: the quote, what came out, and the buttons that make it happen or measure it on the spot."""
-    with st.container(border=True, height="stretch", key=f"claim-{claim.id}"):
+    with st.container(border=True, height="stretch", key=state.key("claim", claim.id)):
         st.subheader(claim.title, anchor=False)
         where = f"notes, line {claim.line}" if claim.line else "notes"
         st.html(f'<p class="x-quote">“{html.escape(claim.quote)}” <cite>— {where}</cite></p>')
@@ -47,7 +46,7 @@ def claim_card(claim: Claim) -> None:
                 "Make it happen",
                 type="primary",
                 icon=":material/play_arrow:",
-                key=f"happen.{claim.id}",
+                key=state.key("happen", claim.id),
                 help=f"Opens {PAGES[claim.page]} with the settings set and the run started.",
             ):
                 with parts.refusals(), st.spinner("Starting …"):
@@ -55,7 +54,7 @@ def claim_card(claim: Claim) -> None:
             if st.button(
                 f"Measure now, about {claim.seconds} s",
                 icon=":material/straighten:",
-                key=f"measure.{claim.id}",
+                key=state.key("measure", claim.id),
                 help="A small version, on this server and its data, without leaving the page.",
             ):
                 with parts.refusals():
@@ -72,22 +71,23 @@ def _submit_measure(claim: Claim) -> None:
         _, verdict = measure(claim, job.between_steps)
         job.publish(verdict)
 
-    earlier = queue.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
+    here = state.place(state.key("measure", claim.id, "job"))
+    earlier = queue.registry().find(here.job or "")
     job = queue.registry().submit(Job(Kind.CLAIM, claim.title, work, app.owner()), earlier)
-    st.session_state[f"claim.{claim.id}"] = job.id
+    here.job = job.id
 
 
 def _outcome(claim: Claim) -> None:
     recorded = recorded_verdict(claim.id)
     if recorded:
         _verdict(recorded, "recorded here")
-    job = queue.registry().find(st.session_state.get(f"claim.{claim.id}", ""))
+    job = queue.registry().find(state.place(state.key("measure", claim.id, "job")).job or "")
     if job is None:
         return
 
     every = None if job.ended else 0.5
 
-    @st.fragment(run_every=every, key=f"claim-live-{claim.id}")
+    @st.fragment(run_every=every, key=state.key("claim", claim.id, "live"))
     def watch() -> None:
         job.touch()
         if job.result:
@@ -106,11 +106,12 @@ def _outcome(claim: Claim) -> None:
 
 
 def _verdict(verdict: Verdict, source: str) -> None:
-    look = {
+    looks: dict[bool | None, tuple[str, str, Literal["green", "orange", "gray"]]] = {
         True: ("agrees", "check_circle", "green"),
         False: ("does not agree", "cancel", "orange"),
         None: ("it depends", "help", "gray"),
-    }[verdict.agrees]
+    }
+    words, icon, colour = looks[verdict.agrees]
     with st.container(gap="xxsmall"):
-        st.badge(f"{look[0]} · {source}", icon=f":material/{look[1]}:", color=look[2])
+        st.badge(f"{words} · {source}", icon=f":material/{icon}:", color=colour)
         st.markdown(parts.escape(verdict.text))

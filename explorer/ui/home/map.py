@@ -6,18 +6,15 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-import streamlit as st
 
 from explorer import ladders, paths
 from explorer.figures import diagrams, style
 from explorer.ladders import Figure, Rung
 from explorer.lecture.recorded import recording
 from explorer.series import smooth, spread
-from explorer.ui import clickable
+from explorer.ui import clickable, state
 
 Way = tuple[str, str, str, Sequence[tuple[str, str]]]  #: title, words, colour; rungs' keys with a shorter title
-
-_OPEN = "home.open"
 
 
 def the_map(ways: Sequence[Way]) -> None:
@@ -26,10 +23,13 @@ def the_map(ways: Sequence[Way]) -> None:
     A card shows its rung's idea, a miniature of its recorded run, the best number here and the lecture's, and is a
     link to its page.
     """
-    if (query := st.session_state.pop(_OPEN, None)) is not None:
+    here = state.home()
+    if (query := here.pop_go()) is not None:
         page, _, model = query.partition("?model=")
-        st.switch_page(f"pages/{page}.py", query_params={"model": model} if model else {})
-    clickable.show(map_html(ways), "home.map", lambda query: st.session_state.update({_OPEN: query}))
+        if model:
+            state.open(page, model=model)
+        state.open(page)
+    clickable.show(map_html(ways), here.key("map"), here.go_to)
 
 
 def map_html(ways: Sequence[Way]) -> str:
@@ -125,8 +125,8 @@ def _miniature(rung: Rung) -> str:
     dots = [(row.epoch / total, getattr(row, column)) for row in run.history.epochs]
     figure = lecture_figure(rung)
     curve = figure.curve if figure else ()
-    reference = [((figure.epochs - len(curve) + 1 + i) / total, value) for i, value in enumerate(curve)]
-    reference = [(x, y) for x, y in reference if x <= 1]
+    printed = figure.epochs - len(curve) + 1 if figure else 0  # the epoch of the first value that was printed
+    reference = [(x, y) for i, y in enumerate(curve) if (x := (printed + i) / total) <= 1]
     losses = _settled(run.history["loss"]) if column == "val_loss" else []
     what = "Loss" if column == "val_loss" else "Accuracy"
     return diagrams.sparkline(
@@ -142,4 +142,4 @@ def _miniature(rung: Rung) -> str:
 def _settled(losses: np.ndarray) -> list[float]:
     """A recorded loss, smoothed and without its first fall, which would flatten the rest."""
     calm = smooth(losses, 0.9)
-    return calm[spread(len(calm), 90)][4:].tolist()
+    return [float(loss) for loss in calm[spread(len(calm), 90)][4:]]

@@ -8,7 +8,7 @@ import streamlit as st
 from explorer import ladders, paths
 from explorer.errors import ExplorerError
 from explorer.runs import queue
-from explorer.ui import app, parts
+from explorer.ui import app, parts, state
 
 
 def now() -> None:
@@ -66,7 +66,7 @@ _DATA = (
 def data_and_weights() -> None:
     """What is here and what is missing, with the button that gets it."""
     for column, data in zip(st.columns(3), _DATA, strict=True):
-        with column, st.container(border=True, height="stretch", key=f"data-{data.module}"):
+        with column, st.container(border=True, height="stretch", key=state.key("data", data.module)):
             st.markdown(f"**{data.name}**")
             here = any(paths.find_data(file) for file in data.files)
             if here:
@@ -74,7 +74,9 @@ def data_and_weights() -> None:
             else:
                 st.badge("missing", icon=":material/draft:", color="orange")
                 st.caption(data.without)
-                if st.button(f"Download ({data.size})", icon=":material/download:", key=f"fetch.{data.module}"):
+                if st.button(
+                    f"Download ({data.size})", icon=":material/download:", key=state.key("fetch", data.module)
+                ):
                     _fetch(data)
     models = [rung for ladder in ladders.LADDERS.values() for rung in ladder if rung.key != "builder"]
     there = {rung.key: (paths.WEIGHTS / f"{rung.key}.safetensors").exists() for rung in models}
@@ -82,8 +84,10 @@ def data_and_weights() -> None:
         st.markdown(f"**Trained weights** · {sum(there.values())} of {len(there)} rungs ship with this program")
         with st.container(horizontal=True):
             for rung in models:
-                icon, colour = (":material/check:", "green") if there[rung.key] else (":material/remove:", "gray")
-                st.badge(rung.title, icon=icon, color=colour, help=None if there[rung.key] else "Not yet; train it.")
+                if there[rung.key]:
+                    st.badge(rung.title, icon=":material/check:", color="green")
+                else:
+                    st.badge(rung.title, icon=":material/remove:", color="gray", help="Not yet; train it.")
         if not all(there.values()):
             st.caption("A grey rung has no weights yet: its page trains it from scratch.")
 
