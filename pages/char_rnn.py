@@ -33,7 +33,7 @@ st.header("Let it write", anchor=False)
 writing.panel(PAGE, experiment, job)
 
 st.header("Behind it", anchor=False)
-tabs = st.tabs(["The text", "The model's code", "Where the memory goes", "The lecture's numbers"])
+tabs = st.tabs(["The text", "The model's code", "Where the memory goes", "The lecture's numbers", "The training loop"])
 with tabs[0]:
     text.show(PAGE, experiment)
 with tabs[1]:
@@ -70,6 +70,8 @@ with tabs[3]:
         st.caption("Measured by others, on their machines; the notebook kept line breaks, which lowers its losses.")
     else:
         st.caption("The notes print no figure for this rung.")
+with tabs[4]:
+    board.training_loop()
 
 steps.try_this(PAGE, steps.state_of(experiment, job))
 cards.did_you_notice(PAGE)

@@ -47,7 +47,7 @@ st.header("What it gets wrong", anchor=False)
 pictures.mistakes(PAGE, experiment, job, shown)
 
 st.header("Behind it", anchor=False)
-tabs = st.tabs(["The pictures", "The network", "The model's code", "The lecture's numbers"])
+tabs = st.tabs(["The pictures", "The network", "The model's code", "The lecture's numbers", "The training loop"])
 with tabs[0]:
     pictures.show(PAGE, shown, experiment)
 with tabs[1]:
@@ -63,6 +63,8 @@ with tabs[3]:
         "Measured by others: the notes on a split with some cars in both parts, the notebook trained on all 50,000 "
         "pictures and validated on the test set. Both print accuracy averaged over batches; ours is exact."
     )
+with tabs[4]:
+    board.training_loop()
 
 steps.try_this(PAGE, steps.state_of(experiment, job))
 cards.did_you_notice(PAGE)

@@ -9,7 +9,6 @@ knows nothing of threads, pages or files, and never waits for the device: losses
 """
 
 import copy
-import inspect
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from torch import Tensor, nn
 from explorer.data import Batch, Data
 from explorer.models.char_rnn import State, repackage
 from explorer.models.randomness import Masks, own_masks
+from explorer.training.internals import take_step
+from explorer.training.optimisers import make_optimiser
 from explorer.training.schedules import MOMENTUM, Plan
 
 if TYPE_CHECKING:
@@ -101,20 +102,18 @@ class Learner:
 
     def train_batch(self, batch: Batch, lr: float, momentum: float = MOMENTUM) -> Step:
         """One forward pass, one backward pass, one optimiser step."""
-        epoch = self.epoch + batch.start
         self.set_rates(lr, momentum)
         if self.reset == "batch":
             self.state = None
-        self.optimiser.zero_grad(set_to_none=True)
-        logits = self.forward(batch.x)
-        loss = cross_entropy(logits, batch.y, self.label_smoothing)
+        self.optimiser.zero_grad()
+        loss = cross_entropy(self.forward(batch.x), batch.y, self.label_smoothing)
         loss.backward()
         grad_norm = None
         if self.clip or self.watch_gradients:
             grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip or float("inf"))
         take_step(self.optimiser)
         self.step += 1
-        return Step(self.step, epoch, loss.detach(), lr, momentum, grad_norm)
+        return Step(self.step, self.epoch + batch.start, loss.detach(), lr, momentum, grad_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits; a recurrent model's state is carried on, its history is not."""
@@ -202,37 +201,3 @@ class Learner:
 def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean over every prediction. ``logits``: (…, classes), ``y``: (…); scalar, nats."""
     return F.cross_entropy(logits.flatten(0, -2).float(), y.flatten(), label_smoothing=label_smoothing)
-
-
-def _spare_the_compiler() -> None:
-    """Keep torch from importing its compiler, over a second, for the first optimiser: nothing here is compiled.
-
-    ``torch._disable_dynamo`` imports it only to ask to be left alone, unless the answer is already noted.
-    """
-    for method in vars(torch.optim.Optimizer).values():
-        if (plain := getattr(method, "__wrapped__", None)) is not None:
-            setattr(plain, "__dynamo_disable", plain)
-
-
-_spare_the_compiler()
-
-
-@torch.no_grad()
-def take_step(optimiser: torch.optim.Optimizer) -> None:
-    """``optimiser.step()`` with its hooks, but without its wrappers, of which one imports the compiler."""
-    for hook in optimiser._optimizer_step_pre_hooks.values():
-        hook(optimiser, (), {})
-    inspect.unwrap(type(optimiser).step)(optimiser)
-    for hook in optimiser._optimizer_step_post_hooks.values():
-        hook(optimiser, (), {})
-
-
-def make_optimiser(model: nn.Module, experiment: "Experiment", device: torch.device) -> torch.optim.Optimizer:
-    """Adam (coupled weight decay, as in the lecture), AdamW, or SGD with momentum 0.9, plain or Nesterov's."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    shared = {"lr": experiment.lr, "weight_decay": experiment.weight_decay, "fused": device.type == "cuda"}
-    if experiment.optimiser == "adam":
-        return torch.optim.Adam(parameters, **shared)
-    if experiment.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, **shared)
-    return torch.optim.SGD(parameters, momentum=MOMENTUM, nesterov=experiment.optimiser == "nesterov", **shared)

@@ -200,3 +200,14 @@ def _details(page: str, history: Snapshot, trained: Experiment, stamp: tuple) ->
             hide_index=True,
             height=240,
         )
+
+
+def training_loop() -> None:
+    """The loop that every run goes through, as it runs."""
+    from explorer.training.learner import Learner, cross_entropy
+    from explorer.training.optimisers import make_optimiser
+
+    parts.code(Learner.steps, "A run is this iterator. Whoever drives it may pause or stop it, or move a slider.")
+    parts.code(Learner.train_batch, "One batch: forward, backward, and a step of the optimiser.")
+    parts.code(cross_entropy)
+    parts.code(make_optimiser)

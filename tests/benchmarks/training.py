@@ -33,7 +33,8 @@ from explorer.runs import record, train
 from explorer.runs.jobs import Job, Kind
 from explorer.runs.store import Store
 from explorer.training import prepare
-from explorer.training.learner import Learner, make_optimiser
+from explorer.training.learner import Learner
+from explorer.training.optimisers import make_optimiser
 from explorer.training.schedules import plan
 
 

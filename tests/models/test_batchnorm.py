@@ -9,7 +9,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from explorer.errors import SettingsError
-from explorer.models.batchnorm import EPS, BnLayer
+from explorer.models.batchnorm import EPS, BnLayer, LectureBnLayer
 
 
 def layer(norm, nf=6, seed=0, **rest):
@@ -176,3 +176,19 @@ def test_everything_is_on_one_device(norm):
 def test_unknown_norm():
     with pytest.raises(SettingsError, match="lecture, running, torch, none"):
         BnLayer(3, 6, norm="batch")
+
+
+def test_what_is_shown_as_the_lectures_layer_gives_what_the_one_that_runs_gives():
+    fast, plain = layer("lecture"), LectureBnLayer(3, 6)
+    plain.load_state_dict(fast.state_dict())  # the same names and shapes
+    x = torch.randn(8, 3, 9, 8)
+    weights = torch.randn(fast(x).shape)
+    outputs, gradients = [], []
+    for made in (fast, plain):
+        trained = made.train()(x)
+        gradients.append(torch.autograd.grad((trained * weights).sum(), [*made.parameters()]))
+        outputs.append((trained, made.eval()(x * 2), made.means, made.variances))
+    torch.testing.assert_close(outputs[0], outputs[1], atol=1e-5, rtol=1e-5)
+    for name, ours, wanted in zip(dict(plain.named_parameters()), *gradients, strict=True):
+        size = max(1, wanted.abs().max().item())
+        torch.testing.assert_close(ours, wanted, atol=2e-5 * size, rtol=1e-5, msg=name)

@@ -1,21 +1,20 @@
 """The learner: an iterator that any driver steps as it likes, exactly repeatable, never waiting for the device."""
 
 import copy
-import subprocess
-import sys
 from itertools import islice
 
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from explorer import ladders, paths
+from explorer import ladders
 from explorer.data import Batch
 from explorer.experiment import Experiment
 from explorer.models import generate
 from explorer.runs.history import History
 from explorer.training import prepare
-from explorer.training.learner import Epoch, Learner, Step, cross_entropy, make_optimiser
+from explorer.training.learner import Epoch, Learner, Step, cross_entropy
+from explorer.training.optimisers import make_optimiser
 from explorer.training.schedules import plan
 
 KEYS = [rung.key for rung in ladders.LANGUAGE]
@@ -399,16 +398,3 @@ class Judged:
 
     def valid_batches(self):
         return iter(self.batches)
-
-
-def test_training_does_not_wait_for_a_compiler_it_never_uses() -> None:
-    code = (
-        "import sys, torch; from explorer.training.learner import make_optimiser, take_step\n"
-        "from explorer.experiment import Experiment\n"
-        "p = torch.nn.Linear(2, 1)\n"
-        "for name in ('adam', 'adamw', 'sgd', 'nesterov'):\n"
-        "    o = make_optimiser(p, Experiment.of('gru', optimiser=name), torch.device('cpu'))\n"
-        "    p(torch.ones(2)).sum().backward(); take_step(o); o.zero_grad(); o.load_state_dict(o.state_dict())\n"
-        "assert 'torch._dynamo' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=paths.REPOSITORY, timeout=120)

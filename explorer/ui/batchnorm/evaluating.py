@@ -46,10 +46,9 @@ def show() -> None:
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
     with st.expander("How it works", icon=":material/code:"):
-        from explorer.models.batchnorm import BnLayer
+        from explorer.models.batchnorm import LectureBnLayer
 
-        parts.code(BnLayer.normalise, "One line decides: the batch's statistics in training, the kept ones after.")
-        parts.code(BnLayer.statistics)
+        parts.code(LectureBnLayer, "One `if` decides: the batch's statistics in training, the kept ones after.")
         parts.code(bn_statistics.evaluation_statistics)
 
 

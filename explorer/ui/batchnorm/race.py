@@ -407,7 +407,7 @@ def _behind() -> None:
     with st.expander("How it works", icon=":material/code:"):
         names = ["BatchNorm by hand", "The probe", "The race", "What counts as broken", "The claims"]
         tabs = st.tabs(names)
-        shown = (batchnorm.BnLayer, activations.ActivationProbe, race.Race, race.find_break, races.Preset)
+        shown = (batchnorm.LectureBnLayer, activations.ActivationProbe, race.Race, race.find_break, races.Preset)
         notes = (
             "The lecture's `BnLayer`: convolution, ReLU, then each channel to mean 0 and deviation 1, times m, plus a.",
             "Hooks that look at one step in four. The numbers wait on the device; nothing in a step waits for them.",

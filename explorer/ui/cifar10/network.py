@@ -53,6 +53,9 @@ def code(experiment: Experiment) -> None:
     if experiment.model == "convnet2":
         parts.code(vision.ConvLayer)
     if experiment.model in ("bn", "deep-bn", "resnet", "resnet2", "builder"):
-        parts.code(batchnorm.BnLayer)
+        parts.code(
+            batchnorm.LectureBnLayer,
+            "The lecture's `BnLayer`. The one that runs computes the same in fewer passes over the pixels.",
+        )
     if experiment.model in ("resnet", "resnet2", "builder"):
         parts.code(vision.ResnetLayer, "The skip connection is one line.")
