@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from explorer import paths
+from explorer.data.files import Progress
 from explorer.errors import DataError, SettingsError, WeightsError
 
 STALL = 30.0  #: seconds without a byte after which a download is given up
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

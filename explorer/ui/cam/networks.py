@@ -13,7 +13,7 @@ from explorer.data import dogscats
 from explorer.data.pictures import MEAN, STD
 from explorer.errors import ExplorerError, WeightsError
 from explorer.training import checkpoint
-from explorer.ui import parts, state
+from explorer.ui import download, parts, state
 
 OWN, RESNET = "own", "dogscats-resnet34"
 
@@ -100,14 +100,7 @@ def _get_resnet() -> None:
         )
         here = backbones.available("resnet34")
         if not here and st.button("Fetch ResNet-34 (87 MB)", icon=":material/download:", type="primary"):
-            bar = st.progress(0.0, "Asking for it …")
-            try:
-                backbones.resnet34_body(lambda done, all_: bar.progress(min(1.0, done / all_), f"{done / 1e6:.0f} MB"))
-            except ExplorerError as error:
-                bar.empty()
-                st.error(parts.escape(str(error)), icon=":material/wifi_off:")
-            else:
-                st.rerun()
+            download.with_bar(backbones.resnet34_body, 87e6)
         if here:
             st.caption(":material/check: The backbone is here.")
             if st.button("Train its head", icon=":material/model_training:", type="primary"):

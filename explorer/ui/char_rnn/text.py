@@ -5,7 +5,7 @@ import streamlit as st
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.ui import app, parts, state
+from explorer.ui import app, download, parts, state
 
 
 def show(page: str, experiment: Experiment) -> None:
@@ -41,13 +41,7 @@ def show(page: str, experiment: Experiment) -> None:
 
 def _offer_download() -> None:
     if st.button("Download nietzsche.txt", icon=":material/download:", type="primary"):
-        bar = st.progress(0.0, "Asking for it …")
-        try:
-            text.fetch(lambda done, total: bar.progress(min(1.0, done / (total or text.BYTES)), f"{done:,} bytes"))
-        except ExplorerError as error:
-            st.error(parts.escape(str(error)), icon=":material/wifi_off:")
-        else:
-            st.rerun()
+        download.with_bar(text.fetch, text.BYTES)
 
 
 def _own_text(page: str, experiment: Experiment) -> None:

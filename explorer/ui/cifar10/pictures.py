@@ -12,7 +12,7 @@ from explorer.experiment import Experiment
 from explorer.figures import pictures as figures
 from explorer.runs.jobs import Job
 from explorer.training import evaluate
-from explorer.ui import live, parts, plot, state
+from explorer.ui import download, live, parts, plot, state
 
 
 def load() -> Pictures | None:
@@ -85,13 +85,7 @@ def _augmented(_pictures: Pictures, seed: int, experiment: Experiment) -> np.nda
 
 def _offer_download() -> None:
     if st.button("Download CIFAR-10 (135 MB)", icon=":material/download:", type="primary"):
-        bar = st.progress(0.0, "Asking for it …")
-        try:
-            cifar10.fetch(lambda done, total: bar.progress(min(1.0, done / (total or 135e6)), f"{done / 1e6:.0f} MB"))
-        except ExplorerError as error:
-            st.error(parts.escape(str(error)), icon=":material/wifi_off:")
-        else:
-            st.rerun()
+        download.with_bar(cifar10.fetch, 135e6)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Asking the model about every validation picture …")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer import ladders, paths
-from explorer.errors import ExplorerError
 from explorer.runs import queue
-from explorer.ui import app, parts, state
+from explorer.ui import app, download, parts, state
 
 
 def now() -> None:
@@ -93,11 +92,4 @@ def data_and_weights() -> None:
 
 
 def _fetch(data: _DataSet) -> None:
-    bar = st.progress(0.0, "Asking for it …")
-    try:
-        module = importlib.import_module(f"explorer.data.{data.module}")
-        module.fetch(lambda done, total: bar.progress(min(1.0, done / (total or data.bytes)), f"{done / 1e6:,.1f} MB"))
-    except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/wifi_off:")
-    else:
-        st.rerun()
+    download.with_bar(importlib.import_module(f"explorer.data.{data.module}").fetch, data.bytes)
