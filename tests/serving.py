@@ -1,5 +1,6 @@
 """A real server on a free port and the flags of a real Chromium: for browser tests, benchmarks and the load test."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -8,9 +9,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from explorer import paths
 
@@ -24,6 +27,7 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+T = TypeVar("T")
 READY = """() => { const app = document.querySelector('[data-testid="stApp"]');
     return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'; }"""
 
@@ -92,6 +96,12 @@ def serve(home: Path, script: Path | None = None, seconds: float = 30) -> Iterat
             process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine run in a thread of its own: Playwright keeps an event loop in the tests' thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def _wait(url: str, seconds: float, log: Path) -> None:

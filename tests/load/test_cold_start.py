@@ -1,12 +1,11 @@
 """A class that arrives together, on a server that has just been started."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.load.viewer import Viewer
-from tests.serving import Server, serve
+from tests.serving import Server, run_apart, serve
 
 # Read by Python before anything else: on a busy machine pandas takes long to import, and half of it is there while
 # other visitors' pages, who waited for torch, draw their charts.
@@ -21,10 +20,10 @@ class Slow(importlib.abc.MetaPathFinder):
         load = spec.loader.exec_module
 
         def slowly(module):
-            end = time.monotonic() + 40
+            end = time.monotonic() + 25
             while not hasattr(sys.modules.get("torch"), "compile") and time.monotonic() < end:
                 time.sleep(0.1)
-            time.sleep(8)
+            time.sleep(5)
             load(module)
 
         spec.loader.exec_module = slowly
@@ -49,6 +48,6 @@ async def arrive(server: Server, pages: list[str]) -> list[str]:
 def test_pages_opened_at_once_on_a_fresh_server_all_appear(tmp_path, monkeypatch) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_PANDAS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with serve(tmp_path) as server, ThreadPoolExecutor() as thread:  # Playwright keeps an event loop in this one
+    with serve(tmp_path) as server:
         pages = ["runs", "lr_finder", "char_rnn", "lr_finder"]
-        assert thread.submit(asyncio.run, arrive(server, pages)).result() == []
+        assert run_apart(arrive(server, pages)) == []

@@ -1,19 +1,17 @@
 """The load test itself: a few visitors find every page, nothing breaks, and every figure is there."""
 
-import asyncio
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.load.__main__ import PAGES, measure, percentile
+from tests.serving import run_apart
 
 pytestmark = pytest.mark.data
 
 
 def test_a_visitor_on_every_page_while_a_network_trains(server) -> None:
-    with ThreadPoolExecutor() as thread:  # Playwright keeps an event loop in this one
-        found = thread.submit(asyncio.run, measure(server, len(PAGES), 6)).result()
+    found = run_apart(measure(server, len(PAGES), 6))
     assert found["errors"] == 0, found["first_errors"]
     assert found["requests"] >= len(PAGES), "everybody moved something"
     assert all(math.isfinite(found[name]) for name in ("p50_s", "p95_s", "open_p95_s", "fragment_p95_s"))

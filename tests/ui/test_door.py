@@ -9,7 +9,7 @@ from explorer.runs.store import Store
 from explorer.ui import identity
 from explorer.ui.door import Door
 from tests.load.viewer import Viewer
-from tests.serving import serve
+from tests.serving import run_apart, serve
 
 SMALL = "model=gru&hidden=16&n_fac=8&epochs=100&schedule=constant"
 
@@ -36,7 +36,7 @@ def ask(accept: str = "text/html,*/*", cookie: str = "", scheme: str = "http") -
         "headers": headers,
         "server": ("school", 80),
     }
-    asyncio.run(Door(_page)(scope, None, send))
+    run_apart(Door(_page)(scope, None, send))
     assert sent[1]["body"] == b"a page"
     found: dict[str, str] = {}
     for name, value in sent[0]["headers"]:
@@ -89,7 +89,7 @@ def test_a_server_that_is_asked_to_end_stops_and_saves_what_runs(tmp_path):
                 await asyncio.sleep(0.1)
 
     with serve(tmp_path) as server:
-        asyncio.run(asyncio.wait_for(train(server.url), 120))
+        run_apart(asyncio.wait_for(train(server.url), 120))
     store = Store(tmp_path / "runs")
     (run,) = store.runs()
     assert (run.state, run.message) == ("stopped", "")
