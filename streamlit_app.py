@@ -31,11 +31,11 @@ def main() -> None:
         }
     )
 
-    from explorer.ui import app as start  # the menu must not wait for anything
+    from explorer.ui.app import begin, end  # the menu must not wait for anything
 
-    start.begin()
+    begin()
     pages.run()
-    start.end()
+    end()
 
 
 if __name__ == "__main__":

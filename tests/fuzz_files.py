@@ -24,8 +24,9 @@ from explorer.cam import classifier
 from explorer.cam.explain import explain
 from explorer.cam.network import CamNet, build
 from explorer.data import Source
-from explorer.data.photos import Photo, read_photo, read_zip
+from explorer.data.photos import Photo, read_photo
 from explorer.data.text import Vocabulary
+from explorer.data.zips import read_zip
 from explorer.errors import DataError, PhotoError, WeightsError
 from explorer.experiment import Experiment
 from explorer.training import checkpoint

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.experiment import Experiment
-from explorer.lecture import steps as lessons
+from explorer.lecture.steps import PAGES, State, finished
 from explorer.ui import state
 
 if TYPE_CHECKING:
     from explorer.runs.jobs import Job
 
 
-def state_of(experiment: Experiment, job: "Job | None") -> lessons.State:
+def state_of(experiment: Experiment, job: "Job | None") -> State:
     """What a training page tells its steps: its settings and its run."""
     ran = job.experiment if job is not None and job.experiment is not None else experiment
     return {
@@ -28,10 +28,10 @@ def did(page: str, word: str) -> None:
     state.place(page).did.add(word)
 
 
-def try_this(page: str, told: lessons.State | None = None) -> None:
+def try_this(page: str, told: State | None = None) -> None:
     """The page's steps; one stays ticked once it was done in this session."""
-    here, steps = state.place(page), lessons.PAGES[page]
-    here.ticked |= lessons.finished(page, {**(told or {}), "done": here.did})
+    here, steps = state.place(page), PAGES[page]
+    here.ticked |= finished(page, {**(told or {}), "done": here.did})
     with st.expander(f"Try this · {len(here.ticked)} of {len(steps)}", icon=":material/checklist:"):
         for step in steps:
             sign = ":green[:material/check_circle:]" if step.id in here.ticked else ":material/radio_button_unchecked:"

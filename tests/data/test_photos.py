@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin, features
 
 from explorer.data import photos
-from explorer.data.photos import PhotoError, read_many, read_photo, read_zip
+from explorer.data.photos import PhotoError, read_many, read_photo
+from explorer.data.zips import read_zip
 
 RNG = np.random.default_rng(0)
 ORIENTATION = 0x0112

@@ -4,7 +4,8 @@ import streamlit as st
 
 from explorer.cam.classifier import MAX_CLASSES, MAX_NAME, MIN_CLASSES
 from explorer.cam.head import MIN_PHOTOS
-from explorer.data.photos import MAX_BYTES, MAX_ZIP_BYTES, Photo, Refusal, read_many, read_zip, thumbnail
+from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
+from explorer.data.zips import MAX_ZIP_BYTES, read_zip
 from explorer.errors import ExplorerError
 from explorer.ui import parts, state
 from explorer.ui.cam import borrowed, learn, saved

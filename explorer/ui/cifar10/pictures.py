@@ -9,7 +9,7 @@ from explorer.data import Pictures, cifar10
 from explorer.data.pictures import PAD, augmentation, crop, symmetric_pad
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
-from explorer.figures import pictures as figures
+from explorer.figures.pictures import by_class, confusion, mosaic
 from explorer.runs.jobs import Job
 from explorer.training import evaluate
 from explorer.ui import download, live, parts, plot, state
@@ -39,7 +39,7 @@ def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
     left, right = st.columns([3, 2])
     with left:
         parts.picture(
-            figures.mosaic(_sample(pictures, seed), 10, 2),
+            mosaic(_sample(pictures, seed), 10, 2),
             width="stretch",
             caption="Ten of each class, a row a class",
             alt="Training pictures of each class",
@@ -50,7 +50,7 @@ def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
     with right:
         st.caption(", ".join(pictures.classes))
         parts.picture(
-            figures.mosaic(_augmented(pictures, seed, experiment), 4, 3),
+            mosaic(_augmented(pictures, seed, experiment), 4, 3),
             width="stretch",
             caption="One picture as it is, then as training sees it: flipped and moved",
             alt="A training picture and eleven variations of it",
@@ -118,7 +118,7 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: Pictu
             page,
             "confusion",
             identity,
-            lambda: figures.confusion(found.confusion(), found.classes),
+            lambda: confusion(found.confusion(), found.classes),
             "Confusion matrix.",
             "Rows: what it was. Columns: what the model said.",
         )
@@ -127,7 +127,7 @@ def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: Pictu
             page,
             "by_class",
             identity,
-            lambda: figures.by_class(found.by_class(), found.classes),
+            lambda: by_class(found.by_class(), found.classes),
             "Accuracy by class.",
             "Share of each class told right.",
         )
@@ -151,7 +151,7 @@ def _gallery(page: str, found: evaluate.Predictions, pictures: Pictures) -> None
             with column:
                 said_class, true_class = found.chosen[i], found.labels[i]
                 parts.picture(
-                    figures.mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4),
+                    mosaic(np.asarray(pictures.valid_x[[i]]), 1, 4),
                     width="stretch",
                     alt=f"Validation picture {i}, {found.classes[true_class]}",
                 )
