@@ -17,9 +17,10 @@ parts.title(
 with st.spinner("Loading torch …"):
     app.engine().wait()
 
-from explorer.ui import cards, links, steps
+from explorer.ui import cards, links, state, steps
 from explorer.ui.batchnorm import evaluating, grid, memory, race, through_time
 
+PAGE = state.Page.BATCHNORM
 SECTIONS = {
     "race": ("The race", race.show),
     "evaluating": ("Evaluating", evaluating.show),
@@ -31,12 +32,15 @@ asked, notices = links.picked(st.query_params, "show", SECTIONS)
 links.tell(notices)
 asked = "race" if "race" in st.query_params or not asked else asked[0]
 tabs = st.tabs(
-    [title for title, _ in SECTIONS.values()], default=SECTIONS[asked][0], on_change="rerun", key="batchnorm.tab"
+    [title for title, _ in SECTIONS.values()],
+    default=SECTIONS[asked][0],
+    on_change="rerun",
+    key=state.place(PAGE).key("tab"),
 )
 for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):
     if tab.open:
         with tab:
             draw()
 
-steps.try_this("batchnorm")
-cards.did_you_notice("batchnorm")
+steps.try_this(PAGE)
+cards.did_you_notice(PAGE)

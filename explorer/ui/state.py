@@ -188,6 +188,14 @@ class CamClasses(Place):
 
 
 @dataclass
+class Race(Place):
+    """The race inside the network."""
+
+    asked: str | None = None  #: the claim that the link last asked for
+    start: bool = False  #: whether another page wants it started
+
+
+@dataclass
 class Session:
     """What holds on every page."""
 
@@ -198,8 +206,10 @@ class Session:
 
 
 CLASSES = "cam.classes"  # a section of its page
+RACE = f"{Page.BATCHNORM}.race"  #: the section's name
 _KINDS: dict[str, type[Place]] = {
     Page.HOME: Home,
+    RACE: Race,
     Page.CHAR_RNN: CharRnn,
     Page.CIFAR10: Cifar10,
     Page.LR_FINDER: LrFinder,
@@ -246,6 +256,11 @@ def cam() -> Cam:
 def cam_classes() -> CamClasses:
     """Classes of one's own, on the same page."""
     return _kept(CamClasses, CLASSES)
+
+
+def race() -> Race:
+    """The race inside the network."""
+    return _kept(Race, RACE)
 
 
 def session() -> Session:
@@ -323,3 +338,9 @@ def find_rate(model: str) -> NoReturn:
     """Go to the LR finder with one rung chosen."""
     lr_finder().models = [model]
     open(Page.LR_FINDER)
+
+
+def start_race(claim: str) -> NoReturn:
+    """Go to the race of a claim, by its key, and start it."""
+    race().start = True
+    open(Page.BATCHNORM, race=claim)

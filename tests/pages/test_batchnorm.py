@@ -5,6 +5,7 @@ import time
 import pytest
 
 from explorer.runs import jobs, queue
+from explorer.ui import state
 from tests.pages.conftest import open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -18,7 +19,7 @@ def race_job():
     return [job for job in queue.registry().all() if job.kind == "race"][-1]
 
 
-def end(at, job, seconds=40):
+def end(at, job, seconds=120):
     """Wait for a job without looking on, then look."""
     until = time.monotonic() + seconds
     while not job.ended:
@@ -111,12 +112,12 @@ def test_the_visitors_own_networks_race_and_one_breaks() -> None:
 
 def test_a_card_on_another_page_starts_its_race() -> None:
     at = open_page("home")
-    at.session_state["batchnorm.start"] = True
+    at.session_state[state.RACE] = state.Race(state.RACE, start=True)
     at.query_params["race"], at.query_params["images"] = "ten-times", "500"
     at.switch_page("pages/batchnorm.py").run()
     assert not at.exception
     job = race_job()
-    assert job.title == "Ten times the rate" and "batchnorm.start" not in at.session_state
+    assert job.title == "Ten times the rate" and not at.session_state[state.RACE].start
     job.stop()
 
 

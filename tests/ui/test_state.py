@@ -29,6 +29,15 @@ def test_a_place_is_one_object_under_one_key_whoever_asks_first(session) -> None
     assert state.place("batchnorm.map") is not state.place("batchnorm.evaluation")
 
 
+def test_a_race_is_started_from_another_page(session, monkeypatch) -> None:
+    went = []
+    monkeypatch.setattr(state.st, "switch_page", lambda script, query_params: went.append((script, query_params)))
+    assert not state.race().start
+    state.start_race("deeper")
+    assert state.race().start and state.place(state.RACE) is state.race()
+    assert went == [("pages/batchnorm.py", {"race": "deeper"})]
+
+
 def test_a_widgets_key_begins_with_its_place_and_its_value_is_read_by_the_same_word(session) -> None:
     here = state.training(Page.CHAR_RNN)
     assert here.key("train") == "char_rnn.train" and here.key("lr", "gru", 3) == "char_rnn.lr.gru.3"

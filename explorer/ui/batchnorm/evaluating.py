@@ -32,16 +32,10 @@ def show() -> None:
         with column, st.container(border=True, height="stretch"):
             st.markdown(f"**{name[0].upper()}{name[1:]}**")
             st.caption(words)
-    job = queue.registry().find(st.session_state.get(f"{PAGE}.job", ""))
-    phase = live.phase(job)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Measure all three", type="primary", icon=":material/straighten:", key=f"{PAGE}.start"):
-            with parts.refusals():
-                st.session_state[f"{PAGE}.job"] = submit(instead_of=job).id
-                st.rerun()
-        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
-            job.stop()
-            st.rerun()
+        job, phase = live.start_stop(
+            PAGE, "Measure all three", lambda before: submit(instead_of=before), icon=":material/straighten:"
+        )
         st.caption(_on_what())
     if job is not None:
         live.panel(PAGE, job, _draw, phase)

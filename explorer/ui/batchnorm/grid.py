@@ -8,7 +8,7 @@ from explorer.figures.batchnorm import rate_depth_map
 from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job, Kind
-from explorer.ui import app, live, parts, plot, steps
+from explorer.ui import app, live, parts, plot, state, steps
 
 PAGE = "batchnorm.map"
 LEARNT = 2.2  # nats: below this a cell has learnt something
@@ -22,21 +22,19 @@ def show() -> None:
         "learnt something; a grey one is still guessing, or broke. The lecture says BatchNorm opens up deeper "
         "networks and higher rates: is the green region larger on the right?"
     )
-    job = queue.registry().find(st.session_state.get(f"{PAGE}.job", ""))
-    phase = live.phase(job)
+    here = state.place(PAGE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button("Fill the map", type="primary", icon=":material/grid_on:", key=f"{PAGE}.start"):
-            with parts.refusals():
-                st.session_state[f"{PAGE}.job"] = submit(int(st.session_state.get(f"{PAGE}.steps", grid.STEPS)), job).id
-                st.rerun()
-        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.stop", disabled=phase not in live.AT_WORK):
-            job.stop()
-            st.rerun()
+        job, phase = live.start_stop(
+            PAGE,
+            "Fill the map",
+            lambda before: submit(here.value("steps", grid.STEPS), before),
+            icon=":material/grid_on:",
+        )
         st.select_slider(
             "Steps a cell",
             [20, 40, 80, 160],
             grid.STEPS,
-            key=f"{PAGE}.steps",
+            key=here.key("steps"),
             width=260,
             help="More steps tell more and take longer; 80 take about a minute on two CPU cores.",
         )

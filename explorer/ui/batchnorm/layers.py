@@ -11,7 +11,7 @@ from explorer.figures.layers import short
 from explorer.figures.race import across_depth, common_range, race_losses
 from explorer.runs.jobs import Job
 from explorer.runs.race import LaneView, RaceView
-from explorer.ui import plot
+from explorer.ui import plot, state
 
 HISTOGRAMS = "hist"
 VIEWS = {
@@ -43,8 +43,9 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
     """Everything about the layers, for a race at work or over; ``version`` is the job's stamp that ``view`` had."""
     if not any(len(lane.record) for lane in view.lanes):
         return
+    here = state.place(page)
     with st.container(border=True):
-        what = st.session_state.get(f"{page}.what") or HISTOGRAMS
+        what = here.value("what", HISTOGRAMS) or HISTOGRAMS
         statistic = "std" if what == HISTOGRAMS else what
         left, right = st.columns(2, gap="medium")
         step = _scrub(page, job, view)
@@ -75,7 +76,7 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
             default=HISTOGRAMS,
             required=True,
             format_func=VIEWS.get,
-            key=f"{page}.what",
+            key=here.key("what"),
         )
         _over_time(page, job, view, version, what, step)
         st.caption(f"{WORDS[what]} Layer 2.1 is the first of stage 2; *out* is the classifier.")
@@ -93,7 +94,7 @@ def _scrub(page: str, job: Job, view: RaceView) -> int | None:
             1,
             max(2, last),
             max(2, last),
-            key=f"{page}.step.{job.id}",
+            key=state.place(page).key("step", job.id),
             help="Drag left to scrub back through training. At the right end it follows the latest step.",
         )
     return None if at >= last else at
@@ -139,9 +140,10 @@ def _layers(
 
 
 def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
+    here = state.place(page)
     race, *_ = stamp
     chosen = st.segmented_control(
-        "Look closer", list(CLOSER), default=None, format_func=CLOSER.get, key=f"{page}.closer"
+        "Look closer", list(CLOSER), default=None, format_func=CLOSER.get, key=here.key("closer")
     )
     if chosen is None:
         st.caption("Choose one: single channels, BatchNorm's own numbers, whole distributions, or one picture.")
@@ -153,18 +155,20 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
             st.caption("None of these networks has BatchNorm.")
             return
     with st.container(horizontal=True):
-        name = st.selectbox("Network", names, index=len(names) - 1, key=f"{page}.closer.lane.{race}.{chosen}")
+        name = st.selectbox("Network", names, index=len(names) - 1, key=here.key("closer.lane", race, chosen))
         lane = view[name]
         places = [i for i in range(len(lane.record.layers)) if chosen != "norm" or _has_norm(lane, i)]
         if chosen in ("channels", "norm"):
             layer = st.selectbox(
                 "Layer",
                 places,
-                key=f"{page}.closer.layer.{race}.{chosen}.{names.index(name)}",
+                key=here.key("closer.layer", race, chosen, names.index(name)),
                 format_func=lambda i: short(lane.record.layers[i]),
             )
         if chosen == "channels":
-            what = st.selectbox("Statistic", ["std", "mean", "dead"], format_func=VIEWS.get, key=f"{page}.closer.what")
+            what = st.selectbox(
+                "Statistic", ["std", "mean", "dead"], format_func=VIEWS.get, key=here.key("closer.what")
+            )
     stamp = (*stamp, name, step)
     if chosen == "channels":
         plot.chart(

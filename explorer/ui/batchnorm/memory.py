@@ -18,11 +18,14 @@ INK = {True: "22,135,122", False: "201,105,15"}  # for, against
 
 def show() -> None:
     """The whole section."""
+    here = state.place(PAGE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        key = st.pills("Model", list(MODELS), default="gru", required=True, format_func=MODELS.get, key=f"{PAGE}.model")
+        key = st.pills(
+            "Model", list(MODELS), default="gru", required=True, format_func=MODELS.get, key=here.key("model")
+        )
         trained = (
             st.segmented_control(
-                "Weights", ["Trained", "Fresh"], default="Trained", required=True, key=f"{PAGE}.weights"
+                "Weights", ["Trained", "Fresh"], default="Trained", required=True, key=here.key("weights")
             )
             == "Trained"
         )
@@ -49,7 +52,8 @@ def show() -> None:
 
 def _text(tokens: object, vocabulary: object) -> tuple[str, object]:
     """The stretch to read, as text and as token numbers on the model's device."""
-    typed = st.session_state.get(f"{PAGE}.typed", "").lower()[:MOST]
+    here = state.place(PAGE)
+    typed = here.value("typed", "").lower()[:MOST]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         at = st.slider(
             "Stretch of the validation text, from character",
@@ -57,14 +61,14 @@ def _text(tokens: object, vocabulary: object) -> tuple[str, object]:
             max(1, len(tokens) - LENGTH - 1),
             2_000,
             20,
-            key=f"{PAGE}.at",
+            key=here.key("at"),
             disabled=bool(typed),
             width=420,
         )
         st.text_input(
             "… or text of your own",
             max_chars=MOST,
-            key=f"{PAGE}.typed",
+            key=here.key("typed"),
             width=420,
             placeholder="type and press Enter",
             help="It is lower-cased, as the model's text is; characters it never saw become unknown.",
@@ -84,23 +88,24 @@ def _decoded(read: object, vocabulary: object) -> str:
 
 # -- influence -----------------------------------------------------------------------------------------
 def _influence(network: object, read: object, text: str, identity: tuple) -> None:
+    here = state.place(PAGE)
     st.subheader("What did it look at?", anchor=False)
     with st.container(border=True):
-        last, key = len(text) - 1, f"{PAGE}.position.{len(text)}"
+        last, word = len(text) - 1, state.key("position", len(text))
         at = st.slider(
             "Predicted character: click one, or slide",
             1,
             last,
             min(last, 96),
-            key=key,
+            key=here.key(word),
             help="Everything before it was read; the model then guessed this one.",
         )
         found = _found(network, read, at, identity)
 
         def pick(position: str) -> None:
-            st.session_state[key] = min(max(1, int(position)), last)
+            here.set(word, min(max(1, int(position)), last))
 
-        clickable.show(_coloured(text, found), f"{PAGE}.text.{len(text)}", pick)
+        clickable.show(_coloured(text, found), here.key("text", len(text)), pick)
         largest = int(np.abs(found.score).argmax())
         share = float(np.abs(found.score[-10:]).sum() / max(np.abs(found.score).sum(), 1e-12))
         st.caption(
@@ -155,6 +160,7 @@ def _traced(_network: object, _read: object, identity: tuple) -> gates.Trace:
 
 
 def _units(network: object, read: object, text: str, identity: tuple) -> None:
+    here = state.place(PAGE)
     st.subheader("Hidden units and gates", anchor=False)
     traced = _traced(network, read, identity)
     with st.container(border=True):
@@ -167,22 +173,22 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
                     default=len(traced.layers) - 1,
                     required=True,
                     format_func=lambda i: f"{i + 1}",
-                    key=f"{PAGE}.layer",
+                    key=here.key("layer"),
                 )
             name = st.selectbox(
                 "Show",
                 list(traced.layers[layer]),
                 format_func=through_time.GATES.get,
-                key=f"{PAGE}.gate.{identity[0]}",
+                key=here.key("gate", identity[0]),
                 width=300,
             )
             liveliest = st.toggle(
-                "Liveliest first", True, key=f"{PAGE}.sorted", help="Sort units by how much they vary over this text."
+                "Liveliest first", True, key=here.key("sorted"), help="Sort units by how much they vary over this text."
             )
         first = 0
         shown = min(80, len(text))
         if len(text) > shown:
-            first = st.slider("Shown from character", 0, len(text) - shown, 0, key=f"{PAGE}.first.{len(text)}")
+            first = st.slider("Shown from character", 0, len(text) - shown, 0, key=here.key("first", len(text)))
         plot.chart(
             PAGE,
             "gates",
@@ -206,6 +212,7 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
 
 
 def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: tuple) -> None:
+    here = state.place(PAGE)
     st.subheader("Does a unit follow something?", anchor=False)
     found = gates.tracking(traced, text, name, layer)
     if not found:
@@ -219,7 +226,7 @@ def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: t
             default=found[0].feature,
             required=True,
             format_func=lambda f: f"{f} · r = {by_feature[f].correlation:+.2f}",
-            key=f"{PAGE}.feature.{hash((identity, name, layer))}",
+            key=here.key("feature", hash((identity, name, layer))),
         )
         one = by_feature[feature]
         plot.chart(

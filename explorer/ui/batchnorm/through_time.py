@@ -17,13 +17,14 @@ from explorer.probes.gradients import ReachCurve
 from explorer.runs import jobs, queue
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.training import checkpoint, prepare
-from explorer.ui import app, live, parts, plot
+from explorer.ui import app, live, parts, plot, state
 
 if TYPE_CHECKING:
     from explorer.data import Source
     from explorer.data.text import Vocabulary
 
 PAGE = "batchnorm.time"
+GROW, EXPLOSION = f"{PAGE}.grow", f"{PAGE}.explode"
 MODELS = {"stateful": "RNN", "gru": "GRU", "lstm": "LSTM"}
 Stamp = tuple[float, float]
 LAGS, SAMPLES = 200, 16
@@ -113,6 +114,7 @@ def show() -> None:
 
 
 def _reach() -> None:
+    here = state.place(PAGE)
     st.subheader("How much does character 1 matter to the output?", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.pills(
@@ -121,12 +123,12 @@ def _reach() -> None:
             selection_mode="multi",
             default=list(MODELS),
             format_func=MODELS.get,
-            key=f"{PAGE}.models",
+            key=here.key("models"),
         )
         weights = st.segmented_control(
-            "Weights", ["Trained", "Fresh", "Both"], default="Trained", required=True, key=f"{PAGE}.weights"
+            "Weights", ["Trained", "Fresh", "Both"], default="Trained", required=True, key=here.key("weights")
         )
-        relative = st.toggle("Relative", key=f"{PAGE}.relative", help="Divide each curve by its largest value.")
+        relative = st.toggle("Relative", key=here.key("relative"), help="Divide each curve by its largest value.")
     if not chosen:
         st.caption("Choose at least one model.")
         return
@@ -175,8 +177,8 @@ def _reach() -> None:
 
 
 def _said(name: str, curve: ReachCurve) -> str:
-    state = curve.hidden if curve.cell is None else curve.cell
-    last = state[-1] / state.max() if state.max() > 0 else 0.0
+    reached = curve.hidden if curve.cell is None else curve.cell
+    last = reached[-1] / reached.max() if reached.max() > 0 else 0.0
     rest = "nothing that float32 could hold" if last < 1e-30 else f"{last:.0e} of it"
     which = "" if curve.cell is None else " (of its cell state)"
     return (
@@ -187,17 +189,18 @@ def _said(name: str, curve: ReachCurve) -> str:
 
 # -- while it learns -----------------------------------------------------------------------------------
 def _while_training() -> None:
+    here = state.place(GROW)
     st.subheader("Watch the reach grow", anchor=False)
     st.caption(
         f"Trains a model from fresh weights once for each value and measures its reach after {STEPS[1]} and {STEPS[2]} "
         "steps: what do bptt, size and clipping change?"
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        key = st.selectbox("Model", list(MODELS), index=1, format_func=MODELS.get, key=f"{PAGE}.grow.model", width=110)
-        vary = st.selectbox("Vary", list(VARY), format_func=VARY.get, key=f"{PAGE}.grow.vary", width=160)
-        job, phase = _buttons("grow", lambda: submit_reach(key, vary))
+        key = st.selectbox("Model", MODELS, index=1, format_func=MODELS.__getitem__, key=here.key("model"), width=110)
+        vary = st.selectbox("Vary", VARY, format_func=VARY.__getitem__, key=here.key("vary"), width=160)
+        job, phase = _buttons(here, lambda: submit_reach(key, vary))
     if job is not None:
-        live.panel(f"{PAGE}.grow", job, _draw_growth, phase)
+        live.panel(GROW, job, _draw_growth, phase)
 
 
 def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> jobs.Job:
@@ -230,7 +233,7 @@ def _draw_growth(job: jobs.Job[Reached]) -> None:
     }
     if curves:
         plot.chart(
-            f"{PAGE}.grow",
+            GROW,
             "growth",
             (job.id, *version),
             lambda: reach_curves(_largest(curves), key=job.id, height=340),
@@ -248,6 +251,7 @@ def _largest(curves: Mapping[str, ReachCurve]) -> dict[str, ReachCurve]:
 
 # -- exploding -----------------------------------------------------------------------------------------
 def _exploding() -> None:
+    here = state.place(EXPLOSION)
     st.subheader("Make gradients explode", anchor=False)
     st.caption(
         "Short runs of the plain RNN, each without and with clipping. With a longer bptt, all at a rate of 0.1, a "
@@ -255,12 +259,12 @@ def _exploding() -> None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         setting = st.selectbox(
-            "With", list(EXPLODE), format_func=lambda s: EXPLODE[s][0], key=f"{PAGE}.explode.what", width=160
+            "With", list(EXPLODE), format_func=lambda s: EXPLODE[s][0], key=here.key("what"), width=160
         )
-        clip = st.select_slider("Clip at", [0.1, 0.25, 0.5, 1.0, 5.0], 1.0, key=f"{PAGE}.explode.clip", width=180)
-        job, phase = _buttons("explode", lambda: submit_explosion(setting, clip))
+        clip = st.select_slider("Clip at", [0.1, 0.25, 0.5, 1.0, 5.0], 1.0, key=here.key("clip"), width=180)
+        job, phase = _buttons(here, lambda: submit_explosion(setting, clip))
     if job is not None:
-        live.panel(f"{PAGE}.explode", job, _draw_explosion, phase)
+        live.panel(EXPLOSION, job, _draw_explosion, phase)
 
 
 def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
@@ -282,7 +286,7 @@ def _draw_explosion(job: jobs.Job[Exploded]) -> None:
     if not runs:
         return
     plot.chart(
-        f"{PAGE}.explode",
+        EXPLOSION,
         "norms",
         (job.id, *version),
         lambda: exploding_norms(runs, key=job.id, height=340),
@@ -300,17 +304,6 @@ def _worst(run: Explosion) -> str:
     return f"{run.setting} {run.value:g}{clipped}: {largest}, last loss {run.loss[-1]:.2f} nats"
 
 
-def _buttons(name: str, submit: Callable[[], jobs.Job]) -> tuple[jobs.Job | None, str]:
+def _buttons(here: state.Place, submit: Callable[[], jobs.Job]) -> tuple[jobs.Job | None, live.Phase]:
     """Start, or stop, one of the section's jobs; the job, if any, and the phase the buttons were drawn for."""
-    key = f"{PAGE}.{name}.job"
-    job = queue.registry().find(st.session_state.get(key, ""))
-    phase = live.phase(job)
-    if phase in live.AT_WORK:
-        if st.button("Stop", icon=":material/stop:", key=f"{PAGE}.{name}.stop"):
-            job.stop()
-            st.rerun()
-    elif st.button("Run", type="primary", icon=":material/play_arrow:", key=f"{PAGE}.{name}.start"):
-        with parts.refusals():
-            st.session_state[key] = submit().id
-            st.rerun()
-    return job, phase
+    return live.start_stop(here.name, "Run", lambda _: submit(), again="", stop_greyed=False)

@@ -26,7 +26,7 @@ def make_it_happen(claim: Claim) -> None:
     if claim.experiment is not None:
         state.open(claim.page, claim.experiment, transport.submit(claim.page, claim.experiment).id)
     elif claim.race:
-        state.open(claim.page, race=claim.race, start="1")
+        state.start_race(claim.race)
     else:
         state.open(claim.page)
 
