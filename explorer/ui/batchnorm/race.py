@@ -11,7 +11,7 @@ from explorer.figures.race import looks
 from explorer.lecture import races
 from explorer.lecture.races import BY_KEY
 from explorer.models import batchnorm
-from explorer.probes import activations
+from explorer.probes import plain
 from explorer.runs import jobs, queue, race
 from explorer.runs.race import Raced, RaceView
 from explorer.ui import app, live, parts, state, steps
@@ -202,10 +202,11 @@ def _behind() -> None:
     with st.expander("How it works", icon=":material/code:"):
         names = ["BatchNorm by hand", "The probe", "The race", "What counts as broken", "The claims"]
         tabs = st.tabs(names)
-        shown = (batchnorm.LectureBnLayer, activations.ActivationProbe, race.Race, race.find_break, races.Preset)
+        shown = (batchnorm.LectureBnLayer, plain.PlainProbe, race.Race, race.find_break, races.Preset)
         notes = (
             "The lecture's `BnLayer`: convolution, ReLU, then each channel to mean 0 and deviation 1, times m, plus a.",
-            "Hooks that look at one step in four. The numbers wait on the device; nothing in a step waits for them.",
+            "The same numbers the plain way. What runs here looks at one step in four and fetches its numbers from the "
+            "device only now and then, so that no step waits: `ActivationProbe` in `explorer/probes/activations.py`.",
             "All networks take a step on a batch before the next batch is drawn.",
             "",
             "",
