@@ -6,6 +6,7 @@ terminal's options and every check are derived from it; no page repeats a range.
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Setting:
     high: float | None = None
     step: float | None = None
     log: bool = False  #: a logarithmic slider
+    choices: tuple[float, ...] = ()  #: the stops of a slider; any other number in the range may be typed in a link
     options: tuple[str, ...] = ()
     pattern: str = ""  #: what a word must look like, where there are no options
     live: bool = False  #: takes effect at the next step; every other change restarts the run
@@ -74,6 +76,13 @@ def _article(kind: type) -> str:
 
 def _setting(default: Any, label: str, help: str, group: str, **rest: Any) -> Any:
     return field(default=default, metadata={"label": label, "help": help, "group": group, **rest})
+
+
+def _from_zero(low: float, high: float) -> tuple[float, ...]:
+    """0, then 1, 2 and 5 times powers of ten from ``low`` to ``high``."""
+    powers = range(round(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    stops = (float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5))
+    return (0.0, *(stop for stop in stops if stop <= high))
 
 
 @dataclass(frozen=True)
@@ -198,7 +207,8 @@ class Experiment:
 
     # -- the training ------------------------------------------------------------------------------
     epochs: int = _setting(
-        4, "Epochs", "Passes over the training data in the main schedule.", "training", low=1, high=200, log=True,
+        4, "Epochs", "Passes over the training data in the main schedule.", "training", low=1, high=200,
+        choices=(*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200),
     )
     optimiser: str = _setting(
         "adam", "Optimiser", "Adam scales each weight's step by its gradients' size; AdamW decays weights apart "
@@ -207,11 +217,11 @@ class Experiment:
     )
     weight_decay: float = _setting(
         0.0, "Weight decay", "Pulls every weight towards zero a little at each step.",
-        "training", low=0.0, high=0.1, live=True,
+        "training", low=0.0, high=0.1, choices=_from_zero(1e-6, 0.1), live=True,
     )
     clip: float = _setting(
         0.0, "Clip gradients", "Scale the gradient down when its norm is above this; 0 does not clip.",
-        "training", low=0.0, high=100.0, live=True,
+        "training", low=0.0, high=100.0, choices=_from_zero(0.1, 100.0), live=True,
     )
     label_smoothing: float = _setting(
         0.0, "Label smoothing", "Train towards this much less than full certainty.",

@@ -43,7 +43,7 @@ with tabs[1]:
     if rung.key == "lstm":
         parts.drawing(diagrams.lstm_cell())
     parts.code(
-        char_rnn.model_class(rung.key),
+        rung.model_class,
         "As it runs here. The lecture keeps the hidden state in the model as "
         "`self.h`; here it is passed in and out, and the loss takes the softmax.",
     )

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.ladders import Figure
+from explorer.ladders import Reference
 from explorer.runs.history import Snapshot
 from explorer.series import extremes, spread
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def loss_curves(
     history: Snapshot,
     *,
-    lecture: Figure | None = None,
+    lecture: Reference | None = None,
     epochs: float | None = None,
     log_y: bool = False,
     key: str = "",
@@ -93,7 +93,12 @@ def _settle(fig: go.Figure, values: Sequence[float]) -> None:
 
 
 def accuracy_curve(
-    history: Snapshot, *, lecture: Figure | None = None, epochs: float | None = None, key: str = "", height: int = 300
+    history: Snapshot,
+    *,
+    lecture: Reference | None = None,
+    epochs: float | None = None,
+    key: str = "",
+    height: int = 300,
 ) -> go.Figure:
     """Validation accuracy after each epoch; the arguments are those of :func:`loss_curves`."""
     fig = style.figure("epochs", "accuracy", key=key, height=height)
@@ -128,13 +133,13 @@ def _reach(fig: go.Figure, epochs: float | None) -> None:
         fig.update_xaxes(range=[0, 1.02 * epochs])
 
 
-def _points(lecture: Figure) -> list[tuple[int, float]]:
+def _points(lecture: Reference) -> list[tuple[int, float]]:
     """The lecture's own curve: (epoch, value)."""
     first = lecture.epochs - len(lecture.curve) + 1
     return list(enumerate(lecture.curve, start=first))
 
 
-def _reference(fig: go.Figure, lecture: Figure) -> None:
+def _reference(fig: go.Figure, lecture: Reference) -> None:
     at, values = zip(*_points(lecture), strict=True)
     fig.add_scatter(
         x=list(at),

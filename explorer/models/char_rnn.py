@@ -154,29 +154,9 @@ def repackage(state: State) -> State:
     return None if state is None else state.detach()
 
 
-_LAYERED = {
-    "char-rnn": CharRnn,
-    "char-seq": CharSeqRnn,
-    "stateful": CharSeqStatefulRnn,
-    "gru": CharSeqStatefulGRU,
-    "lstm": CharSeqStatefulLSTM,
-}
-_SINGLE = {
-    "char3": Char3Model,
-    "char-loop": CharLoopModel,
-    "rnn-cell": CharSeqStatefulRnn2,
-    "gru-cell": CharSeqStatefulGRU2,
-}
-
-
-def model_class(key: str) -> type[nn.Module]:
-    """The class behind a language rung."""
-    return (_LAYERED | _SINGLE)[key]
-
-
 def build(experiment: "Experiment", vocab_size: int) -> nn.Module:
     """The model an experiment describes, with fresh weights."""
-    size = (vocab_size, experiment.n_fac, experiment.hidden)
-    if experiment.model in _SINGLE:
-        return _SINGLE[experiment.model](*size)
-    return _LAYERED[experiment.model](*size, experiment.layers, experiment.dropout)
+    rung, size = experiment.rung, (vocab_size, experiment.n_fac, experiment.hidden)
+    if "layers" in rung.fixed:
+        return rung.model_class(*size)
+    return rung.model_class(*size, experiment.layers, experiment.dropout)

@@ -6,14 +6,14 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import curves
-from explorer.ladders import Figure, Rung
+from explorer.ladders import Reference, Rung
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.training import checkpoint, schedules
 from explorer.ui import controls, live, parts, plot, state, transport
 
 
-def lecture_figure(rung: Rung) -> Figure | None:
+def lecture_figure(rung: Rung) -> Reference | None:
     """The figure to draw beside ours: the notes', else the notebook's."""
     notes = [figure for figure in rung.figures if figure.source == "lecture notes"]
     return next(iter([*notes, *rung.figures]), None)

@@ -132,10 +132,10 @@ def _widget(setting: Setting, value: object, key: str) -> object:
         return st.selectbox(label, setting.options, index=setting.options.index(value), **shared)
     if setting.kind is str:
         return _text(setting, label, value, shared)
+    if setting.choices:
+        return st.select_slider(label, sorted({*setting.choices, value}), value=value, format_func=_short, **shared)
     if setting.log:
         return st.select_slider(label, _ladder(setting, value), value=value, format_func=_short, **shared)
-    if setting.name in ("weight_decay", "clip"):
-        return st.select_slider(label, _from_zero(setting, value), value=value, format_func=_short, **shared)
     if setting.high - setting.low > 1000:
         return st.number_input(label, int(setting.low), int(setting.high), int(value), **shared)
     step = setting.step or 1
@@ -155,21 +155,11 @@ def _text(setting: Setting, label: str, value: object, shared: dict) -> object:
 def _ladder(setting: Setting, value: float) -> list[float]:
     """1, 2, 3, 5 times powers of ten (powers of two for whole numbers), within the range, and the value itself."""
     if setting.kind is int:
-        if setting.name == "epochs":
-            steps = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200]
-        else:
-            steps = [2**k for k in range(1, 17)] + [int(setting.low), int(setting.high)]
+        steps = [2**k for k in range(1, 17)] + [int(setting.low), int(setting.high)]
         return sorted({s for s in steps if setting.low <= s <= setting.high} | {value})
     powers = range(math.floor(math.log10(setting.low)), math.ceil(math.log10(setting.high)) + 1)
     steps = {float(f"{digit}e{power}") for power in powers for digit in (1, 2, 3, 5, 7)}
     return sorted({s for s in steps if setting.low <= s <= setting.high} | {value})
-
-
-def _from_zero(setting: Setting, value: float) -> list[float]:
-    low = 1e-6 if setting.name == "weight_decay" else 0.1
-    powers = range(round(math.log10(low)), math.ceil(math.log10(setting.high)) + 1)
-    steps = {float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)}
-    return sorted({0.0, value} | {s for s in steps if s <= setting.high})
 
 
 def _short(value: float) -> str:

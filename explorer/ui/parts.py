@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer.errors import ExplorerError
-from explorer.ladders import Figure, Rung
+from explorer.ladders import Reference, Rung
 from explorer.runs.jobs import Job, State
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def problem(job: Job) -> None:
         st.warning(escape(job.notice), icon=":material/save:")
 
 
-def lecture_delta(value: float, figure: Figure | None) -> str | None:
+def lecture_delta(value: float, figure: Reference | None) -> str | None:
     """ "−0.004 to the lecture notes", for st.metric."""
     if figure is None or value != value:
         return None

@@ -5,7 +5,7 @@ import torch
 
 from explorer import ladders
 from explorer.experiment import Experiment
-from explorer.models.char_rnn import build, model_class, repackage
+from explorer.models.char_rnn import build, repackage
 
 KEYS = [rung.key for rung in ladders.LANGUAGE]
 VOCABULARY = 55
@@ -52,7 +52,7 @@ def test_every_rung_is_called_the_same_way(key):
     if model.stateful:
         again, _ = model(x, state)
         assert not torch.equal(logits, again), "the state makes no difference"
-    assert type(model) is model_class(key) and type(model).__name__ == rung.class_name
+    assert type(model) is rung.model_class and type(model).__name__ == rung.class_name
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("rnn-cell", "stateful"), ("gru-cell", "gru")])

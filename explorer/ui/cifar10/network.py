@@ -49,7 +49,7 @@ def show(page: str, experiment: Experiment) -> None:
 
 def code(experiment: Experiment) -> None:
     """The classes behind the rung, as they run."""
-    parts.code(getattr(vision, experiment.rung.class_name), "As it runs here; the softmax is in the loss.")
+    parts.code(experiment.rung.model_class, "As it runs here; the softmax is in the loss.")
     if experiment.model == "convnet2":
         parts.code(vision.ConvLayer)
     if experiment.model in ("bn", "deep-bn", "resnet", "resnet2", "builder"):

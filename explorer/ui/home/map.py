@@ -9,7 +9,7 @@ import numpy as np
 
 from explorer import ladders, paths
 from explorer.figures import diagrams, style
-from explorer.ladders import Figure, Rung
+from explorer.ladders import Reference, Rung
 from explorer.lecture.recorded import recording
 from explorer.series import smooth, spread
 from explorer.ui import clickable, state
@@ -96,7 +96,7 @@ def _shown(metric: str, value: float) -> str:
     return f"{value:.3f}" if metric == "val_loss" else f"{value:.1%}"
 
 
-def lecture_figure(rung: Rung) -> Figure | None:
+def lecture_figure(rung: Rung) -> Reference | None:
     """The notes' figure, else the notebook's."""
     return min(rung.figures, key=lambda figure: figure.source != "lecture notes", default=None)
 
