@@ -3,19 +3,20 @@
 import hashlib
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from explorer import paths
-from explorer.data.files import Progress
+from explorer.data.files import Progress, download
 from explorer.errors import DataError, SettingsError, WeightsError
 
+M = TypeVar("M", bound=nn.Module)
+RESNET34_BYTES = 87_319_819  #: what is fetched for it
 STALL = 30.0  #: seconds without a byte after which a download is given up
 
 
@@ -51,13 +52,14 @@ def mobilenet_body(path: Path | None = None) -> nn.Sequential:
     if not path.exists():
         raise WeightsError(f"{path.name} is missing. Restore it; weights/README.md says how it was made.")
     try:
-        return _loaded(lambda weights: mobilenet_v2(weights=weights).features, load_file(path))
+        body: nn.Sequential = _loaded(lambda weights: mobilenet_v2(weights=weights).features, load_file(path))
+        return body
     except (SafetensorError, OSError, RuntimeError) as error:
         raise WeightsError(f"{path.name} is damaged. Restore the file.", str(error)) from error
 
 
 def resnet34_body(
-    progress: Progress | None = None, url: str = "", folder: Path | None = None, download: bool = True
+    progress: Progress | None = None, url: str = "", folder: Path | None = None, fetch: bool = True
 ) -> nn.Sequential:
     """ResNet-34 without its last two children, with torchvision's ImageNet weights (87 MB, fetched once).
 
@@ -65,7 +67,7 @@ def resnet34_body(
     (``resnet34-b627a593.pth``).
 
     Raises:
-        DataError: the weights are not here and cannot be fetched (or ``download`` is False).
+        DataError: the weights are not here and cannot be fetched (or ``fetch`` is False).
         WeightsError: what was fetched has another hash, or other shapes.
     """
     from torchvision.models import ResNet34_Weights, resnet34
@@ -73,7 +75,7 @@ def resnet34_body(
     url = url or ResNet34_Weights.IMAGENET1K_V1.url
     path = _present(url, folder)
     if path is None:
-        if not download:
+        if not fetch:
             raise DataError("ResNet-34's ImageNet weights (87 MB) are not here yet. Fetch them first.")
         path = fetch_weights(url, folder, progress)
     try:
@@ -88,7 +90,8 @@ def random_body(backbone: str) -> nn.Sequential:
     from torchvision.models import mobilenet_v2, resnet34
 
     if backbone == "mobilenet_v2":
-        return mobilenet_v2(weights=None).features
+        body: nn.Sequential = mobilenet_v2(weights=None).features
+        return body
     return nn.Sequential(*list(resnet34(weights=None).children())[:-2])
 
 
@@ -101,7 +104,7 @@ def available(backbone: str) -> bool:
     return _present(ResNet34_Weights.IMAGENET1K_V1.url, None) is not None
 
 
-def _loaded(builder: Callable[..., nn.Module], values: dict[str, torch.Tensor]) -> nn.Module:
+def _loaded(builder: Callable[..., M], values: dict[str, torch.Tensor]) -> M:
     """A module with these values in float32, without torch's random initialisation, which takes longer."""
     with torch.device("meta"):
         module = builder(weights=None)
@@ -112,65 +115,28 @@ def _loaded(builder: Callable[..., nn.Module], values: dict[str, torch.Tensor]) 
 
 # -- fetching ----------------------------------------------------------------------------------------
 def fetch_weights(url: str, folder: Path | None = None, progress: Progress | None = None) -> Path:
-    """Fetch a checkpoint with ``torch.hub``, which checks its hash and renames it only when whole.
-
-    torch.hub knows no time limit and draws its progress on the terminal, so it works in a thread of its own
-    while this one watches the partial file grow.
+    """Fetch a checkpoint whose name carries the first digits of its SHA-256; whole and right, or not at all.
 
     Raises:
         DataError: no network, no answer for 30 s, or the disk. WeightsError: the hash is another.
     """
-    from torch.hub import download_url_to_file
+    target = (folder or _writable_folder()) / _name(url)
 
-    digits = _hash_in(url)
-    folder = folder or _writable_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / _name(url)
-    outcome: list[BaseException] = []
+    def check(path: Path) -> None:
+        if not _sha256(path).startswith(_hash_in(url)):
+            raise WeightsError(
+                f"{target.name} came with another hash than its name says, so it was thrown away. Try again later."
+            )
 
-    def work() -> None:
-        try:
-            download_url_to_file(url, str(target), hash_prefix=digits, progress=False)
-        except BaseException as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, name="fetch-weights", daemon=True)
-    thread.start()
-    for done in _watch(thread, target):
-        if progress:
-            progress(done, 87_319_819)
-    if outcome:
-        raise _in_words(outcome[0], url) from outcome[0]
-    return target
-
-
-def _watch(thread: threading.Thread, target: Path) -> Iterator[int]:
-    """Bytes in the partial file, five times a second while the thread works; DataError when it stalls."""
-    done, still = -1, 0.0
-    while thread.is_alive():
-        thread.join(0.2)
-        sizes = [p.stat().st_size for p in target.parent.glob(f"{target.name}.*.partial") if p.exists()]
-        now = max(sizes, default=0)
-        still = 0.0 if now != done else still + 0.2
-        done = now
-        if still > STALL:
-            raise DataError(f"The server has sent nothing for {STALL:.0f} seconds. Try again later.", str(target))
-        yield done
-
-
-def _in_words(error: BaseException, url: str) -> Exception:
-    if isinstance(error, RuntimeError) and "invalid hash" in str(error):
-        return WeightsError(
-            f"{_name(url)} came with another hash than its name says, so it was thrown away. Try again later.",
-            str(error),
-        )
-    if isinstance(error, URLError | TimeoutError | ConnectionError):
-        return DataError(
-            "ResNet-34's weights cannot be fetched: there is no way to the network from here. "
+    _hash_in(url)  # asked before anything is fetched
+    try:
+        return download([url], target, check=check, progress=progress, timeout=STALL)
+    except DataError as error:
+        raise DataError(
+            "ResNet-34's weights could not be fetched. Check the network and the disk and try again. "
             "MobileNetV2 ships and needs none.",
-            str(error),
-        )
-    return DataError(f"{_name(url)} could not be saved: {error}.", repr(error))
+            error.detail,
+        ) from error
 
 
 def _present(url: str, folder: Path | None) -> Path | None:

@@ -16,7 +16,7 @@ from torch import nn
 from explorer import devices, paths
 from explorer.cam.backbones import BACKBONES, random_body
 from explorer.cam.explain import explain
-from explorer.cam.network import CamNet, build
+from explorer.cam.network import CamNet, build, head_of
 from explorer.data.photos import MAX_BYTES, read_photo
 from explorer.errors import ExplorerError, PhotoError, SettingsError, WeightsError
 
@@ -133,10 +133,7 @@ def _head_of(tensors: Mapping[str, torch.Tensor], saved: Saved) -> nn.Conv2d:
         raise ValueError(f"shape {tuple(weight.shape)}")
     if not (weight.is_floating_point() and bias.is_floating_point()):
         raise ValueError("not floats")
-    head = nn.Conv2d(shape[1], shape[0], 3, padding=1)
-    with torch.no_grad():
-        head.weight.copy_(weight)
-        head.bias.copy_(bias)
+    head = head_of(weight, bias)
     if not _finite(head):
         raise ValueError("not finite")
     return head

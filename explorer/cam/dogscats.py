@@ -17,7 +17,7 @@ from explorer.cam.classifier import backbone_of, save, shipped
 from explorer.cam.head import Features, Fit, FitStep, taps_of
 from explorer.cam.maps import forward
 from explorer.cam.network import CamNet, build
-from explorer.cam.view import as_seen, geometry, prepare
+from explorer.cam.view import picture_of, prepare
 from explorer.data import dogscats
 from explorer.data.files import replacing, write_whole
 
@@ -70,7 +70,7 @@ def train_dogscats(
     val_loss, accuracy = _validate(fit.head(), valid[:, 0], answers)
     path = target or paths.WEIGHTS / f"{key}.safetensors"
     words = {"epochs": steps, "val_loss": val_loss, "accuracy": accuracy, "photos": len(labels), "views": views}
-    write_whole(path, save(network, **words, source=data.source.name, checksum=data.checksum))
+    write_whole(path, save(network, False, **words, source=data.source.name, checksum=data.checksum))
     write_whole(path.with_suffix(".json"), _record(done, rows))
     return {"val_loss": val_loss, "accuracy": accuracy, "epochs": steps, "seconds": seconds, "path": str(path)}
 
@@ -86,7 +86,7 @@ def _record(done: Sequence[FitStep], rows: Sequence[Mapping[str, float]]) -> byt
 def _validate(head: nn.Conv2d, x: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy of a head on taps (N, 9·C)."""
     with torch.no_grad():
-        logits = x @ head.weight.flatten(1).T + head.bias
+        logits = F.linear(x, head.weight.flatten(1), head.bias)
     return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
 
 
@@ -115,7 +115,7 @@ def _kept_taps(
     def pictures() -> Iterator[np.ndarray]:
         for photo in data.photos(split, per_class):
             labels.append(dogscats.CLASSES.index(photo.label))
-            yield as_seen(photo.rgb, geometry(*photo.rgb.shape[1::-1], network.size))
+            yield picture_of(photo.rgb, network)[0]
             for _ in range(views - 1):
                 yield dogscats.augmented(photo.rgb, network.size, generator)
 

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from explorer.cam.classifier import MAX_CLASSES, MIN_CLASSES, clean_name
 from explorer.cam.explain import explain
 from explorer.cam.heat import BORDER_HEAVY, background_share
-from explorer.cam.network import CamNet
-from explorer.cam.view import as_seen, geometry, normalised
+from explorer.cam.network import CamNet, head_of
+from explorer.cam.view import normalised, picture_of
 from explorer.data import dogscats
 from explorer.data.photos import Photo
 from explorer.errors import SettingsError
@@ -91,7 +91,7 @@ def extract(
 
     def pictures() -> Iterator[np.ndarray]:
         for i, photo in enumerate(photos):
-            picture = as_seen(photo.rgb, geometry(*photo.rgb.shape[1::-1], network.size))
+            picture, _ = picture_of(photo.rgb, network)
             yield picture
             if mirrored:
                 yield np.ascontiguousarray(picture[:, ::-1])
@@ -182,11 +182,7 @@ class Fit:
         """The head as trained so far, ready to be a network's."""
         weight = self.coefficients[0].T @ self.x / self.scale
         bias = self.coefficients[0].sum(0) - weight @ self.centre
-        head = nn.Conv2d(weight.shape[1] // 9, len(weight), 3, padding=1)
-        with torch.no_grad():
-            head.weight.copy_(weight.view_as(head.weight))
-            head.bias.copy_(bias)
-        return head
+        return head_of(weight.view(len(weight), -1, 3, 3), bias)
 
 
 def _largest_eigenvalue(gram: torch.Tensor, rounds: int = 30) -> float:
@@ -222,7 +218,7 @@ def leave_one_out(features: Features, steps: int = STEPS, weight_decay: float = 
     """
     count, views, _ = features.taps.shape
     rows: list[torch.Tensor] = []
-    for fold in torch.eye(count, dtype=torch.bool).split(25):
+    for fold in torch.split(torch.eye(count, dtype=torch.bool), 25):
         fit = Fit(features, steps=steps, weight_decay=weight_decay, left_out=fold)
         for _ in fit:
             pass
@@ -256,15 +252,15 @@ def fine_tune(
     step = 0
     try:
         for _ in range(epochs):
-            for chosen in torch.randperm(len(photos), generator=generator).split(batch_size):
+            for chosen in torch.split(torch.randperm(len(photos), generator=generator), batch_size):
                 pictures = [dogscats.augmented(photos[int(i)].rgb, network.size, generator) for i in chosen]
                 y = torch.tensor([labels[int(i)] for i in chosen], device=network.device)
                 logits = network(normalised(np.stack(pictures), network))
                 loss = F.cross_entropy(logits, y)
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]  # torch's stub has no types
                 optimiser.step()
-                rate = schedule.get_last_lr()[-1]
+                rate = float(schedule.get_last_lr()[-1])
                 schedule.step()
                 yield FitStep(step, float(loss.detach()), rate, float((logits.argmax(1) == y).float().mean()))
                 step += 1

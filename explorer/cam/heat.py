@@ -38,7 +38,7 @@ def min_max(values: np.ndarray, floor: float = FLAT) -> Heat:
 
 def shared_scale(maps: np.ndarray) -> np.ndarray:
     """All classes' positive evidence on one scale, (n_classes, h, w) in [0, 1], so that they can be compared."""
-    positive = np.maximum(np.nan_to_num(maps), 0)
+    positive: np.ndarray = np.maximum(np.nan_to_num(maps), 0)
     return positive / max(float(positive.max()), FLAT)
 
 
@@ -93,9 +93,11 @@ def colours(colormap: str) -> np.ndarray:
 def _weights(count: int, positions: np.ndarray, smooth: bool) -> np.ndarray:
     """(len(positions), count): how much each cell counts at positions given in cells, edges repeated."""
     if not smooth:
-        return np.eye(count, dtype=np.float32)[np.clip(positions, 0, count - 1e-6).astype(int)]
+        whole: np.ndarray = np.eye(count, dtype=np.float32)[np.clip(positions, 0, count - 1e-6).astype(int)]
+        return whole
     at = np.clip(positions - 0.5, 0, count - 1)
-    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(count))).astype(np.float32)
+    shared: np.ndarray = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(count))).astype(np.float32)
+    return shared
 
 
 def enlarge(values: np.ndarray, height: int, width: int, smooth: bool = True) -> np.ndarray:
@@ -105,7 +107,8 @@ def enlarge(values: np.ndarray, height: int, width: int, smooth: bool = True) ->
     """
     rows = _weights(values.shape[0], (np.arange(height) + 0.5) * values.shape[0] / height, smooth)
     columns = _weights(values.shape[1], (np.arange(width) + 0.5) * values.shape[1] / width, smooth)
-    return rows @ np.asarray(values, np.float32) @ columns.T
+    large: np.ndarray = rows @ np.asarray(values, np.float32) @ columns.T
+    return large
 
 
 def overlay(

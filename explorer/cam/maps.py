@@ -130,4 +130,5 @@ def layer_names(network: Network) -> tuple[str, ...]:
 
 def contrast(maps: np.ndarray, a: int, b: int) -> np.ndarray:
     """f_a − f_b: what speaks for class a against b; unlike a single map it does not move with the biases."""
-    return maps[a] - maps[b]
+    difference: np.ndarray = maps[a] - maps[b]
+    return difference

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from explorer.cam.backbones import BACKBONES, Progress, mobilenet_body, resnet34_body
+from explorer.cam.backbones import BACKBONES, mobilenet_body, resnet34_body
+from explorer.data.files import Progress
 from explorer.errors import SettingsError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -252,6 +253,13 @@ def headed(
     return HeadedNet(
         (("features", features),), as_maps(out), tuple(classes), size, tuple(mean), tuple(std), "max", out.weight.device
     )
+
+
+def head_of(weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
+    """A head with these values, (n_classes, C, 3, 3) and (n_classes,), copied."""
+    head = nn.Conv2d(weight.shape[1], len(weight), 3, padding=1)
+    head.load_state_dict({"weight": weight, "bias": bias})
+    return head
 
 
 class SaveFeatures:

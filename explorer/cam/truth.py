@@ -51,9 +51,9 @@ def deletion_curve(
     # Ranked by the signed evidence where there is one: a ReLU ties all cold cells at zero.
     values = explanation.maps[index] if explanation.method == Method.CAM else explanation.raw
     orders = [values, *(generator.permutation(values.ravel()).reshape(values.shape) for _ in range(tries))]
-    masks = np.stack([m for order in orders for m in _hottest(order, tuple(x.shape[2:]), shares)])
+    masks = np.stack([m for order in orders for m in _hottest(order, (x.shape[2], x.shape[3]), shares)])
     hidden = x * torch.from_numpy(~masks).to(x.device)[:, None]
-    logits = torch.cat([forward(network, part)[2] for part in (x, *hidden.split(8))])
+    logits = torch.cat([forward(network, part)[2] for part in (x, *torch.split(hidden, 8))])
     p = logits.softmax(1)[:, index].float().cpu().numpy()
     at_random = p[1 + len(shares) :].reshape(tries, -1)
 

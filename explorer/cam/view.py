@@ -87,8 +87,14 @@ def geometry(width: int, height: int, size: int, view: str = View.CROP) -> Geome
 
 def prepare(photo: Rgb, network: Network, view: str = View.CROP) -> tuple[torch.Tensor, Geometry]:
     """The network's picture, normalised, (1, 3, H, W) on its device, and where it lies on the photo."""
+    picture, seen = picture_of(photo, network, view)
+    return normalised(picture[None], network), seen
+
+
+def picture_of(photo: Rgb, network: Network, view: str = View.CROP) -> tuple[Rgb, Geometry]:
+    """The network's picture before it is normalised, uint8 (H, W, 3), and where it lies on the photo."""
     seen = geometry(photo.shape[1], photo.shape[0], network.size, view)
-    return normalised(as_seen(photo, seen, network.mean)[None], network), seen
+    return as_seen(photo, seen, network.mean), seen
 
 
 def normalised(pictures: np.ndarray, network: Network) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import http.server
+import socket
 import threading
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_a_cached_file_that_was_cut_short_is_fetched_again(served, tmp_path):
     target = tmp_path / served[1].rsplit("/", 1)[1]
     target.write_bytes(b"half a file")
     with pytest.raises(DataError, match="Fetch them first"):
-        resnet34_body(url=served[1], folder=tmp_path, download=False)
+        resnet34_body(url=served[1], folder=tmp_path, fetch=False)
     assert not target.exists()
 
 
@@ -115,10 +116,24 @@ def test_no_network_is_a_sentence(tmp_path):
 
 
 def test_a_server_that_stalls_is_given_up(monkeypatch, tmp_path):
+    """It sends a part, and then nothing more."""
     monkeypatch.setattr(backbones, "STALL", 0.3)
-    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: threading.Event().wait(3))
-    with pytest.raises(DataError, match="sent nothing"):
-        fetch_weights("http://example.org/resnet34-12345678.pth", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            visitor, _ = server.accept()
+            with visitor:
+                visitor.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nsome")
+                over.wait(20)
+
+        over = threading.Event()
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with pytest.raises(DataError, match="could not be fetched") as refused:
+            fetch_weights(f"http://127.0.0.1:{server.getsockname()[1]}/resnet34-12345678.pth", tmp_path)
+        over.set()
+        thread.join()
+    assert "timed out" in refused.value.detail and list(tmp_path.iterdir()) == []
 
 
 def test_an_address_without_a_hash_is_refused(tmp_path):

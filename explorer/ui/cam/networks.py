@@ -100,7 +100,7 @@ def _get_resnet() -> None:
         )
         here = backbones.available("resnet34")
         if not here and st.button("Fetch ResNet-34 (87 MB)", icon=":material/download:", type="primary"):
-            download.with_bar(backbones.resnet34_body, 87e6)
+            download.with_bar(backbones.resnet34_body, backbones.RESNET34_BYTES)
         if here:
             st.caption(":material/check: The backbone is here.")
             if st.button("Train its head", icon=":material/model_training:", type="primary"):

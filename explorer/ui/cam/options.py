@@ -47,7 +47,7 @@ def sidebar() -> tuple[str, ViewOptions]:
         key = st.selectbox("Network", keys, format_func=title, key=here.key("network"), persist_state="session")
         view = st.selectbox(
             "What it sees",
-            list(View),
+            VIEWS,
             format_func=VIEWS.__getitem__,
             key=here.key("view"),
             persist_state="session",
@@ -56,7 +56,7 @@ def sidebar() -> tuple[str, ViewOptions]:
         )
         method = st.selectbox(
             "Method",
-            list(Method),
+            METHODS,
             format_func=METHODS.__getitem__,
             key=here.key("method"),
             persist_state="session",

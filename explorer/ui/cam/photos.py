@@ -82,7 +82,9 @@ def _small_pictures(seed: int) -> tuple[tuple[ShownPhoto, ...], Source]:
     chosen = [int(rng.choice(np.flatnonzero(pictures.test_y == c))) for c in range(len(pictures.classes))]
     rgb = [np.ascontiguousarray(np.asarray(pictures.test_x[i]).transpose(1, 2, 0)) for i in chosen]
     found = (
-        ShownPhoto(f"cifar-{seed}-{c}", name.capitalize(), Photo(picture, *picture.shape[1::-1], name, label=name))
+        ShownPhoto(
+            f"cifar-{seed}-{c}", name.capitalize(), Photo(picture, picture.shape[1], picture.shape[0], name, label=name)
+        )
         for c, (name, picture) in enumerate(zip(pictures.classes, rgb, strict=True))
     )
     return tuple(found), pictures.source

@@ -82,7 +82,7 @@ def _step_words(answer: PhotoAnswer, number: int, value: np.ndarray, order: np.n
 
 def _coloured(values: np.ndarray, colormap: str) -> np.ndarray:
     """A map in [0, 1] in colours, cell by cell, some two hundred pixels tall."""
-    table = colours(colormap)[(255 * np.clip(values, 0, 1) + 0.5).astype(np.uint8)]
+    table: np.ndarray = colours(colormap)[(255 * np.clip(values, 0, 1) + 0.5).astype(np.uint8)]
     factor = max(1, TILE // max(values.shape))
     return table.repeat(factor, 0).repeat(factor, 1)
 

@@ -2,10 +2,9 @@
 
 import streamlit as st
 import torch
-from torch import nn
 
 from explorer.cam.explain import explain
-from explorer.cam.network import CamNet
+from explorer.cam.network import CamNet, head_of
 from explorer.cam.truth import deletion_curve
 from explorer.figures.cam import deletion
 from explorer.ui import plot, state, steps
@@ -66,11 +65,10 @@ def _untrained(answer: PhotoAnswer) -> None:
         st.caption("Only for the photo networks.")
         return
     seed = st.number_input("Seed of the random head", 0, 999, key=state.cam().key("random_head"), width=200)
-    head = nn.Conv2d(network.head.in_channels, len(network.classes), 3, padding=1)
-    generator = torch.Generator().manual_seed(int(seed))
-    with torch.no_grad():
-        head.weight.normal_(0, 0.01, generator=generator)
-        head.bias.zero_()
+    classes = len(network.classes)
+    weight = torch.empty(classes, network.head.in_channels, 3, 3)
+    weight.normal_(0, 0.01, generator=torch.Generator().manual_seed(int(seed)))
+    head = head_of(weight, torch.zeros(classes))
     found = explain(network.with_head(head, network.classes), answer.shown.photo, view=answer.options.view)
     st.image(answer.draw(found.heat.values), width=340, alt="The map of an untrained head")
     st.caption(
