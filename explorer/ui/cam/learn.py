@@ -74,14 +74,17 @@ def _unfreeze(trained: Trained, wanted: Photos, going: bool) -> None:
                     st.rerun()
 
 
-def _learn(wanted: Photos, before: Job | None) -> Job:
+def _learn(wanted: Photos, before: Job[Learnt] | None) -> Job[Learnt]:
     network = shipped()
-    job = Job(Kind.OWN_CLASSES, "Your own classes", lambda job: work(job, network, wanted), app.owner())
-    return queue.registry().submit(job, before)
+
+    def train(job: Job[Learnt]) -> None:
+        work(job, network, wanted)
+
+    return queue.registry().submit(Job(Kind.OWN_CLASSES, "Your own classes", train, app.owner()), before)
 
 
-def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Job | None) -> Job:
-    def unfreeze(job: Job) -> None:
+def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Job[Learnt] | None) -> Job[Learnt]:
+    def unfreeze(job: Job[Learnt]) -> None:
         tune(job, trained, wanted, epochs, rate)
 
     return queue.registry().submit(Job(Kind.UNFREEZE, "Your own classes, unfrozen", unfreeze, app.owner()), before)
