@@ -14,6 +14,7 @@ from explorer.training.learner import Learner, Step
 from explorer.training.schedules import plan
 
 KEY = "bn"  # the rung that is measured
+SHIPPED_BATCH, TRAINED_BATCH = 256, 64  # training pictures in a batch, where weights ship and where not
 SIZES = (1, 8, 256)  # pictures in a batch that is normalised by itself
 TRAINING = 0.7  # share of the work that is training, where there has to be some
 
@@ -34,13 +35,13 @@ def work(job: Job[Evaluated], pictures: int) -> None:
 
 def _moments(pictures: int) -> Moments[Evaluated]:
     yield Moment(0.0)
-    share, words, learner = 0.0, "the shipped weights of ConvBnNet", _shipped()
+    share, words, learner, batch = 0.0, "the shipped weights of ConvBnNet", _shipped(), SHIPPED_BATCH
     if learner is None:
         share, words = TRAINING, "a ConvBnNet trained just now on 5,000 pictures, 2 epochs"
-        learner = yield from _trained()
+        learner, batch = (yield from _trained()), TRAINED_BATCH
     total = 2 + len(SIZES)
     for number, found in enumerate(evaluation_statistics(learner, SIZES, pictures), 1):
-        result = Evaluated(found, words, learner.data.batch_size)
+        result = Evaluated(found, words, batch)
         done = min(0.999, share + (1 - share) * number / total)
         yield Moment(done, given(result), source=learner.data.source)
 
@@ -51,14 +52,14 @@ def _shipped() -> Learner | None:
     if not path.exists():
         return None
     try:
-        return prepare.learner_for(checkpoint.read_story(path).experiment.replace(batch_size=256), path)
+        return prepare.learner_for(checkpoint.read_story(path).experiment.replace(batch_size=SHIPPED_BATCH), path)
     except OtherDataError:
         return None
 
 
 def _trained() -> Generator[Moment[Evaluated], None, Learner]:
     """A small one, trained on the pictures here; it is what the generator returns."""
-    experiment = Experiment.of(KEY, images=5_000, batch_size=64, lr=0.03, epochs=2, schedule="constant")
+    experiment = Experiment.of(KEY, images=5_000, batch_size=TRAINED_BATCH, lr=0.03, epochs=2, schedule="constant")
     data = prepare.pictures_for(experiment, devices.choose())
     data = data.thinned(len(data.valid_y) // 1_000)
     learner = prepare.learner_for(experiment, data=data)

@@ -73,7 +73,7 @@ def cells(
         DataError: the pictures cannot be used. SettingsError: a depth or rate is out of range.
     """
     learner = prepare.learner_for(base.replace(depth=max(depths)))  # the largest cell must fit
-    batches = _batches(learner, steps)
+    batches = _batches(learner, base.batch_size, steps)
     loss = np.full((len(NORMS), len(depths), len(rates)), np.nan)
     view = GridView(
         tuple(rates), tuple(depths), NORMS, base.widths.count(",") + 1, steps, loss.copy(), learner.data.source
@@ -103,12 +103,12 @@ def reached(losses: np.ndarray) -> float:
     return float(end)
 
 
-def _batches(learner: Learner, steps: int) -> list[Batch]:
+def _batches(learner: Learner, size: int, steps: int) -> list[Batch]:
     """The batches of every cell, the pictures halved in size; an epoch's are used again and again."""
     batches = [
         Batch(F.avg_pool2d(batch.x, 2).contiguous(memory_format=torch.channels_last), batch.y)
         for batch in learner.data.train_batches(learner.generator)
-        if len(batch.y) == learner.data.batch_size
+        if len(batch.y) == size
     ]
     return [batches[step % len(batches)] for step in range(steps)]
 

@@ -134,7 +134,7 @@ class Recorder:
         epochs, marks = snapshot.epochs[self._written[0] :], snapshot.marks[self._written[1] :]
         if self._told and not (len(rows) or epochs or marks):
             return True
-        if not complain(self.job, lambda: self._save(store, rows, epochs, marks), "metrics"):
+        if not notify(self.job, lambda: self._save(store, rows, epochs, marks), "metrics"):
             return self._deleted  # then there is nothing to try again
         self._rows.clear()
         self._written = (len(snapshot.epochs), len(snapshot.marks))
@@ -161,7 +161,7 @@ class Recorder:
             self._weights.clear()
         elif self._entered:  # else the metrics' notice says enough
             for which, content in list(self._weights.items()):
-                if complain(self.job, functools.partial(self._write_file, self.store, which, content), which):
+                if notify(self.job, functools.partial(self._write_file, self.store, which, content), which):
                     self._weights.pop(which, None)
         return not self._weights
 
@@ -182,7 +182,7 @@ def _hold_back(recorder: Recorder) -> None:
             lost._weights.clear()
 
 
-def complain(job: Job[Any], write: Callable[[], object], what: str) -> bool:
+def notify(job: Job[Any], write: Callable[[], object], what: str) -> bool:
     """Do a write; a storage error becomes a notice on the job instead of ending it. Whether it went well.
 
     The notice stays until ``what`` could be written after all, whatever else is written meanwhile.

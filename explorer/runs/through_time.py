@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from explorer.data import Batch
+from explorer.data.text import TextData
 from explorer.errors import SettingsError
 from explorer.probes.gradients import ReachCurve, reach
 from explorer.runs.drive import drive, moments_of
@@ -90,11 +91,13 @@ def reach_while_training(
     The text measured on is the validation text, so curves of different bptt, sizes and clipping are comparable.
 
     Raises:
-        SettingsError: see :func:`reach`.
+        SettingsError: one of them reads no text; see :func:`reach`.
     """
     done: tuple[Reaching, ...] = ()
     for name, experiment in experiments.items():
         learner = prepare.learner_for(experiment)
+        if not isinstance(learner.data, TextData):
+            raise SettingsError(f"{experiment.rung.title} reads no text, so that nothing reaches back in it.")
         batches = endless(learner)
         curves: dict[int, ReachCurve] = {}
         for step in range(max(at) + 1):

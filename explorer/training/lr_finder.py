@@ -4,7 +4,7 @@ The learner is left exactly as it was: weights, optimiser, random states and hid
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,7 +45,7 @@ def rates(low: float, high: float, steps: int) -> np.ndarray:
 
 def sweep(
     learner: Learner, low: float = 1e-5, high: float = 10.0, steps: int = 100, beta: float = 0.9
-) -> Iterator[Sweep]:
+) -> Generator[Sweep, None, None]:
     """The sweep so far, about every ten steps, until the end or until the loss diverges.
 
     However the iteration ends, the learner is restored when the iterator is closed or exhausted.

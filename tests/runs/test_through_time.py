@@ -25,6 +25,8 @@ def test_reach_is_measured_while_a_model_learns():
     )
     assert len(found) == 8 and [r.name for r in found[-1]] == ["a", "b"]
     assert [list(r.curves) for r in found[-1]] == [[0, 3], [0, 3]] and len(found[-1][0].curves[3].hidden) == 11
+    with pytest.raises(SettingsError, match="reads no text"):
+        next(through_time.reach_while_training({"a": Experiment.of("convnet", data="standin")}))
     job = Job(Kind.REACH, "", lambda job: drive(job, moments_of(iter(found), len(found))))
     job.run()
     assert job.state == "done" and job.result == found[-1]
