@@ -17,7 +17,7 @@ from explorer.data.files import write_whole
 from explorer.errors import StorageError
 from explorer.runs.history import COLUMNS, EpochRow, Mark
 from explorer.runs.jobs import Diverged, Job, State
-from explorer.runs.store import Run, Store
+from explorer.runs.store import Run, Store, Which
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
@@ -48,7 +48,7 @@ class Recorder:
         self._entered = self._told = self._deleted = False  # in the index; as the line says; gone from it
         self._rows: list[np.ndarray] = []
         self._written = (0, 0)  # epochs and marks already stored
-        self._weights: dict[str, bytes] = {}  # "best" and "final", as files, that the disk has not taken yet
+        self._weights: dict[Which, bytes] = {}  # as files, that the disk has not taken yet
         self._drained = self._stored = time.monotonic()
 
     # -- the run's line ----------------------------------------------------------------------------
@@ -65,7 +65,7 @@ class Recorder:
         self._collect()
         self._line, self._told = replace(self._line, state=state, message=message), False
         if final is not None:
-            self._weights["final"] = final
+            self._weights[Which.FINAL] = final
         if not self.finish():
             self.job.unfinished = self.finish
             _hold_back(self)
@@ -153,7 +153,7 @@ class Recorder:
 
     def keep_best(self, content: bytes) -> None:
         """Save the best weights so far beside the metrics, or remember them for when there is room."""
-        self._weights["best"] = content
+        self._weights[Which.BEST] = content
         self._write_weights()
 
     def _write_weights(self) -> bool:
@@ -165,7 +165,7 @@ class Recorder:
                     self._weights.pop(which, None)
         return not self._weights
 
-    def _write_file(self, store: Store, which: str, content: bytes) -> None:
+    def _write_file(self, store: Store, which: Which, content: bytes) -> None:
         store.keep(self.job.id, which, lambda path: write_whole(path, content))
 
 

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ CREATE TABLE IF NOT EXISTS epochs (run TEXT, epoch INTEGER, row TEXT, PRIMARY KE
 CREATE TABLE IF NOT EXISTS marks (run TEXT, step INTEGER, text TEXT);
 CREATE INDEX IF NOT EXISTS marks_of ON marks (run);
 """
+
+
+class Which(StrEnum):
+    """Which of a run's weights."""
+
+    BEST = "best"  #: of the epoch that validated best
+    FINAL = "final"  #: of its last step
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ class Store:
                 "UPDATE runs SET state = ?, message = ?, updated = ? WHERE id = ?", (state, message, time.time(), run)
             )
 
-    def keep(self, run: str, which: str, write: Callable[[Path], None]) -> bool:
+    def keep(self, run: str, which: Which, write: Callable[[Path], None]) -> bool:
         """Have ``write`` put weights where they belong; False, and no file, if the run was or is being deleted."""
         write(self.weights(run, which))
         if self.run(run) is not None:
@@ -249,8 +257,8 @@ class Store:
             found = {run: connection.execute(_EPOCHS, [run]).fetchall() for run in runs}
         return {run: _snapshot([], epochs) for run, epochs in found.items()}
 
-    def weights(self, run: str, which: str = "final") -> Path:
-        """Where a run's weights lie ("best" or "final"); the file may be absent.
+    def weights(self, run: str, which: Which = Which.FINAL) -> Path:
+        """Where a run's weights lie; the file may be absent.
 
         Raises:
             StorageError: that is no run's id, or no kind of weights.

@@ -14,14 +14,14 @@ from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job, Kind, State
-from explorer.runs.store import ID
+from explorer.runs.store import ID, Which
 from explorer.training import checkpoint
 from explorer.ui import app, links, parts, state
 from explorer.ui.state import Page
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
-LEFT = {"best": "this run's best weights", "final": "this run's last weights"}  # on disk, by name
+LEFT = {Which.BEST: "this run's best weights", Which.FINAL: "this run's last weights"}  # on disk
 SHOWN = {
     Page.CHAR_RNN: (Kind.TRAIN, "language"),
     Page.CIFAR10: (Kind.TRAIN, "vision"),
@@ -107,12 +107,12 @@ def stored(page: str) -> Kept | None:
     return None
 
 
-def weights(page: str, job: Job | None, experiment: Experiment, first: str) -> tuple[Path | None, str]:
+def weights(page: str, job: Job | None, experiment: Experiment, first: Which) -> tuple[Path | None, str]:
     """The weights on disk that a page shows, and whose they are: its run's, be it live or read back, else those that
     ship. Without any, None and why.
 
     Args:
-        first: which of a run's to look for before the others, "best" or "final".
+        first: which of a run's to look for before the others.
     """
     run = job.id if job is not None else linked(page)
     if run is None:

@@ -13,6 +13,7 @@ from explorer.experiment import Experiment
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
+from explorer.runs.store import Which
 from explorer.ui import app, live, parts, state, steps
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _author(page: str, experiment: Experiment, job: Job | None) -> Author:
     if job is not None and not job.ended:
         with contextlib.suppress(Unanswered):  # what it left is on disk
             return _from_run(job)
-    path, name = live.weights(page, job, experiment, "final")
+    path, name = live.weights(page, job, experiment, Which.FINAL)
     if path is None:
         raise WeightsError(name)
     return _from_file(path, path.stat().st_mtime, name)
@@ -113,7 +114,7 @@ def panel(page: str, experiment: Experiment, job: Job | None) -> None:
     """
     here, at_work = state.char_rnn(), job is not None and not job.ended
     with parts.refusals():
-        path, name = (None, "this run") if at_work else live.weights(page, job, experiment, "final")
+        path, name = (None, "this run") if at_work else live.weights(page, job, experiment, Which.FINAL)
         if path is None and not at_work:
             st.caption(name)
             return

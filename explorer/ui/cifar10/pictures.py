@@ -11,6 +11,7 @@ from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures.pictures import by_class, confusion, mosaic
 from explorer.runs.jobs import Job
+from explorer.runs.store import Which
 from explorer.training import evaluate
 from explorer.ui import download, live, parts, plot, state
 
@@ -96,7 +97,7 @@ def _predictions(path: Path, stamp: float) -> evaluate.Predictions:
 def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: Pictures) -> None:
     """Accuracy by class, confusions, and the pictures the model is most wrong about."""
     try:
-        path, words = live.weights(page, job, experiment, "best")
+        path, words = live.weights(page, job, experiment, Which.BEST)
         if path is None:
             st.caption(words)
             return
