@@ -94,7 +94,7 @@ class RaceView:
 
 
 @dataclass(eq=False)
-class Lane:
+class Racer:
     """One network while it races."""
 
     name: str
@@ -239,7 +239,7 @@ class Race:
         if isinstance(data, VisionData):
             self.picture = next(data.valid_batches()).x[picture]
         self.lanes = [
-            Lane(name, experiment, learners[name], plan(experiment), ActivationProbe(learners[name], every, where))
+            Racer(name, experiment, learners[name], plan(experiment), ActivationProbe(learners[name], every, where))
             for name, experiment in experiments.items()
         ]
         self.epochs = max(lane.plan.epochs for lane in self.lanes)
