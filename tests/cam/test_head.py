@@ -13,7 +13,7 @@ from explorer.cam.head import Features, Fit, background_shares, check, extract, 
 from explorer.cam.heat import BORDER_HEAVY
 from explorer.cam.view import as_seen, geometry, normalised
 from explorer.errors import SettingsError
-from explorer.figures import cam as figures
+from explorer.figures.cam import head_training
 from tests.cam.made import finished, made_up, photo
 
 
@@ -78,7 +78,7 @@ def test_the_loss_falls_and_steps_are_handed_out_one_by_one():
 
 
 def test_the_plot_of_a_heads_training_has_round_shares():
-    fig = figures.head_training(finished(Fit(made_up(), steps=30)))
+    fig = head_training(finished(Fit(made_up(), steps=30)))
     assert list(fig.layout.yaxis2.tickvals) == [0, 0.25, 0.5, 0.75, 1] and fig.layout.yaxis2.tickformat == ".0%"
 
 
