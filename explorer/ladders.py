@@ -48,9 +48,10 @@ class Rung:
         return "val_loss" if self.ladder == "language" else "accuracy"
 
     @property
-    def model_class(self) -> type:
+    def model_class(self) -> type[Any]:
         """The class behind it, from its builder's module; imports torch."""
-        return getattr(importlib.import_module(self.builder.split(":")[0]), self.class_name)
+        found: type[Any] = getattr(importlib.import_module(self.builder.split(":")[0]), self.class_name)
+        return found
 
     def build(self, *args: Any) -> Any:
         """The model, untrained; imports torch."""
@@ -59,7 +60,8 @@ class Rung:
     def load(self) -> Callable[..., Any]:
         """The builder function."""
         module, name = self.builder.split(":")
-        return getattr(importlib.import_module(module), name)
+        builder: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return builder
 
 
 _NOTES, _NOTEBOOK = "lecture notes", "course notebook"

@@ -9,6 +9,7 @@ app.enter()
 from explorer.errors import SettingsError
 from explorer.figures import diagrams
 from explorer.models import vision
+from explorer.models.sizes import picture_sides
 from explorer.ui import board, cards, controls, parts, state, steps
 from explorer.ui.cifar10 import network, pictures
 from explorer.ui.state import Page
@@ -51,7 +52,7 @@ tabs = st.tabs(["The pictures", "The network", "The model's code", "The lecture'
 with tabs[0]:
     pictures.show(PAGE, shown, experiment)
 with tabs[1]:
-    sides = vision.picture_sides(experiment)
+    sides = picture_sides(experiment)
     parts.drawing(diagrams.conv_ladder(sides) if sides else diagrams.shared_weights())
     network.show(PAGE, experiment)
 with tabs[2]:

@@ -157,6 +157,6 @@ def repackage(state: State) -> State:
 def build(experiment: "Experiment", vocab_size: int) -> nn.Module:
     """The model an experiment describes, with fresh weights."""
     rung, size = experiment.rung, (vocab_size, experiment.n_fac, experiment.hidden)
-    if "layers" in rung.fixed:
-        return rung.model_class(*size)
-    return rung.model_class(*size, experiment.layers, experiment.dropout)
+    layered = () if "layers" in rung.fixed else (experiment.layers, experiment.dropout)
+    model: nn.Module = rung.model_class(*size, *layered)
+    return model

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from explorer import devices
 from explorer.errors import SettingsError
 from explorer.models import vision
+from explorer.models.sizes import parse_widths, picture_sides
 
 if TYPE_CHECKING:
     import torch
@@ -180,7 +181,7 @@ def layers_of(e: "Experiment") -> list[Layer]:
     Raises:
         SettingsError: the settings make no network.
     """
-    widths, sides = vision.parse_widths(e.widths), vision.picture_sides(e)
+    widths, sides = parse_widths(e.widths), picture_sides(e)
     if not sides:  # fully connected
         sizes = [3 * vision.SIDE**2, *widths, vision.CLASSES]
         return [Layer((ni + 1) * nf, ni, nf, 1, 2) for ni, nf in itertools.pairwise(sizes)]

@@ -6,7 +6,7 @@ import pytest
 
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
-from explorer.models import vision
+from explorer.models.sizes import picture_sides
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -88,7 +88,7 @@ def test_gates_are_written_and_drawn_as_open_as_they_are(draw) -> None:
 
 @pytest.mark.parametrize("model", ["convnet", "convnet2", "resnet2"])
 def test_the_ladder_shows_the_models_own_sides(model: str) -> None:
-    sides = vision.picture_sides(Experiment.of(model))
+    sides = picture_sides(Experiment.of(model))
     words = [text.text for text in parse(diagrams.conv_ladder(sides)).iter(f"{SVG}text")]
     assert words == [str(side) for side in sides]
 

@@ -160,9 +160,9 @@ def test_7_by_7_with_padding_1_gives_28() -> None:
 
 def test_it_is_what_resnet2_does() -> None:
     from explorer.experiment import Experiment
-    from explorer.models import vision
+    from explorer.models.sizes import picture_sides
 
-    assert vision.picture_sides(Experiment.of("resnet2")) == list(quirks.BY_ID["seven"].measure().values())
+    assert picture_sides(Experiment.of("resnet2")) == list(quirks.BY_ID["seven"].measure().values())
 
 
 def test_about_950_cars_are_in_both_parts() -> None:

@@ -9,7 +9,8 @@ from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.models import vision
-from explorer.models.vision import BnLayer, ResnetLayer, build, check, parse_widths, picture_sides
+from explorer.models.sizes import parse_widths, picture_sides
+from explorer.models.vision import BnLayer, ResnetLayer, build, check
 
 COUNTS = {
     "simplenet": 123_330,
