@@ -49,6 +49,7 @@ class Data(Protocol):
     """What a learner trains on. All tensors are on one device."""
 
     source: Source
+    batch_size: int
     steps_per_epoch: int  #: nominal; jittered batches may be fewer
 
     def train_batches(self, generator: "torch.Generator") -> Iterator[Batch]:

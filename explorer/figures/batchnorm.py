@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.figures.race import GUESSING
+from explorer.ladders import GUESSING
 
 if TYPE_CHECKING:
     from explorer.probes.bn_statistics import Evaluation

@@ -8,13 +8,13 @@ import plotly.graph_objects as go
 
 from explorer.figures import style
 from explorer.figures.layers import WHAT, short, spanning
+from explorer.ladders import GUESSING
 from explorer.series import smooth, spread
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
     from explorer.runs.race import RaceView
 
-GUESSING = float(np.log(10))  # the loss of calling all ten classes equally likely
 NORMED = (style.WITH_NORM, "#3D7DC8", "#7A6BB0", "#7B828C")  # cool with BatchNorm, warm without
 PLAIN = (style.WITHOUT_NORM, "#C24A55", "#B5467F", "#7B828C")
 

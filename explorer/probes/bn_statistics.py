@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from explorer.training.learner import Learner, cross_entropy
 
 AVERAGED = 40  # training batches in the running averages: 0.9⁴⁰ of the first is left
 PICTURES = 1024
+Kept = tuple[Tensor, Tensor]  # means and variances, (channels,) each
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,23 @@ def _use_own(layers: list[BnLayer], own: bool) -> None:
         layer.train(own)
 
 
-def _kept(layer: BnLayer) -> tuple[Tensor, Tensor]:
+def _kept(layer: BnLayer) -> Kept:
     """What it evaluates with: means and variances, (channels,) each."""
-    return (layer.bn.running_mean, layer.bn.running_var) if layer.norm == "torch" else (layer.means, layer.variances)
+    names = ("bn.running_mean", "bn.running_var") if layer.norm == "torch" else ("means", "variances")
+    means, variances = (layer.get_buffer(name) for name in names)
+    return means, variances
 
 
 @torch.no_grad()
-def _training_statistics(learner: Learner, layers: list[BnLayer]) -> tuple[list, list]:
+def _training_statistics(learner: Learner, layers: list[BnLayer]) -> tuple[list[Kept], list[Kept]]:
     """Mean and variance (divisor n - 1) of what each layer normalises: of the last batch, and averaged."""
     now: dict[BnLayer, tuple[Tensor, Tensor]] = {}
 
-    def keep(conv: nn.Module, args: tuple, output: Tensor, layer: BnLayer) -> None:
+    def keep(conv: nn.Module, args: tuple[Any, ...], output: Tensor, layer: BnLayer) -> None:
         rows = F.relu(output).permute(1, 0, 2, 3).flatten(1).float()
         now[layer] = rows.mean(1), rows.var(1)
 
-    averages: list[tuple[Tensor, Tensor]] = []
+    averages: list[Kept] = []
     handles = [
         layer.conv.register_forward_hook(lambda m, a, out, layer=layer: keep(m, a, out, layer)) for layer in layers
     ]
@@ -113,8 +117,7 @@ def _training_statistics(learner: Learner, layers: list[BnLayer]) -> tuple[list,
             last = [now[layer] for layer in layers]
             averages = averages or last
             averages = [
-                tuple(a.lerp(b, 0.1) for a, b in zip(old, new, strict=True))
-                for old, new in zip(averages, last, strict=True)
+                (old[0].lerp(new[0], 0.1), old[1].lerp(new[1], 0.1)) for old, new in zip(averages, last, strict=True)
             ]
     finally:
         for handle in handles:
@@ -144,7 +147,7 @@ def _validation(learner: Learner, pictures: int, seed: int) -> tuple[Tensor, Ten
 @torch.no_grad()
 def _evaluate(learner: Learner, x: Tensor, y: Tensor, size: int, words: str) -> Evaluation:
     try:
-        logits = torch.cat([learner.forward(part) for part in x.split(size)])
+        logits = torch.cat([learner.forward(part) for part in torch.split(x, size)])
     except ValueError:  # nn.BatchNorm2d refuses one value a channel: a single picture shrunk to one pixel
         return Evaluation(words, math.nan, math.nan, len(y))
     accuracy = float((logits.argmax(-1) == y).float().mean())

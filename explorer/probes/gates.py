@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.errors import SettingsError
-from explorer.models.cells import gru_cell, gru_gates, lstm_cell, lstm_gates, rnn_cell
+from explorer.models.cells import GRUCell, RNNCell, gru_cell, gru_gates, lstm_cell, lstm_gates, rnn_cell
 from explorer.probes.gradients import parts, twin
 
 
@@ -32,9 +32,9 @@ class Trace:
 def trace(model: nn.Module, tokens: Tensor) -> Trace:
     """Read ``tokens``, (length,), from a zero state, with the formulas of :mod:`explorer.models.cells`."""
     _, state = twin(model).eval()(tokens[:, None], None)
-    x = model.e(tokens)
+    x = model.get_submodule("e")(tokens)
     layers = []
-    for weights in _weights(model.rnn):
+    for weights in _weights(model.get_submodule("rnn")):
         layers.append(_read(x, weights))
         x = layers[-1]["h"]
     own = parts(state)[0].reshape(len(layers), -1)
@@ -46,7 +46,7 @@ def _weights(rnn: nn.Module) -> list[tuple[Tensor, ...]]:
     """(w_ih, w_hh, b_ih, b_hh) of each layer, bottom first."""
     if isinstance(rnn, nn.RNNBase):
         return [tuple(layer) for layer in rnn.all_weights]
-    return [rnn.weights]
+    return [rnn.weights] if isinstance(rnn, RNNCell | GRUCell) else []
 
 
 def _read(x: Tensor, weights: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -55,15 +55,15 @@ def _read(x: Tensor, weights: tuple[Tensor, ...]) -> dict[str, Tensor]:
     gates = weights[1].shape[0] // hidden
     names = {1: ("h",), 3: ("h", "r", "z", "n"), 4: ("h", "c", "i", "f", "g", "o")}[gates]
     h = c = x.new_zeros(1, hidden)
-    rows = []
+    rows: list[tuple[Tensor, ...]] = []
     for step in x[:, None]:
         if gates == 1:
             h = rnn_cell(step, h, *weights)
             rows.append((h,))
         elif gates == 3:
-            at = gru_gates(step, h, *weights)
+            reset = gru_gates(step, h, *weights)
             h = gru_cell(step, h, *weights)
-            rows.append((h, *at))
+            rows.append((h, *reset))
         else:
             at = lstm_gates(step, h, *weights)
             h, c = lstm_cell(step, h, c, *weights)
@@ -139,4 +139,5 @@ def correlation(units: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Pearson's r of each column of ``units`` (length, hidden) with ``values`` (length,); 0 for a constant unit."""
     u, v = units - units.mean(0), values - values.mean()
     scale = np.sqrt((u**2).sum(0) * (v**2).sum())
-    return np.divide(v @ u, scale, out=np.zeros(units.shape[1]), where=scale > 1e-12)
+    r: np.ndarray = np.divide(v @ u, scale, out=np.zeros(units.shape[1]), where=scale > 1e-12)
+    return r

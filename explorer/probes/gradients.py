@@ -6,7 +6,7 @@ gradient to each hidden state exists. They work on a :func:`twin`, so that other
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -67,10 +67,10 @@ def reach(model: nn.Module, tokens: Tensor, lags: int = 200, samples: int = 64, 
         for x in columns[WARM_UP:-1]:
             state = _tracked(model(x[None], state)[1])
             states.append(state)
-        loss = F.cross_entropy(model.l_out(_top(state)), columns[-1], reduction="sum")
+        loss = F.cross_entropy(model.get_submodule("l_out")(_top(state)), columns[-1], reduction="sum")
         reached = [part for state in states for part in parts(state)]
-        norms = torch.stack([_norms(g) for g in torch.autograd.grad(loss, reached, materialize_grads=True)])
-    norms = norms.unflatten(0, (len(states), -1)).flip(0).cpu().double().numpy()  # (lags + 1, h or c, samples)
+        on_device = torch.stack([_norms(g) for g in torch.autograd.grad(loss, reached, materialize_grads=True)])
+    norms = on_device.reshape(len(states), -1, samples).flip(0).cpu().double().numpy()  # (lags + 1, h or c, samples)
     hidden = norms[:, 0]
     low, high = np.quantile(hidden, [0.1, 0.9], axis=1)
     cell = norms[:, 1].mean(1) if norms.shape[1] > 1 else None
@@ -101,8 +101,10 @@ def _differentiable(model: nn.Module) -> nn.Module:
 
 
 def parts(state: State) -> tuple[Tensor, ...]:
-    """The hidden state, and an LSTM's cell state after it."""
-    return state if isinstance(state, tuple) else (state,)
+    """The hidden state, and an LSTM's cell state after it; none before the first character."""
+    if isinstance(state, tuple):
+        return state
+    return () if state is None else (state,)
 
 
 def _top(state: State) -> Tensor:
@@ -113,8 +115,8 @@ def _top(state: State) -> Tensor:
 
 def _tracked(state: State) -> State:
     """The state with a gradient even where frozen weights gave it none."""
-    tracked = tuple(p if p.requires_grad else p.requires_grad_() for p in parts(state))
-    return tracked if isinstance(state, tuple) else tracked[0]
+    hidden, *cell = (p if p.requires_grad else p.requires_grad_() for p in parts(state))
+    return (hidden, cell[0]) if cell else hidden
 
 
 def _norms(gradient: Tensor) -> Tensor:
@@ -149,11 +151,11 @@ def influence(model: nn.Module, tokens: Tensor, position: int) -> Influence:
         raise SettingsError(f"Choose a character from 1 to {len(tokens) - 1}.")
     model, embedded = _differentiable(model), []
 
-    def keep(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+    def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         embedded.append(output.detach().requires_grad_())
         return embedded[-1]
 
-    model.e.register_forward_hook(keep)
+    model.get_submodule("e").register_forward_hook(keep)
     with torch.enable_grad():
         logits, _ = model(tokens[:position, None], None)
         last = logits[-1, 0] if logits.dim() == 3 else logits[0]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from explorer.figures import layers, race
+from explorer.ladders import GUESSING
 from explorer.runs.race import Break
 from tests.figures.size import small_enough
 
@@ -13,7 +14,7 @@ def test_race_figures(view):
     losses = small_enough(race.race_losses(view))
     assert {trace.name for trace in losses.data} >= {"plain", "BatchNorm", "broken"}
     low, high = losses.layout.yaxis.range
-    assert low < race.GUESSING < high < 3.2 * race.GUESSING  # the broken one does not squeeze the others
+    assert low < GUESSING < high < 3.2 * GUESSING  # the broken one does not squeeze the others
     assert losses.layout.xaxis.range is None
     for figure in (
         race.race_losses,

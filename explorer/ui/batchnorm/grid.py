@@ -1,17 +1,19 @@
 """Where can a network be trained at all? A map of learning rates and depths, with and without BatchNorm."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
 from explorer.data import Source
 from explorer.figures.batchnorm import rate_depth_map
+from explorer.ladders import UNTRAINED
 from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job, Kind
 from explorer.ui import app, live, parts, plot, state, steps
 
 PAGE = "batchnorm.map"
-LEARNT = 2.2  # nats: below this a cell has learnt something
 
 
 def show() -> None:
@@ -48,7 +50,7 @@ def show() -> None:
         parts.code(grid.cells)
 
 
-def submit(steps: int = grid.STEPS, instead_of: Job | None = None, **options: object) -> Job:
+def submit(steps: int = grid.STEPS, instead_of: Job[Any] | None = None, **options: Any) -> Job[GridView]:
     """One background job for the whole map."""
     return queue.registry().submit(
         Job(Kind.MAP, "Rate × depth", lambda job: grid.work(job, steps=steps, **options), app.owner()), instead_of
@@ -74,7 +76,7 @@ def _draw(job: Job[GridView]) -> None:
     parts.source_note(view.source)
 
 
-def _chart(run: str, stamp: tuple, view: GridView) -> None:
+def _chart(run: str, stamp: state.Stamp, view: GridView) -> None:
     with st.container(border=True):
         plot.chart(
             PAGE,
@@ -90,11 +92,11 @@ def _chart(run: str, stamp: tuple, view: GridView) -> None:
 def verdict(view: GridView) -> str:
     """How many cells learnt something, on either side, and how deep and fast."""
     ran = ~np.isnan(view.loss)
-    learnt = view.trainable(LEARNT) & ran
+    learnt = view.trainable(UNTRAINED) & ran
     said = []
     for number, norm in enumerate(view.norms):
         name = "Without BatchNorm" if norm == "none" else "With BatchNorm"
-        words = f"{name} {learnt[number].sum()} of {ran[number].sum()} cells got below {LEARNT}"
+        words = f"{name} {learnt[number].sum()} of {ran[number].sum()} cells got below {UNTRAINED}"
         if learnt[number].any():
             rows, columns = np.nonzero(learnt[number])
             words += (

@@ -1,6 +1,7 @@
 """A race's layers: over time and at one step, a layer's channels, a picture all the way through."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,8 +11,9 @@ from explorer.figures import layers, pictures
 from explorer.figures.layers import short
 from explorer.figures.race import across_depth, common_range, race_losses
 from explorer.runs.jobs import Job
-from explorer.runs.race import LaneView, RaceView
+from explorer.runs.race import LaneView, Raced, RaceView
 from explorer.ui import plot, state
+from explorer.ui.state import Stamp
 
 HISTOGRAMS = "hist"
 VIEWS = {
@@ -39,7 +41,7 @@ CLOSER = {
 }
 
 
-def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
+def show(page: str, job: Job[Raced], view: RaceView, version: tuple[int, int]) -> None:
     """Everything about the layers, for a race at work or over; ``version`` is the job's stamp that ``view`` had."""
     if not any(len(lane.record) for lane in view.lanes):
         return
@@ -75,7 +77,7 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
             list(VIEWS),
             default=HISTOGRAMS,
             required=True,
-            format_func=VIEWS.get,
+            format_func=VIEWS.__getitem__,
             key=here.key("what"),
         )
         _over_time(page, job, view, version, what, step)
@@ -84,7 +86,7 @@ def show(page: str, job: Job, view: RaceView, version: tuple[int, int]) -> None:
         _closer(page, view, stamp, step)
 
 
-def _scrub(page: str, job: Job, view: RaceView) -> int | None:
+def _scrub(page: str, job: Job[Raced], view: RaceView) -> int | None:
     """The step to look at; None is the latest."""
     last = view.planned
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -100,7 +102,7 @@ def _scrub(page: str, job: Job, view: RaceView) -> int | None:
     return None if at >= last else at
 
 
-def _last_step(job: Job, view: RaceView) -> int:
+def _last_step(job: Job[Raced], view: RaceView) -> int:
     """Where the axes of steps end: with the plan while it races, then where it came to."""
     return view.reached if job.ended else view.planned
 
@@ -110,7 +112,9 @@ def _row(lane: LaneView, step: int | None) -> int:
     return len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
 
 
-def _over_time(page: str, job: Job, view: RaceView, version: tuple[int, int], what: str, step: int | None) -> None:
+def _over_time(
+    page: str, job: Job[Raced], view: RaceView, version: tuple[int, int], what: str, step: int | None
+) -> None:
     span = None if what == HISTOGRAMS else common_range(view, what)
     # Heat maps are larger than curves: while the race runs they follow at half the pace.
     drawn = version if job.ended else sum(version) // 4
@@ -139,11 +143,11 @@ def _layers(
     return make
 
 
-def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
+def _closer(page: str, view: RaceView, stamp: Stamp, step: int | None) -> None:
     here = state.place(page)
-    race, *_ = stamp
+    race = str(stamp[0])
     chosen = st.segmented_control(
-        "Look closer", list(CLOSER), default=None, format_func=CLOSER.get, key=here.key("closer")
+        "Look closer", list(CLOSER), default=None, format_func=CLOSER.__getitem__, key=here.key("closer")
     )
     if chosen is None:
         st.caption("Choose one: single channels, BatchNorm's own numbers, whole distributions, or one picture.")
@@ -167,7 +171,7 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
             )
         if chosen == "channels":
             what = st.selectbox(
-                "Statistic", ["std", "mean", "dead"], format_func=VIEWS.get, key=here.key("closer.what")
+                "Statistic", ["std", "mean", "dead"], format_func=VIEWS.__getitem__, key=here.key("closer.what")
             )
     stamp = (*stamp, name, step)
     if chosen == "channels":
@@ -188,7 +192,7 @@ def _closer(page: str, view: RaceView, stamp: tuple, step: int | None) -> None:
                     page,
                     f"norm.{which}",
                     (*stamp, layer),
-                    lambda which=which: layers.batchnorm(lane.record, layer, which, at=step, key=f"{race}.{name}"),
+                    partial(layers.batchnorm, lane.record, layer, which, at=step, key=f"{race}.{name}"),
                     f"BatchNorm's {which} of layer {layer + 1} of {name} over steps.",
                     f"*{which}*: {meaning}. Thin: some channels.",
                 )
@@ -210,7 +214,7 @@ def _has_norm(lane: LaneView, layer: int) -> bool:
     return bool(len(lane.record) and lane.record.batchnorm(layer))
 
 
-def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
+def _picture(page: str, view: RaceView, lane: LaneView, stamp: Stamp) -> None:
     if view.picture is None or not lane.maps:
         st.caption("The maps are taken at each epoch's end.")
         return
@@ -227,7 +231,7 @@ def _picture(page: str, view: RaceView, lane: LaneView, stamp: tuple) -> None:
             page,
             "maps",
             (*stamp[:-1], len(lane.history.epochs)),
-            lambda: layers.feature_maps(lane.maps, key=stamp[0]),
+            lambda: layers.feature_maps(lane.maps, key=str(stamp[0])),
             f"Feature maps of one picture in every layer of {lane.name}.",
             f"A row a layer, its eight liveliest channels, after epoch {len(lane.history.epochs)}; each stretched to "
             "its own range.",

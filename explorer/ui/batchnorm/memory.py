@@ -1,6 +1,7 @@
 """What a language model remembers: which characters made a prediction, and what units and gates do over the text."""
 
 import html
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -9,9 +10,15 @@ from explorer.errors import ExplorerError
 from explorer.figures import through_time
 from explorer.probes import gates, gradients
 from explorer.ui import clickable, parts, plot, state
-from explorer.ui.batchnorm.through_time import MODELS, fresh_instead, model, stamp, usable
+from explorer.ui.batchnorm.through_time import MODELS, Stamp, fresh_instead, model, stamp, usable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from explorer.data.text import Vocabulary
 
 PAGE = "batchnorm.memory"
+Identity = tuple[str, Stamp, str]  # which network, when its files were written, the text read
 LENGTH, MOST = 160, 240
 INK = {True: "22,135,122", False: "201,105,15"}  # for, against
 
@@ -21,7 +28,7 @@ def show() -> None:
     here = state.place(PAGE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = st.pills(
-            "Model", list(MODELS), default="gru", required=True, format_func=MODELS.get, key=here.key("model")
+            "Model", list(MODELS), default="gru", required=True, format_func=MODELS.__getitem__, key=here.key("model")
         )
         trained = (
             st.segmented_control(
@@ -50,7 +57,7 @@ def show() -> None:
         parts.code(gates.tracking)
 
 
-def _text(tokens: object, vocabulary: object) -> tuple[str, object]:
+def _text(tokens: "Tensor", vocabulary: "Vocabulary") -> "tuple[str, Tensor]":
     """The stretch to read, as text and as token numbers on the model's device."""
     here = state.place(PAGE)
     typed = here.value("typed", "").lower()[:MOST]
@@ -80,14 +87,14 @@ def _text(tokens: object, vocabulary: object) -> tuple[str, object]:
     return typed, read
 
 
-def _decoded(read: object, vocabulary: object) -> str:
+def _decoded(read: "Tensor", vocabulary: "Vocabulary") -> str:
     """One character a token, also for the unknown one."""
     symbols = [vocabulary.itos[token] for token in read.tolist()]
     return "".join(symbol if len(symbol) == 1 else "�" for symbol in symbols)
 
 
 # -- influence -----------------------------------------------------------------------------------------
-def _influence(network: object, read: object, text: str, identity: tuple) -> None:
+def _influence(network: "nn.Module", read: "Tensor", text: str, identity: Identity) -> None:
     here = state.place(PAGE)
     st.subheader("What did it look at?", anchor=False)
     with st.container(border=True):
@@ -124,7 +131,7 @@ def _influence(network: object, read: object, text: str, identity: tuple) -> Non
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
-def _found(_network: object, _read: object, at: int, identity: tuple) -> gradients.Influence:
+def _found(_network: "nn.Module", _read: "Tensor", at: int, identity: Identity) -> gradients.Influence:
     return gradients.influence(_network, _read, at)
 
 
@@ -155,11 +162,11 @@ def _coloured(text: str, found: gradients.Influence) -> str:
 
 # -- units and gates -----------------------------------------------------------------------------------
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _traced(_network: object, _read: object, identity: tuple) -> gates.Trace:
+def _traced(_network: "nn.Module", _read: "Tensor", identity: Identity) -> gates.Trace:
     return gates.trace(_network, _read)
 
 
-def _units(network: object, read: object, text: str, identity: tuple) -> None:
+def _units(network: "nn.Module", read: "Tensor", text: str, identity: Identity) -> None:
     here = state.place(PAGE)
     st.subheader("Hidden units and gates", anchor=False)
     traced = _traced(network, read, identity)
@@ -178,7 +185,7 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
             name = st.selectbox(
                 "Show",
                 list(traced.layers[layer]),
-                format_func=through_time.GATES.get,
+                format_func=through_time.GATES.__getitem__,
                 key=here.key("gate", identity[0]),
                 width=300,
             )
@@ -211,7 +218,7 @@ def _units(network: object, read: object, text: str, identity: tuple) -> None:
     _tracking(traced, text, name, layer, identity)
 
 
-def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: tuple) -> None:
+def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: Identity) -> None:
     here = state.place(PAGE)
     st.subheader("Does a unit follow something?", anchor=False)
     found = gates.tracking(traced, text, name, layer)

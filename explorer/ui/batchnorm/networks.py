@@ -42,15 +42,16 @@ def choose() -> str:
         here.set("preset", asked)
     if here.value("preset", None) is None:
         here.set("preset", PRESETS[0].key)
-    return st.pills(
+    chosen = st.pills(
         "What shall race?",
         list(titles),
         required=True,
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         key=here.key("preset"),
         on_change=_forget_link,
         persist_state="session",
     )
+    return chosen or PRESETS[0].key
 
 
 def _forget_link() -> None:
@@ -133,7 +134,7 @@ def of_ones_own(options: Options) -> dict[str, Experiment]:
             epochs = st.number_input("Epochs", 1, 20, 2, key=here.key("epochs"), width=120)
             batch = st.selectbox("Batch size", [16, 32, 64, 128, 256], index=2, key=here.key("batch"), width=120)
         rows = [_network(number, column) for number, column in enumerate(st.columns(count))]
-    shared = dict(
+    shared: dict[str, Any] = dict(
         widths=widths,
         stem=0,
         augment=False,
@@ -156,7 +157,7 @@ def _network(number: int, column: DeltaGenerator) -> dict[str, Any]:
     with column, st.container(border=True):
         st.markdown(f"**Network {number + 1}**")
         norm = st.selectbox(
-            "Normalisation", list(NORMS), index=number % 2, format_func=NORMS.get, key=here.key("norm", number)
+            "Normalisation", list(NORMS), index=number % 2, format_func=NORMS.__getitem__, key=here.key("norm", number)
         )
         depth = st.slider("Layers per stage", 1, 6, 2, key=here.key("depth", number))
         rate = st.select_slider("Learning rate", RATES, 0.03, format_func="{:g}".format, key=here.key("lr", number))

@@ -1,6 +1,7 @@
 """The race on a page: choose a claim or networks of one's own, start, watch, and read what came out."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -46,7 +47,7 @@ def show() -> None:
     _behind()
 
 
-def _asked_to_start(job: jobs.Job | None) -> bool:
+def _asked_to_start(job: jobs.Job[Any] | None) -> bool:
     """Whether another page or the link wants the race started; true only once."""
     here = state.race()
     by_page, here.start = here.start, False
@@ -55,8 +56,8 @@ def _asked_to_start(job: jobs.Job | None) -> bool:
 
 
 def _start(
-    chosen: str, experiments: dict[str, Experiment], options: networks.Options, instead_of: jobs.Job | None = None
-) -> jobs.Job:
+    chosen: str, experiments: dict[str, Experiment], options: networks.Options, instead_of: jobs.Job[Any] | None = None
+) -> jobs.Job[Raced]:
     share = 1 if chosen in ("notes", "fair") else 4 if options.images <= QUICK else 2
     where = options.where
     asked = Raced(experiments, chosen)
@@ -78,34 +79,39 @@ def _start(
 
 
 def _transport(
-    job: jobs.Job | None, phase: str, chosen: str, experiments: dict[str, Experiment], options: networks.Options
+    job: jobs.Job[Any] | None,
+    phase: live.Phase,
+    chosen: str,
+    experiments: dict[str, Experiment],
+    options: networks.Options,
 ) -> None:
-    going = phase in live.AT_WORK and job.owner == app.owner()
+    here, going = state.race(), live.to_stop(job, phase)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if st.button(
             "Start again" if going else "Start the race",
             type="primary",
             icon=":material/play_arrow:",
-            key=state.race().key("start"),
+            key=here.key("start"),
             disabled=not experiments,
             shortcut="t",
         ):
             with parts.refusals():
                 _start(chosen, experiments, options, instead_of=job)
                 st.rerun()
-        held = going and phase == "paused"
-        if st.button(
-            "Resume" if held else "Pause",
-            icon=":material/pause:",
-            key=state.race().key("pause"),
-            disabled=not going,
-            shortcut="p",
+        held = phase == live.Phase.PAUSED and going is not None
+        if (
+            st.button(
+                "Resume" if held else "Pause",
+                icon=":material/pause:",
+                key=here.key("pause"),
+                disabled=going is None,
+                shortcut="p",
+            )
+            and going
         ):
-            (job.resume if held else job.pause)()
+            (going.resume if held else going.pause)()
             st.rerun()
-        if st.button("Stop", icon=":material/stop:", key=state.race().key("stop"), disabled=not going, shortcut="s"):
-            job.stop()
-            st.rerun()
+        live.stop(here, going)
         if going:
             st.select_slider(
                 "Push all rates",
@@ -113,14 +119,16 @@ def _transport(
                 1.0,
                 format_func="× {:g}".format,
                 width=340,
-                key=state.race().key("push", job.id),
+                key=here.key("push", going.id),
                 on_change=_push,
-                args=(job,),
+                args=(going,),
                 help="Multiplies every network's rate from the next step on. Push until one of them breaks.",
             )
 
 
 def _push(job: jobs.Job[Raced]) -> None:
+    if job.result is None:
+        return
     first = next(iter(job.result.experiments.values()))
     job.change("lr", first.lr * state.race().value(state.key("push", job.id), 1.0))
 
@@ -129,13 +137,13 @@ def _draw(job: jobs.Job[Raced]) -> None:
     stamp = job.stamp
     live.progress(job)
     parts.problem(job)
-    view = job.result.view
-    if view is None:
+    raced = job.result
+    if raced is None or raced.view is None:
         return
-    experiments = job.result.experiments
+    view, experiments = raced.view, raced.experiments
     st.markdown(f"**{parts.escape(job.title)}**")
     _lanes(view, experiments)
-    _verdict(job, view)
+    _verdict(job, view, raced.claim)
     layers.show(PAGE, job, view, stamp)
     parts.source_note(view.source)
 
@@ -166,9 +174,9 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
                 )
 
 
-def _verdict(job: jobs.Job[Raced], view: RaceView) -> None:
+def _verdict(job: jobs.Job[Raced], view: RaceView, claim: str) -> None:
     """What came out, in words, also where it contradicts the lecture."""
-    preset = BY_KEY.get(job.result.claim)
+    preset = BY_KEY.get(claim)
     pushed = any(mark.text.startswith("lr ") for lane in view.lanes for mark in lane.history.marks)
     rates = " The rates were pushed on the way, so they are not those in the names." if pushed else ""
     if not view.finished:

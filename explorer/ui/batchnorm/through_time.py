@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 import torch
 
 from explorer import devices, paths
+from explorer.data.text import TextData
 from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
 from explorer.figures import style
@@ -48,7 +50,8 @@ def model(
     story = checkpoint.read_story(path) if trained or path.exists() else None
     experiment = story.experiment if story else Experiment.of(key)
     data = prepare.data_for(experiment, place)
-    if trained:
+    assert isinstance(data, TextData), "a rung of the language ladder"
+    if trained and story:
         prepare.check_data(story, data, path.name)
         network, _ = checkpoint.load(path, place)
     else:
@@ -59,7 +62,11 @@ def model(
 def stamp(key: str) -> Stamp:
     """When the shipped weights and the lecture's text were written; 0 for what is not here."""
     weights, text = checkpoint.shipped(key), paths.find_data("nietzsche.txt")
-    return tuple(path.stat().st_mtime if path is not None and path.exists() else 0.0 for path in (weights, text))
+    return _written(weights), _written(text)
+
+
+def _written(path: Path | None) -> float:
+    return path.stat().st_mtime if path is not None and path.exists() else 0.0
 
 
 def usable(key: str, trained: bool) -> tuple[bool, str]:
@@ -122,7 +129,7 @@ def _reach() -> None:
             list(MODELS),
             selection_mode="multi",
             default=list(MODELS),
-            format_func=MODELS.get,
+            format_func=MODELS.__getitem__,
             key=here.key("models"),
         )
         weights = st.segmented_control(
@@ -203,7 +210,7 @@ def _while_training() -> None:
         live.panel(GROW, job, _draw_growth, phase)
 
 
-def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> jobs.Job:
+def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> jobs.Job[Reached]:
     """Train at each value of ``vary`` and measure the reach on the way."""
     base = Experiment.of(key, hidden=128, layers=1) if key == "lstm" else Experiment.of(key, hidden=128)
     wanted = {_named(vary, value): base.replace(**{vary: value}) for value in VALUES[vary]}
@@ -267,7 +274,7 @@ def _exploding() -> None:
         live.panel(EXPLOSION, job, _draw_explosion, phase)
 
 
-def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job:
+def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exploded]:
     """Short runs at each value, without and with clipping."""
     base = Experiment.of("stateful", hidden=128, bptt=32, lr=0.1)
     values = EXPLODE[setting][1]
@@ -304,6 +311,6 @@ def _worst(run: Explosion) -> str:
     return f"{run.setting} {run.value:g}{clipped}: {largest}, last loss {run.loss[-1]:.2f} nats"
 
 
-def _buttons(here: state.Place, submit: Callable[[], jobs.Job]) -> tuple[jobs.Job | None, live.Phase]:
+def _buttons(here: state.Place, submit: Callable[[], jobs.Job[Any]]) -> tuple[jobs.Job[Any] | None, live.Phase]:
     """Start, or stop, one of the section's jobs; the job, if any, and the phase the buttons were drawn for."""
     return live.start_stop(here.name, "Run", lambda _: submit(), again="", stop_greyed=False)
