@@ -28,8 +28,8 @@ class Setting:
     label: str
     help: str
     group: str  #: the heading it stands under: model, data, training, rate
-    low: float | None = None
-    high: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
     step: float | None = None
     log: bool = False  #: a logarithmic slider
     choices: tuple[float, ...] = ()  #: the stops of a slider; any other number in the range may be typed in a link
@@ -56,7 +56,7 @@ class Setting:
             raise SettingsError(f"{self.label} must be one of {', '.join(self.options)}, not {value!r}.")
         if self.pattern and not re.fullmatch(self.pattern, value):
             raise SettingsError(f"{self.label} cannot be {value[:40]!r}. {self.help}")
-        if self.low is not None and not self.low <= value <= self.high:  # a NaN fails here too
+        if self.kind in (int, float) and not self.low <= value <= self.high:  # a NaN fails here too
             raise SettingsError(f"{self.label} must lie between {self.low:.10g} and {self.high:.10g}, not {value}.")
         return value
 

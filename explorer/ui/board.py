@@ -1,6 +1,7 @@
 """The training board two pages share: four numbers, the curves, the schedule; live, stored or recorded alike."""
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -19,7 +20,7 @@ def lecture_figure(rung: Rung) -> Reference | None:
     return next(iter([*notes, *rung.figures]), None)
 
 
-def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None] | None = None) -> Job | None:
+def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None] | None = None) -> Job[Any] | None:
     """Transport, state, numbers and curves of the page's run; ``below(history)`` is redrawn with them."""
     job = live.find(page)
     phase = live.phase(job)
@@ -32,14 +33,14 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
     controls.write_link(page, experiment, job.id if job else live.linked(page))
     if job is not None:
 
-        def draw(job: Job) -> None:
+        def draw(job: Job[Any]) -> None:
             source = job.source
             stamp = (job.id, *job.stamp)
             live.progress(job, parts.source_name(source))
             parts.problem(job)
             if used := transport.in_use(job, experiment):
                 st.caption(f":material/bolt: Changed while it ran, not from here: it now uses {used}.")
-            _draw(page, job.history.snapshot(), job.experiment, stamp, below)
+            _draw(page, job.history.snapshot(), job.experiment or experiment, stamp, below)
             parts.source_notice(source)
 
         live.panel(page, job, draw, phase)
@@ -69,7 +70,7 @@ def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None
 
 
 def _draw(
-    page: str, history: Snapshot, trained: Experiment, stamp: tuple, below: Callable[[Snapshot], None] | None
+    page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp, below: Callable[[Snapshot], None] | None
 ) -> None:
     _numbers(history, trained)
     _charts(page, history, trained, stamp)
@@ -82,7 +83,7 @@ def _numbers(history: Snapshot, trained: Experiment) -> None:
     lecture = lecture_figure(trained.rung)
     by_loss = trained.rung.metric == "val_loss"
     unit = "nats a character" if by_loss else "nats a picture"
-    quiet = {"delta_color": "off", "delta_arrow": "off"}
+    quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
     columns = st.columns(4)
     steps = int(history["step"][-1]) if len(history) else 0
     done = f"epoch {_words(reached(history))} of {trained.total_epochs}" if steps else "not begun"
@@ -94,14 +95,18 @@ def _numbers(history: Snapshot, trained: Experiment) -> None:
         help="Exponential average over about 50 steps, as the lecture prints it.",
         **quiet,
     )
-    for column, name, value, shown, mine in (
-        (columns[2], "Validation loss", last and last.val_loss, "{:.4f}", by_loss),
-        (columns[3], "Next character right" if by_loss else "Accuracy", last and last.accuracy, "{:.1%}", not by_loss),
+    right = "Next character right" if by_loss else "Accuracy"
+    if last is None:
+        for column, name in zip(columns[2:], ("Validation loss", right), strict=True):
+            column.metric(name, "–", "after epoch 1", **quiet)
+        return
+    for column, name, value, words, mine in (
+        (columns[2], "Validation loss", last.val_loss, f"{last.val_loss:.4f}", by_loss),
+        (columns[3], right, last.accuracy, f"{last.accuracy:.1%}", not by_loss),
     ):
-        delta = parts.lecture_delta(value, lecture) if last and mine else None
+        delta = parts.lecture_delta(value, lecture) if mine else None
         look = {"delta_color": "inverse" if by_loss else "normal", "delta_arrow": "auto"} if delta else quiet
-        waiting = "on the validation set" if last else "after epoch 1"
-        column.metric(name, shown.format(value) if last else "–", delta or waiting, **look)
+        column.metric(name, words, delta or "on the validation set", **look)
 
 
 def reached(history: Snapshot) -> float:
@@ -119,13 +124,13 @@ def _training_loss(history: Snapshot) -> float:
     return last.train_loss if last and last.step == history["step"][-1] else history.smooth_loss
 
 
-def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:
+def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp) -> None:
     here, lecture = state.place(page), lecture_figure(trained.rung)
     vision = trained.rung.ladder == "vision"
     planned = max(trained.total_epochs, reached(history))
-    whole = bool(lecture and lecture.curve and lecture.epochs > planned)
-    if whole and here.value("whole", False):
-        planned = lecture.epochs
+    longer = lecture.epochs if lecture and lecture.curve and lecture.epochs > planned else None
+    if longer and here.value("whole", False):
+        planned = longer
     wide, narrow = st.columns([5, 3])
     with wide:
         log = here.value("log", False)
@@ -161,17 +166,17 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> 
         with st.container(horizontal=True):
             st.toggle("Freeze plots", key=here.key("freeze"), help="Hold the plots still to zoom and hover.")
             st.toggle("Log scale", key=here.key("log"))
-            if whole:
+            if longer:
                 st.toggle(
                     "All the lecture's epochs",
                     key=here.key("whole"),
-                    help=f"The axis ends with this run's plan. The lecture trained {lecture.epochs} epochs.",
+                    help=f"The axis ends with this run's plan. The lecture trained {longer} epochs.",
                 )
     with st.expander("More curves, and the numbers", icon=":material/table:"):
         _details(page, history, trained, stamp)
 
 
-def _details(page: str, history: Snapshot, trained: Experiment, stamp: tuple) -> None:
+def _details(page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp) -> None:
     left, right = st.columns(2)
     with left:
         plot.chart(

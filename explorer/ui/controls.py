@@ -2,7 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -70,7 +71,7 @@ def sidebar(page: str, experiment: Experiment) -> Experiment:
     with st.sidebar:
         st.html(_bolts(page))
         _presets(page, experiment)
-        values = {}
+        values: dict[str, Any] = {}
         for group, (title, icon) in GROUPS.items():
             settings = [s for s in settings_of(experiment.rung) if s.group == group and s.name not in hidden]
             settings = [s for s in settings if s.name not in _NOT_WIDGETS]
@@ -111,8 +112,10 @@ def _presets(page: str, experiment: Experiment) -> None:
     )
 
 
-def _widgets(page: str, experiment: Experiment, settings: Iterable[Setting], chosen: dict) -> dict:
-    values: dict = {}
+def _widgets(
+    page: str, experiment: Experiment, settings: Iterable[Setting], chosen: Mapping[str, Any]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     here = state.training(page)
     for setting in settings:
         if setting.when and {**chosen, **values}.get(setting.when[0]) not in setting.when[1]:
@@ -122,10 +125,10 @@ def _widgets(page: str, experiment: Experiment, settings: Iterable[Setting], cho
     return values
 
 
-def _widget(setting: Setting, value: object, key: str) -> object:
+def _widget(setting: Setting, value: Any, key: str) -> Any:
     label = setting.label
     note = "Takes effect at the next step." if setting.live else "A change restarts the run."
-    shared = {"key": key, "help": f"{setting.help} *{note}*"}
+    shared: dict[str, Any] = {"key": key, "help": f"{setting.help} *{note}*"}
     if setting.kind is bool:
         return st.toggle(label, value=value, **shared)
     if setting.options:
@@ -138,12 +141,11 @@ def _widget(setting: Setting, value: object, key: str) -> object:
         return st.select_slider(label, _ladder(setting, value), value=value, format_func=_short, **shared)
     if setting.high - setting.low > 1000:
         return st.number_input(label, int(setting.low), int(setting.high), int(value), **shared)
-    step = setting.step or 1
-    bounds = (setting.low, setting.high, value, step)
-    return st.slider(label, *(float(v) if setting.kind is float else int(v) for v in bounds), **shared)
+    low, high, start, step = map(setting.kind, (setting.low, setting.high, value, setting.step or 1))
+    return st.slider(label, low, high, start, step, **shared)
 
 
-def _text(setting: Setting, label: str, value: object, shared: dict) -> object:
+def _text(setting: Setting, label: str, value: Any, shared: dict[str, Any]) -> Any:
     typed = st.text_input(label, value, max_chars=80, **shared)
     try:
         return setting.check(typed)
@@ -155,11 +157,11 @@ def _text(setting: Setting, label: str, value: object, shared: dict) -> object:
 def _ladder(setting: Setting, value: float) -> list[float]:
     """1, 2, 3, 5 times powers of ten (powers of two for whole numbers), within the range, and the value itself."""
     if setting.kind is int:
-        steps = [2**k for k in range(1, 17)] + [int(setting.low), int(setting.high)]
-        return sorted({s for s in steps if setting.low <= s <= setting.high} | {value})
-    powers = range(math.floor(math.log10(setting.low)), math.ceil(math.log10(setting.high)) + 1)
-    steps = {float(f"{digit}e{power}") for power in powers for digit in (1, 2, 3, 5, 7)}
-    return sorted({s for s in steps if setting.low <= s <= setting.high} | {value})
+        stops: Iterable[float] = [*(2**k for k in range(1, 17)), int(setting.low), int(setting.high)]
+    else:
+        powers = range(math.floor(math.log10(setting.low)), math.ceil(math.log10(setting.high)) + 1)
+        stops = (float(f"{digit}e{power}") for power in powers for digit in (1, 2, 3, 5, 7))
+    return sorted({stop for stop in stops if setting.low <= stop <= setting.high} | {value})
 
 
 def _short(value: float) -> str:

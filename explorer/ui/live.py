@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -51,7 +52,7 @@ class Kept:
     state: str  #: how it ended; "recorded" for one that ships
 
 
-def find(page: str) -> Job | None:
+def find(page: str) -> Job[Any] | None:
     """The page's run: this session's, or the one the link names."""
     here = state.place(page)
     job_id = here.job or linked(page)
@@ -107,7 +108,7 @@ def stored(page: str) -> Kept | None:
     return None
 
 
-def weights(page: str, job: Job | None, experiment: Experiment, first: Which) -> tuple[Path | None, str]:
+def weights(page: str, job: Job[Any] | None, experiment: Experiment, first: Which) -> tuple[Path | None, str]:
     """The weights on disk that a page shows, and whose they are: its run's, be it live or read back, else those that
     ship. Without any, None and why.
 
@@ -127,14 +128,14 @@ def weights(page: str, job: Job | None, experiment: Experiment, first: Which) ->
     return None, "This run left no weights behind."
 
 
-def phase(job: Job | None) -> Phase:
+def phase(job: Job[Any] | None) -> Phase:
     """What the buttons of a job depend on."""
     if job is None:
         return Phase.NONE
     return Phase.ENDED if job.ended else Phase.PAUSED if job.state == State.PAUSED else Phase.GOING
 
 
-def to_stop(job: Job | None, drawn_for: Phase) -> Job | None:
+def to_stop(job: Job[Any] | None, drawn_for: Phase) -> Job[Any] | None:
     """The job, if it is the visitor's own and was at work when its phase was asked for."""
     return job if job is not None and drawn_for in AT_WORK and job.owner == app.owner() else None
 
@@ -142,7 +143,7 @@ def to_stop(job: Job | None, drawn_for: Phase) -> Job | None:
 def start_stop(
     page: str,
     label: str,
-    submit: Callable[[Job | None], Job],
+    submit: Callable[[Job[Any] | None], Job[Any]],
     *,
     again: str | None = None,
     icon: str = ":material/play_arrow:",
@@ -150,7 +151,7 @@ def start_stop(
     disabled: bool = False,
     stop_greyed: bool = True,
     shortcuts: bool = False,
-) -> tuple[Job | None, Phase]:
+) -> tuple[Job[Any] | None, Phase]:
     """The buttons that start and stop a page's or a section's job, in the row that the caller has opened.
 
     A press submits or stops and draws the page anew; what is refused is said beside the buttons. The job is found
@@ -183,7 +184,7 @@ def start_stop(
     return job, drawn_for
 
 
-def stop(here: state.Place, going: Job | None, shortcut: str | None = "s") -> None:
+def stop(here: state.Place, going: Job[Any] | None, shortcut: str | None = "s") -> None:
     """The button that stops a place's job; greyed without one to stop."""
     key = here.key("stop")
     if st.button("Stop", icon=":material/stop:", key=key, disabled=going is None, shortcut=shortcut) and going:
@@ -191,7 +192,7 @@ def stop(here: state.Place, going: Job | None, shortcut: str | None = "s") -> No
         st.rerun()
 
 
-def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: Phase) -> None:
+def panel(page: str, job: Job[Any], draw: Callable[[Job[Any]], None], drawn_for: Phase) -> None:
     """``draw(job)`` again and again while the job is at work; the timer stops with the job.
 
     Args:
@@ -211,7 +212,7 @@ def panel(page: str, job: Job, draw: Callable[[Job], None], drawn_for: Phase) ->
     live()
 
 
-def progress(job: Job, note: str = "") -> None:
+def progress(job: Job[Any], note: str = "") -> None:
     """State, place in the queue, progress, pace, time left and a ``note`` in one row."""
     with st.container(horizontal=True, vertical_alignment="center"):
         parts.state_badge(job.state, job.message)
@@ -234,7 +235,7 @@ def progress(job: Job, note: str = "") -> None:
             st.caption(note, width="content")
 
 
-def _advancement(job: Job) -> list[str]:
+def _advancement(job: Job[Any]) -> list[str]:
     """How far a run is; while it really runs also how fast, and for how long."""
     said = [f"{job.progress:.0%}"]
     if job.state == State.RUNNING:

@@ -6,7 +6,7 @@ import html
 import inspect
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from explorer.data import Source
     from explorer.models.generate import Character
 
-STATE_LOOKS = {
+Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
+STATE_LOOKS: dict[str, tuple[str, Colour]] = {
     State.QUEUED: ("hourglass_top", "gray"),
     State.RUNNING: ("play_arrow", "green"),
     State.PAUSED: ("pause", "orange"),
@@ -96,7 +97,7 @@ def escape(text: str) -> str:
 
 def upload_limit(most: int) -> int:
     """Megabytes for a ``file_uploader`` that may take ``most`` bytes: what the server cuts off is not promised."""
-    return min(most // 1_000_000, st.get_option("server.maxUploadSize"))
+    return min(most // 1_000_000, int(st.get_option("server.maxUploadSize")))
 
 
 @contextlib.contextmanager
@@ -108,7 +109,7 @@ def refusals() -> Iterator[None]:
         st.error(escape(str(error)), icon=":material/error:")
 
 
-def problem(job: Job) -> None:
+def problem(job: Job[Any]) -> None:
     """Why a run failed or diverged, and what to try; a notice about the disk."""
     if job.state == State.FAILED:
         st.error(escape(job.message), icon=":material/error:")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from explorer.ui.cam.photos import ShownPhoto
 
 T = TypeVar("T")
-Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
+Stamp = tuple[str, *tuple[Hashable, ...]]  #: what a chart was made of; begins with the run's id
 MOST_PHOTOS = 60  #: of a class of one's own; more teach little and cost time
 
 
@@ -139,7 +139,7 @@ class Cam(Place):
     thumbnails: "dict[str, np.ndarray]" = field(default_factory=dict)  #: by the photo's key
     switch: str = ""  #: the network to change to when the page is next drawn
     answer: "PhotoAnswer | None" = None
-    deletion: "tuple[Stamp, Deletion] | None" = None  #: and the answer that it belongs to
+    deletion: "tuple[tuple[Hashable, ...], Deletion] | None" = None  #: and the answer that it belongs to
 
     def number(self) -> str:
         """A key for the next photo that is brought."""

@@ -1,6 +1,6 @@
 """The "Try this" steps of a page: what it tells them, and how they are drawn."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from explorer.runs.jobs import Job
 
 
-def state_of(experiment: Experiment, job: "Job | None") -> State:
+def state_of(experiment: Experiment, job: "Job[Any] | None") -> State:
     """What a training page tells its steps: its settings and its run."""
     ran = job.experiment if job is not None and job.experiment is not None else experiment
     return {

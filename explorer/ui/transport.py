@@ -17,8 +17,8 @@ def submit(
     *,
     from_weights: Path | None = None,
     paused: bool = False,
-    instead_of: Job | None = None,
-) -> Job:
+    instead_of: Job[Any] | None = None,
+) -> Job[Any]:
     """Start a run for this browser and remember it; ``instead_of`` an earlier one, which ends.
 
     Raises:
@@ -33,7 +33,7 @@ def submit(
     return job
 
 
-def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> list[str]:
+def apply_live_changes(page: str, job: Job[Any] | None, experiment: Experiment) -> list[str]:
     """Send the owner's live settings that moved since this page last looked at this very run, each of them once.
 
     At the first look at a run, be it opened by a link, in a second tab or after a reload, nothing has moved yet.
@@ -63,7 +63,7 @@ def apply_live_changes(page: str, job: Job | None, experiment: Experiment) -> li
     ]
 
 
-def in_use(job: Job, experiment: Experiment) -> str:
+def in_use(job: Job[Any], experiment: Experiment) -> str:
     """The live settings that the run uses by now and the page's sliders do not show; "" where they agree."""
     if job.ended or job.experiment is None or job.experiment.model != experiment.model:
         return ""
@@ -75,12 +75,14 @@ def in_use(job: Job, experiment: Experiment) -> str:
     )
 
 
-def begins(job: Job | None, phase: Phase) -> str:
+def begins(job: Job[Any] | None, phase: Phase) -> str:
     """What the button reads that begins a run: it may end one's own first."""
     return "Restart" if live.to_stop(job, phase) else "Train"
 
 
-def transport(page: str, experiment: Experiment, job: Job | None, phase: Phase, weights: Path | None = None) -> None:
+def transport(
+    page: str, experiment: Experiment, job: Job[Any] | None, phase: Phase, weights: Path | None = None
+) -> None:
     """Train, pause, one step, one epoch, stop, rewind and more, in one row; for the job's :func:`live.phase`."""
     here, going = state.training(page), live.to_stop(job, phase)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -141,14 +143,14 @@ def _more(page: str, experiment: Experiment, weights: Path | None) -> bool:
     )
 
 
-def _begin(page: str, experiment: Experiment, shown: Job | None, **how: Any) -> None:
+def _begin(page: str, experiment: Experiment, shown: Job[Any] | None, **how: Any) -> None:
     """Start a run instead of the one shown and draw the page anew, or say why not."""
     with parts.refusals():
         submit(page, experiment, instead_of=shown, **how)
         st.rerun()
 
 
-def _advance(page: str, experiment: Experiment, job: Job | None, **how: Any) -> None:
+def _advance(page: str, experiment: Experiment, job: Job[Any] | None, **how: Any) -> None:
     with parts.refusals():
         job = job or submit(page, experiment, paused=True)
         job.resume(**how)

@@ -33,7 +33,7 @@ def show(page: str, experiment: Experiment) -> None:
         column.metric(label, f"{value:,}")
     st.caption("The vocabulary, by frequency: " + parts.escape(" ".join(loaded.vocabulary.itos[2:]).replace("\n", "⏎")))
     with st.expander("How it begins", icon=":material/menu_book:"):
-        st.text(loaded.vocabulary.decode(loaded.train[:600]))
+        st.text(loaded.vocabulary.decode(loaded.train[:600].tolist()))
     if loaded.source.kind == "standin":
         _offer_download()
     _own_text(page, experiment)

@@ -4,7 +4,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
@@ -54,7 +54,7 @@ class Questions(NamedTuple):
 class Written:
     """What stands on the page: who was asked what, and what they wrote."""
 
-    asked: tuple
+    asked: tuple[str, Questions]
     prompt: str
     by: str
     texts: "Texts"
@@ -66,10 +66,12 @@ def _from_file(path: Path, stamp: float, name: str) -> Author:
     from explorer.training import checkpoint
 
     model, story = checkpoint.load(path, devices.choose())
+    if story.vocabulary is None:
+        raise WeightsError("These weights have learnt no text.")
     return Author(model, story.vocabulary, story.experiment.window, name)
 
 
-def _from_run(job: Job) -> Author:
+def _from_run(job: Job[Any]) -> Author:
     """The model of a run at work, as it is between two steps; a copy that stays as it is.
 
     Raises:
@@ -85,13 +87,15 @@ def _from_run(job: Job) -> Author:
         raise WeightsError("The run has not got round to it: it waits for its turn. Ask again in a moment.") from error
     if not all(bool(tensor.isfinite().all()) for tensor in weights.tensors.values()):
         raise WeightsError("The run's weights are no numbers any more: it broke. Train again at a lower rate.")
-    experiment, vocabulary = job.experiment, job.result.vocabulary
+    experiment, vocabulary = job.experiment, job.result.vocabulary if job.result else None
+    if experiment is None or vocabulary is None:
+        raise WeightsError("This run has learnt no text.")
     model = experiment.rung.build(experiment, len(vocabulary))
     model.load_state_dict(weights.tensors)
     return Author(model.to(devices.choose()).eval(), vocabulary, experiment.window, f"this run, step {weights.step:,}")
 
 
-def _author(page: str, experiment: Experiment, job: Job | None) -> Author:
+def _author(page: str, experiment: Experiment, job: Job[Any] | None) -> Author:
     """Who writes: the run shown, as it is now or as it ended, else the shipped weights.
 
     Raises:
@@ -107,19 +111,19 @@ def _author(page: str, experiment: Experiment, job: Job | None) -> Author:
     return _from_file(path, path.stat().st_mtime, name)
 
 
-def panel(page: str, experiment: Experiment, job: Job | None) -> None:
+def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     """Prompt, length, temperature, top-k and seed; a first text is there without a click.
 
     What was written stays, in whichever colours, until something else is written.
     """
-    here, at_work = state.char_rnn(), job is not None and not job.ended
+    here, at_work = state.char_rnn(), job if job is not None and not job.ended else None
     with parts.refusals():
         path, name = (None, "this run") if at_work else live.weights(page, job, experiment, Which.FINAL)
         if path is None and not at_work:
             st.caption(name)
             return
         with st.container(border=True):
-            asked = (job.id if at_work else str(path), questions := _questions())
+            asked = (at_work.id if at_work else str(path), questions := _questions())
             with st.container(horizontal=True, vertical_alignment="center"):
                 write = st.button("Write", type="primary", icon=":material/edit:", key=here.key("write"))
                 several = st.button(
@@ -221,7 +225,8 @@ def _side_by_side(author: Author, q: Questions) -> "Texts":
 
 def _show(place: "DeltaGenerator", shown: Written, surprise: bool) -> None:
     if len(shown.texts) == 1:
-        place.html(parts.written(shown.prompt, *shown.texts.values(), surprise))
+        (text,) = shown.texts.values()
+        place.html(parts.written(shown.prompt, text, surprise))
         return
     with place.container():
         for column, (temperature, text) in zip(st.columns(len(shown.texts)), shown.texts.items(), strict=True):

@@ -1,6 +1,7 @@
 """CIFAR-10 on a page: the pictures, where they come from, and what a model gets wrong about them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -94,7 +95,7 @@ def _predictions(path: Path, stamp: float) -> evaluate.Predictions:
     return evaluate.of_file(path)
 
 
-def mistakes(page: str, experiment: Experiment, job: Job | None, pictures: Pictures) -> None:
+def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: Pictures) -> None:
     """Accuracy by class, confusions, and the pictures the model is most wrong about."""
     try:
         path, words = live.weights(page, job, experiment, Which.BEST)

@@ -1,7 +1,7 @@
 """Sweeps of the learning rate: which to make, their curves over each other, and the rates they suggest."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -107,23 +107,21 @@ def show(asked: Asked) -> None:
     )
 
 
-def _submit(asked: Asked, earlier: Job | None) -> Job:
+def _submit(asked: Asked, earlier: Job[Any] | None) -> Job[Any]:
     app.engine().wait()
     from explorer.runs import sweep
 
     wanted = asked.experiments()
     span = (asked.low, asked.high, asked.batches, asked.beta)
-    job = queue.registry().submit(
-        Job(Kind.LR_FIND, ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner()),
-        instead_of=earlier,
-    )
+    job: Job[Any] = Job(Kind.LR_FIND, ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner())
+    queue.registry().submit(job, instead_of=earlier)
     state.lr_finder().swept = wanted
     return job
 
 
-def _draw(job: Job) -> None:
+def _draw(job: Job[Any]) -> None:
     """The visitor's own sweep, as far as it is."""
-    stamp, here = job.stamp, state.lr_finder()
+    stamp, here = (job.id, *job.stamp), state.lr_finder()
     live.progress(job)
     parts.problem(job)
     parts.source_note(job.source)
@@ -133,7 +131,7 @@ def _draw(job: Job) -> None:
     steps.did(PAGE, "swept")
     if len(found) > 1:
         steps.did(PAGE, "compared")
-    _curves_and_rates(found, here.swept, job.id, stamp, job.ended)
+    _curves_and_rates(found, here.swept, stamp, job.ended)
     if here.go:
         st.rerun()  # the buttons above run only this fragment; leaving the page takes the whole script
 
@@ -149,12 +147,10 @@ def _recorded(asked: Asked) -> None:
         st.caption(
             "1e-5 to 10 in 100 steps, with the lecture's settings, on the real data. Press **Sweep** for your own."
         )
-    _curves_and_rates(shipped, asked.experiments(), "recorded", tuple(shipped), ended=True)
+    _curves_and_rates(shipped, asked.experiments(), ("recorded", *shipped), ended=True)
 
 
-def _curves_and_rates(
-    found: "dict[str, Sweep]", swept: dict[str, Experiment], key: str, stamp: state.Stamp, ended: bool
-) -> None:
+def _curves_and_rates(found: "dict[str, Sweep]", swept: dict[str, Experiment], stamp: state.Stamp, ended: bool) -> None:
     """The curves over each other, and a button for every rate they suggest."""
     from explorer.training import lr_finder
 
@@ -164,8 +160,8 @@ def _curves_and_rates(
         plot.chart(
             PAGE,
             "sweep",
-            (key, *stamp),
-            lambda: curves.sweep_curves(found, suggestions, key=key),
+            stamp,
+            lambda: curves.sweep_curves(found, suggestions, key=stamp[0]),
             "Loss against learning rate.",
             f"Pale: each step. Bold: smoothed. The marks are suggestions for {first}: no single rule is always right, "
             "so look where they agree. It stops when the loss is four times its best.",
@@ -175,7 +171,7 @@ def _curves_and_rates(
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{name}**")
             for what, rate in usable.items():
-                _offer(rate, what, swept.get(name), state.key(key, name, what))
+                _offer(rate, what, swept.get(name), state.key(stamp[0], name, what))
             if ended and not usable:
                 st.caption("This curve never falls far enough to suggest a rate. Take more steps or a wider range.")
             if sweep.diverged:
