@@ -191,7 +191,7 @@ def test_a_second_link_to_the_same_page_is_followed() -> None:
     at = open_page("char_rnn", model="lstm")
     for model in ("gru", "char3"):
         at.switch_page("pages/home.py").run()
-        at.session_state["home.open"] = f"char_rnn?model={model}"
+        at.session_state["home"].go_to(f"char_rnn?model={model}")
         at.run()
         assert not at.exception
         assert at.session_state["char_rnn"].experiment.model == model
