@@ -60,7 +60,8 @@ def train(options: argparse.Namespace) -> int:
     experiment = _experiment(options)
     target = _target(options)
     from explorer.runs import ship, train
-    from explorer.runs.jobs import Job, Kind, Stopped
+    from explorer.runs.jobs import Job
+    from explorer.runs.words import Kind, Stopped
     from explorer.training import prepare
 
     store = None if options.no_record else _store()

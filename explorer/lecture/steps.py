@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.runs import jobs
+from explorer.runs.words import State
 
-State = Mapping[str, Any]
+Told = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Step:
     id: str
     title: str
     text: str
-    done: Callable[[State], bool]
+    done: Callable[[Told], bool]
 
 
-def _did(*words: str) -> Callable[[State], bool]:
+def _did(*words: str) -> Callable[[Told], bool]:
     return lambda state: set(words) <= set(state.get("done", ()))
 
 
-def _trained(*models: str, epochs: int = 1, **changes: Callable[[Any], bool]) -> Callable[[State], bool]:
+def _trained(*models: str, epochs: int = 1, **changes: Callable[[Any], bool]) -> Callable[[Told], bool]:
     """A run of one of ``models`` has validated that often, with settings that pass."""
 
-    def met(state: State) -> bool:
+    def met(state: Told) -> bool:
         if state.get("model") not in models or state.get("epochs", 0) < epochs:
             return False
         given = state.get("changes", {})
@@ -49,8 +49,8 @@ def _trained(*models: str, epochs: int = 1, **changes: Callable[[Any], bool]) ->
     return met
 
 
-def _broke(state: State) -> bool:
-    return state.get("state") == jobs.State.DIVERGED
+def _broke(state: Told) -> bool:
+    return state.get("state") == State.DIVERGED
 
 
 PAGES: dict[str, tuple[Step, ...]] = {
@@ -145,6 +145,6 @@ PAGES: dict[str, tuple[Step, ...]] = {
 }
 
 
-def finished(page: str, state: State) -> set[str]:
+def finished(page: str, state: Told) -> set[str]:
     """The ids of the page's steps that its state meets."""
     return {step.id for step in PAGES.get(page, ()) if step.done(state)}

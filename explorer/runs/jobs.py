@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from explorer.errors import ExplorerError, explain
 from explorer.runs.history import History
 from explorer.runs.lane import Lane
 from explorer.runs.questions import Questions, Unanswered
+from explorer.runs.words import ENDED, Diverged, Kind, State, Stopped
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -28,48 +28,9 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")  # what a job leaves for its page: one frozen dataclass for each kind
 
 
-class State(StrEnum):
-    """What a job is doing, or how it ended."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPING = "stopping"
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    DIVERGED = "diverged"
-
-
-ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.DIVERGED})
-
-
-class Kind(StrEnum):
-    """What a job does."""
-
-    TRAIN = "train"
-    LR_FIND = "lr-find"
-    RACE = "race"
-    MAP = "map"
-    REACH = "reach"
-    EXPLODE = "explode"
-    EVALUATE = "evaluate"
-    CLAIM = "claim"
-    OWN_CLASSES = "own-classes"
-    UNFREEZE = "unfreeze"
-
-
 LEASE = 900.0  # seconds without a page looking on before a session's run is stopped
 NOBODY_LOOKING = "Stopped because nobody was looking any more."
 GONE = "This has ended; what it left is on disk."
-
-
-class Stopped(Exception):
-    """Raised between two steps of a job that was asked to stop."""
-
-
-class Diverged(ExplorerError):
-    """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
 
 
 @dataclass(eq=False)
@@ -152,14 +113,6 @@ class Job(Generic[R]):
     def before(self) -> "list[Job[Any]]":
         """The jobs that run, or will, before this one; none if it does not wait for a place."""
         return self.lane.before(self) if self.lane else []
-
-    def waits_for(self) -> str:
-        """What a queued job waits for, in a sentence for its owner."""
-        ahead = self.before()
-        if ahead and self.owner and all(other.owner == self.owner for other in ahead):
-            titles = " and ".join(dict.fromkeys(other.title for other in ahead))
-            return f"Waits for a run of your own: {titles}. Pause or stop that one to let this go first."
-        return f"{len(ahead)} ahead of you in the queue"
 
     def stop(self, why: str = "") -> None:
         """Ask it to end after the current step; one that has not begun ends at once, having nothing to wind up."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from explorer.errors import ExplorerError, explain
-from explorer.runs.jobs import NOBODY_LOOKING, Job, Kind, State
+from explorer.runs.jobs import NOBODY_LOOKING, Job
 from explorer.runs.lane import Lane
+from explorer.runs.words import Kind, State
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +201,15 @@ class Registry:
                 self._finish_later(job)
             self._threads.pop(job.id, None)
             job.leave_place()
+
+
+def waits_for(job: Job[Any]) -> str:
+    """What a queued job waits for, in a sentence for its owner."""
+    ahead = job.before()
+    if ahead and job.owner and all(other.owner == job.owner for other in ahead):
+        titles = " and ".join(dict.fromkeys(other.title for other in ahead))
+        return f"Waits for a run of your own: {titles}. Pause or stop that one to let this go first."
+    return f"{len(ahead)} ahead of you in the queue"
 
 
 def _share_cores(parts: int) -> None:

@@ -16,8 +16,9 @@ from explorer.data import Source
 from explorer.data.files import write_whole
 from explorer.errors import StorageError
 from explorer.runs.history import COLUMNS, EpochRow, Mark
-from explorer.runs.jobs import Diverged, Job, State
+from explorer.runs.jobs import Job
 from explorer.runs.store import Run, Store, Which
+from explorer.runs.words import Diverged, State
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment

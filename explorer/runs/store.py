@@ -20,8 +20,8 @@ from explorer import paths
 from explorer.errors import ExplorerError, StorageError
 from explorer.experiment import Experiment
 from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
-from explorer.runs.jobs import ENDED, Kind, State
 from explorer.runs.presence import Presence
+from explorer.runs.words import ENDED, Kind, State
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,10 @@ from explorer.errors import ExplorerError, explain
 from explorer.models import generate
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
-from explorer.runs.jobs import Diverged, Job, Kind, State, Stopped
+from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
+from explorer.runs.words import Diverged, Kind, State, Stopped
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Epoch, Learner
 from explorer.training.schedules import plan

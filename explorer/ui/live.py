@@ -14,8 +14,9 @@ from explorer.experiment import Experiment
 from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.history import Snapshot
-from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.jobs import Job
 from explorer.runs.store import ID, Which
+from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
 from explorer.ui import app, links, parts, state
 from explorer.ui.state import Page
@@ -219,7 +220,7 @@ def progress(job: Job[Any], note: str = "") -> None:
         if job.owner != app.owner():
             st.badge("somebody else's run: you are watching", icon=":material/visibility:", color="gray")
         if job.state == State.QUEUED:
-            st.caption(parts.escape(job.waits_for()), width="content")
+            st.caption(parts.escape(queue.waits_for(job)), width="content")
             for other in job.before():
                 if other.owner == app.owner():
                     st.button(

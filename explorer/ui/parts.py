@@ -12,7 +12,8 @@ import streamlit as st
 
 from explorer.errors import ExplorerError
 from explorer.ladders import Reference, Rung
-from explorer.runs.jobs import Job, State
+from explorer.runs.jobs import Job
+from explorer.runs.words import State
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer.experiment import Experiment
-from explorer.lecture.steps import PAGES, State, finished
+from explorer.lecture.steps import PAGES, Told, finished
 from explorer.ui import state
 
 if TYPE_CHECKING:
     from explorer.runs.jobs import Job
 
 
-def state_of(experiment: Experiment, job: "Job[Any] | None") -> State:
+def state_of(experiment: Experiment, job: "Job[Any] | None") -> Told:
     """What a training page tells its steps: its settings and its run."""
     ran = job.experiment if job is not None and job.experiment is not None else experiment
     return {
@@ -28,7 +28,7 @@ def did(page: str, word: str) -> None:
     state.place(page).did.add(word)
 
 
-def try_this(page: str, told: State | None = None) -> None:
+def try_this(page: str, told: Told | None = None) -> None:
     """The page's steps; one stays ticked once it was done in this session."""
     here, steps = state.place(page), PAGES[page]
     here.ticked |= finished(page, {**(told or {}), "done": here.did})

@@ -30,8 +30,9 @@ from explorer.data import Batch, Pictures, Source, cifar10
 from explorer.data.pictures import VisionData
 from explorer.experiment import Experiment
 from explorer.runs import record, train
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
 from explorer.runs.store import Store
+from explorer.runs.words import Kind
 from explorer.training import prepare
 from explorer.training.learner import Learner
 from explorer.training.optimisers import make_optimiser

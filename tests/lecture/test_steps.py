@@ -9,6 +9,7 @@ from explorer.experiment import Experiment
 from explorer.lecture import steps as lessons
 from explorer.paths import REPOSITORY
 from explorer.ui.home.claims import PAGES
+from explorer.ui.state import Page
 
 REACHED = {
     ("char_rnn", "watch"): {"epochs": 1},
@@ -67,6 +68,8 @@ def _page_said(path, argument: ast.expr) -> str:
     """The page a call of ``steps.did`` names: in so many words, as the file's ``PAGE``, or as its caller says."""
     if isinstance(argument, ast.Constant):
         return argument.value
+    if isinstance(argument, ast.Attribute):
+        return Page[argument.attr]
     inside = path.relative_to(REPOSITORY).with_suffix("").parts
     if argument.id == "PAGE" and inside[0] == "explorer":
         return importlib.import_module(".".join(inside)).PAGE

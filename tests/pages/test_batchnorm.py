@@ -5,6 +5,7 @@ import time
 import pytest
 
 from explorer.runs import jobs, queue
+from explorer.runs.words import Kind, State
 from explorer.ui import state
 from tests.pages.conftest import open_page, texts, ticked, wait
 
@@ -34,7 +35,7 @@ def test_a_claims_link_starts_its_race_once_and_ends_in_a_verdict() -> None:
     job = race_job()
     before = len(queue.registry().all())
     end(at, job)
-    assert job.state == jobs.State.DONE, job.message
+    assert job.state == State.DONE, job.message
     assert len(queue.registry().all()) == before  # the link's start is spent
     view = job.result.view
     assert [len(lane.history) for lane in view.lanes] == [16, 16, 16] and view.finished
@@ -72,9 +73,9 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
     small = prepare.learner_for(Experiment.of("bn", images=500, widths="4,8", batch_size=64))
     monkeypatch.setattr(evaluation, "_trained", trained)
     assert "is trained on the pictures here first" in evaluating._on_what()
-    job = jobs.Job(jobs.Kind.EVALUATE, "", lambda job: evaluation.work(job, 64))
+    job = jobs.Job(Kind.EVALUATE, "", lambda job: evaluation.work(job, 64))
     job.run()
-    assert job.state == jobs.State.DONE, job.message
+    assert job.state == State.DONE, job.message
     assert job.source.kind == "standin" and "trained just now" in job.result.weights
 
 
@@ -102,7 +103,7 @@ def test_the_visitors_own_networks_race_and_one_breaks() -> None:
     button(at, "Start the race").click().run()
     job = race_job()
     end(at, job)
-    assert job.state == jobs.State.DONE, job.message
+    assert job.state == State.DONE, job.message
     assert "Measured here." in "".join(str(box.value) for box in at.info)
     first, second = job.result.view.lanes
     assert first.broke and second.broke is None
@@ -161,7 +162,7 @@ def test_the_map_fills_and_stops() -> None:
     wait(at, lambda: job.result and job.result.done > 1)
     button(at, "Stop").click().run()
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.STOPPED and "cells got below" in "".join(str(box.value) for box in at.info)
+    assert job.state == State.STOPPED and "cells got below" in "".join(str(box.value) for box in at.info)
 
 
 def test_a_race_carries_what_its_page_needs_from_the_start(monkeypatch) -> None:

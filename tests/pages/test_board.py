@@ -9,6 +9,7 @@ from explorer.experiment import Experiment
 from explorer.figures import style
 from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow, Snapshot
+from explorer.runs.words import Kind, State
 from explorer.series import smooth
 from explorer.ui import app, board, live, plot, transport
 from tests.pages.conftest import open_page, texts, wait
@@ -30,9 +31,7 @@ class Tab:
 
 
 def running(**settings: object) -> jobs.Job:
-    return jobs.Job(
-        jobs.Kind.TRAIN, "a run", lambda job: None, "me", Experiment.of("gru", **settings), state=jobs.State.RUNNING
-    )
+    return jobs.Job(Kind.TRAIN, "a run", lambda job: None, "me", Experiment.of("gru", **settings), state=State.RUNNING)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +117,9 @@ def test_a_run_that_holds_has_no_pace_and_no_end_in_sight() -> None:
     job = running()
     job.progress, job.run_seconds, job.rate = 0.5, 10.0, 3.0
     assert live._advancement(job) == ["50%", "3 steps/s", "about 10 s left"]
-    job.state = jobs.State.PAUSED
+    job.state = State.PAUSED
     assert live._advancement(job) == ["50%"]
-    job.state, job.rate, job.run_seconds = jobs.State.RUNNING, 0.0, 0.1
+    job.state, job.rate, job.run_seconds = State.RUNNING, 0.0, 0.1
     assert live._advancement(job) == ["50%"], "it has just begun"
 
 

@@ -11,7 +11,8 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from explorer.cam import classifier
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
-from explorer.runs import jobs, queue
+from explorer.runs import queue
+from explorer.runs.words import State
 from explorer.ui.cam import networks
 from explorer.ui.cam import photos as cam_photo
 from tests.pages.conftest import open_page, texts, ticked, wait
@@ -186,7 +187,7 @@ def test_classes_of_ones_own_learn_are_measured_and_answer(photos) -> None:
     job = queue.registry().all()[-1]
     assert job.kind == "own-classes"
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.DONE, job.message
+    assert job.state == State.DONE, job.message
     trained = job.result.trained
     assert trained.photos == (4, 4)
     assert trained.accuracy >= 0.7
@@ -272,7 +273,7 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     _train_button(at).click().run()
     job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.DONE, job.message
+    assert job.state == State.DONE, job.message
     at.run()
     assert "brave" in _answer(at), "the dog with the board"
     explanation = at.session_state["cam"].answer.explanation
@@ -285,7 +286,7 @@ def test_the_trap_is_sprung_on_a_dog_it_has_not_seen_and_the_body_can_be_unfroze
     at.button(key="cam.classes.tune").click().run()
     tuned = queue.registry().all()[-1]
     wait(at, lambda: tuned.ended)
-    assert tuned.state == jobs.State.DONE, tuned.message
+    assert tuned.state == State.DONE, tuned.message
     after, before = tuned.result.trained.network, job.result.trained.network
     assert after.body is not before.body, "the body that everybody uses has not changed"
     at.run()

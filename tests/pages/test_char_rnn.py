@@ -3,6 +3,7 @@
 import pytest
 
 from explorer.runs import jobs, queue
+from explorer.runs.words import State
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -35,7 +36,7 @@ def test_a_run_trains_in_the_background_takes_a_new_rate_and_stops() -> None:
     wait(at, lambda: job.history.snapshot()["lr"][-1] == pytest.approx(0.01))
     assert any("lr" in mark.text for mark in job.history.snapshot().marks)
     at.button(key="char_rnn.stop").click().run()
-    wait(at, lambda: job.state == jobs.State.STOPPED)
+    wait(at, lambda: job.state == State.STOPPED)
     steps = len(job.history.snapshot())
     at.button(key="char_rnn.write").click().run()
     assert not at.exception
@@ -46,11 +47,11 @@ def test_one_step_is_one_step_and_rewind_gives_the_same_weights() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.step").click().run()
     first = _job()
-    wait(at, lambda: first.state == jobs.State.PAUSED and first.history.snapshot()["step"].tolist() == [1])
+    wait(at, lambda: first.state == State.PAUSED and first.history.snapshot()["step"].tolist() == [1])
     at.button(key="char_rnn.rewind").click().run()
     again = _job()
     assert again is not first
-    wait(at, lambda: again.state == jobs.State.PAUSED)
+    wait(at, lambda: again.state == State.PAUSED)
     at.button(key="char_rnn.step").click().run()
     wait(at, lambda: again.history.snapshot()["step"].tolist() == [1])
     assert again.history.snapshot()["loss"][0] == first.history.snapshot()["loss"][0]
@@ -87,7 +88,7 @@ def test_two_visitors_have_runs_of_their_own() -> None:
     theirs = _job()
     assert mine.owner != theirs.owner
     wait(one, lambda: len(mine.history.snapshot()) > 3)
-    assert theirs.state == jobs.State.QUEUED
+    assert theirs.state == State.QUEUED
     one.button(key="char_rnn.stop").click().run()
     wait(two, lambda: len(theirs.history.snapshot()) > 3)
 

@@ -11,7 +11,8 @@ from explorer import data
 from explorer.data import cifar10
 from explorer.experiment import Experiment
 from explorer.figures import pictures as vision
-from explorer.runs import jobs, queue
+from explorer.runs import queue
+from explorer.runs.words import State
 from explorer.training import evaluate
 from explorer.ui import parts
 from explorer.ui.cifar10 import pictures
@@ -27,7 +28,7 @@ def test_the_page_trains_a_rung_on_real_pictures() -> None:
     at.button(key="cifar10.train").click().run()
     job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.DONE, job.message
+    assert job.state == State.DONE, job.message
     assert job.history.snapshot().epochs[-1].accuracy > 0.16
     at.run()
     assert "this run's best weights" in texts(at), "its mistakes are shown"
@@ -55,7 +56,7 @@ def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monk
     at.button(key="cifar10.continue").click().run()
     job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.FAILED and "trained on other data" in texts(at)
+    assert job.state == State.FAILED and "trained on other data" in texts(at)
 
 
 def test_every_rung_and_preset_opens() -> None:

@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 from explorer import paths
 from explorer.lecture import claims, quirks
 from explorer.lecture.recorded import recording
-from explorer.runs import jobs, queue
+from explorer.runs import queue
+from explorer.runs.words import State
 from tests.pages.conftest import APP, texts, wait
 
 
@@ -93,7 +94,7 @@ def test_a_claim_about_depth_starts_its_race() -> None:
     _choose(at, "home.group", claims.DEPTH)
     at.button(key="happen.rate").click().run()
     wait(at, lambda: queue.registry().all()[-1].kind == "race")
-    assert queue.registry().all()[-1].state in (jobs.State.QUEUED, jobs.State.RUNNING)
+    assert queue.registry().all()[-1].state in (State.QUEUED, State.RUNNING)
 
 
 def test_a_claim_is_measured_on_the_spot() -> None:

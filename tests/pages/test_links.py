@@ -13,6 +13,7 @@ from explorer.experiment import SETTINGS, Experiment
 from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow
 from explorer.runs.store import Run, Store
+from explorer.runs.words import Kind
 from tests.pages.conftest import open_page, texts
 
 OWN = "my secret diary begins with a fox that nobody may know of.\n" * 60
@@ -148,7 +149,7 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     assert data.startswith("own-") and owner not in data and "nobody may know" in begins(mine)
     run = a_stored_run("aaaa0003", mine.session_state["char_rnn"].experiment, owner)
     live = queue.registry().submit(
-        jobs.Job(jobs.Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn"].experiment)
+        jobs.Job(Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn"].experiment)
     )
 
     other = open_page("char_rnn", data=data)

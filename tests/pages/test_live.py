@@ -10,6 +10,7 @@ from explorer.experiment import Experiment
 from explorer.runs import jobs
 from explorer.runs.history import COLUMNS
 from explorer.runs.store import Run, Store
+from explorer.runs.words import Kind, State
 from tests.pages.conftest import open_page
 
 
@@ -17,10 +18,9 @@ def between_buttons_and_panel(before: str, after: str) -> None:
     """A page whose job changes its state just after its buttons were drawn."""
     import streamlit as st
 
-    from explorer.runs import jobs
     from explorer.ui import live
 
-    job = st.session_state.setdefault("job", jobs.Job(jobs.Kind.TRAIN, "a run", lambda job: None, state=before))
+    job = st.session_state.setdefault("job", jobs.Job(Kind.TRAIN, "a run", lambda job: None, state=before))
     phase = live.phase(job)
     st.button("Stop", disabled=phase == "ended")
     st.caption(f"drawn for {phase}")
@@ -31,11 +31,11 @@ def between_buttons_and_panel(before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "phase"),
     [
-        (jobs.State.RUNNING, jobs.State.STOPPED, "ended"),
-        (jobs.State.RUNNING, jobs.State.PAUSED, "paused"),
-        (jobs.State.PAUSED, jobs.State.RUNNING, "going"),
-        (jobs.State.RUNNING, jobs.State.STOPPING, "going"),
-        (jobs.State.DONE, jobs.State.DONE, "ended"),
+        (State.RUNNING, State.STOPPED, "ended"),
+        (State.RUNNING, State.PAUSED, "paused"),
+        (State.PAUSED, State.RUNNING, "going"),
+        (State.RUNNING, State.STOPPING, "going"),
+        (State.DONE, State.DONE, "ended"),
     ],
 )
 def test_buttons_follow_a_job_that_changes_while_the_page_is_drawn(before, after, phase) -> None:
@@ -74,7 +74,6 @@ def ending_while_it_is_drawn() -> None:
     import streamlit as st
 
     from explorer.data import Source
-    from explorer.runs import jobs
     from explorer.runs.grid import GridView
     from explorer.ui.batchnorm import grid
 
@@ -85,8 +84,8 @@ def ending_while_it_is_drawn() -> None:
         @property
         def result(self) -> GridView:
             found = self._result
-            if self.state == jobs.State.RUNNING:
-                self.state = jobs.State.DONE
+            if self.state == State.RUNNING:
+                self.state = State.DONE
                 self.publish(view(1.0))
             return found
 
@@ -95,7 +94,7 @@ def ending_while_it_is_drawn() -> None:
             self._result = found
 
     if "job" not in st.session_state:
-        st.session_state.job = Ending(jobs.Kind.MAP, "", lambda job: None, state=jobs.State.RUNNING, result=view(2.0))
+        st.session_state.job = Ending(Kind.MAP, "", lambda job: None, state=State.RUNNING, result=view(2.0))
     grid._draw(st.session_state.job)
 
 

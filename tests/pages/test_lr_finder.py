@@ -6,6 +6,7 @@ import pytest
 from explorer.experiment import Experiment
 from explorer.runs import jobs, queue
 from explorer.runs.sweep import Sweeps
+from explorer.runs.words import Kind, State
 from explorer.training.lr_finder import Sweep
 from explorer.ui import state
 from tests.pages.conftest import open_page, texts, ticked, wait
@@ -20,7 +21,7 @@ def test_sweep_and_take_the_suggestion_to_the_training_page() -> None:
     next(button for button in at.button if button.label == "Sweep").click().run()
     job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.DONE, job.message
+    assert job.state == State.DONE, job.message
     at.run()
     use = next(button for button in at.button if button.label.startswith("Use "))
     rate = float(use.label.removeprefix("Use "))
@@ -60,7 +61,7 @@ def test_a_suggestion_the_training_page_does_not_take_cannot_be_used() -> None:
     at = open_page("lr_finder", models="gru")
     rates, losses = np.geomspace(1e-7, 1e-5, 100), np.linspace(4.2, 3.9, 100)
     found = {"GRU": Sweep(rates, losses, losses)}
-    swept = jobs.Job(jobs.Kind.LR_FIND, "GRU", lambda job: job.publish(Sweeps(found)), "somebody")
+    swept = jobs.Job(Kind.LR_FIND, "GRU", lambda job: job.publish(Sweeps(found)), "somebody")
     queue.registry().submit(swept)
     at.session_state["lr_finder"] = state.LrFinder("lr_finder", swept.id, swept={"GRU": Experiment.of("gru")})
     wait(at, lambda: swept.ended)

@@ -5,7 +5,8 @@ import pytest
 from explorer import devices
 from explorer.errors import ExplorerError
 from explorer.lecture import claims
-from explorer.runs import jobs, queue
+from explorer.runs import queue
+from explorer.runs.words import State
 from tests.pages.conftest import open_page, texts, wait
 
 FULL = "Too much is waiting on this server."
@@ -105,10 +106,10 @@ def test_a_run_that_cannot_fit_into_memory_says_so_and_the_next_one_trains(page,
     at.button(key=f"{page}.train").click().run()
     job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.FAILED and "would need about" in job.message and "3.0 GB are free" in job.message
+    assert job.state == State.FAILED and "would need about" in job.message and "3.0 GB are free" in job.message
     assert "would need about" in texts(at)
     again = open_page("char_rnn", **SMALL)
     again.button(key="char_rnn.train").click().run()
     job = queue.registry().all()[-1]
     wait(again, lambda: job.ended or len(job.history.snapshot()) > 0)
-    assert job.state != jobs.State.FAILED, job.message
+    assert job.state != State.FAILED, job.message

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from explorer.experiment import Experiment
-from explorer.runs import jobs, queue
+from explorer.runs import queue
 from explorer.runs.history import COLUMNS, EpochRow
 from explorer.runs.store import Run, Store
+from explorer.runs.words import State
 from explorer.ui import app
 from tests.pages.conftest import open_page, texts, wait
 
@@ -32,7 +33,7 @@ def test_a_run_that_is_held_reads_paused_and_what_it_has_not_measured_is_a_dash(
     at = open_page("char_rnn", model="gru", hidden="16", n_fac="8", epochs="1", schedule="constant")
     at.button(key="char_rnn.rewind").click().run()
     job = queue.registry().all()[-1]
-    wait(at, lambda: job.state == jobs.State.PAUSED)
+    wait(at, lambda: job.state == State.PAUSED)
     at.switch_page("pages/runs.py").run()
     assert not at.exception
     row = at.dataframe[0].value.iloc[0]
@@ -96,7 +97,7 @@ def test_deleting_a_run_that_trains_ends_it_and_leaves_nothing(store, monkeypatc
     at.switch_page("pages/runs.py").run()
     at.button(key=f"del.{job.id}").click().run()
     wait(at, lambda: job.ended)
-    assert job.state == jobs.State.STOPPED and store.run(job.id) is None
+    assert job.state == State.STOPPED and store.run(job.id) is None
     assert len(store.history(job.id)) == 0 and not store.weights(job.id).parent.exists()
 
 

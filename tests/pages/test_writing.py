@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from explorer.runs import jobs, queue
+from explorer.runs import queue
+from explorer.runs.words import State
 from explorer.ui import app
 from explorer.ui.char_rnn import writing
 from tests.pages.conftest import open_page, texts, wait
@@ -59,7 +60,7 @@ def test_a_run_at_work_lends_a_copy_of_its_weights_and_one_that_holds_too() -> N
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.step").click().run()
     job = queue.registry().find(at.session_state["char_rnn"].job)
-    wait(at, lambda: job.state == jobs.State.PAUSED)
+    wait(at, lambda: job.state == State.PAUSED)
     assert vars(job.result).keys() == {"vocabulary"}, "nobody gets at what is being trained"
     author = writing._from_run(job)
     assert author.name == "this run, step 1"

@@ -5,7 +5,8 @@ import pytest
 from explorer.data import Source
 from explorer.runs import drive as driving
 from explorer.runs.drive import Moment, drive, given, moments_of
-from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind, State
 
 
 class Published(Job):

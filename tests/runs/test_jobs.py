@@ -7,9 +7,10 @@ import pytest
 
 from explorer.errors import DataError, ExplorerError
 from explorer.runs import jobs
-from explorer.runs.jobs import Diverged, Job, Kind, State
+from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
+from explorer.runs.words import Diverged, Kind, State
 from tests.runs.working import Work, start, until
 
 

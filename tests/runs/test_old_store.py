@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from explorer.runs.jobs import Kind, State
 from explorer.runs.store import Store
+from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
 
 OLD = Path(__file__).parent / "old_store"

@@ -9,8 +9,9 @@ import time
 import pytest
 
 from explorer.runs import jobs, queue
-from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.jobs import Job
 from explorer.runs.queue import QueueFull, Registry
+from explorer.runs.words import Kind, State
 from tests.runs.working import Work, start, until
 
 
@@ -68,8 +69,8 @@ def test_a_second_run_of_ones_own_says_what_it_waits_for(registry):
     first, second = start(registry, owner="ann"), start(registry, owner="ann")
     third = start(registry, owner="bob")
     until(lambda: first.state == State.RUNNING)
-    assert second.waits_for() == "Waits for a run of your own: test. Pause or stop that one to let this go first."
-    assert third.waits_for() == "2 ahead of you in the queue"
+    assert queue.waits_for(second) == "Waits for a run of your own: test. Pause or stop that one to let this go first."
+    assert queue.waits_for(third) == "2 ahead of you in the queue"
 
 
 def test_a_full_server_refuses_with_a_sentence_and_takes_more_when_something_ended(registry, monkeypatch):
@@ -210,7 +211,8 @@ SERVER = """
 import signal, sys, threading, time
 import torch
 from explorer.experiment import Experiment
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind
 from explorer.runs.queue import registry
 from explorer.runs import train
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Streamlit's server does

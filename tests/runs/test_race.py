@@ -12,8 +12,9 @@ from explorer.probes.activations import ActivationRecord, hist_edges
 from explorer.probes.bn_statistics import evaluation_statistics
 from explorer.runs import race
 from explorer.runs.history import COLUMNS, History, Snapshot
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
 from explorer.runs.race import Race, find_break
+from explorer.runs.words import Kind
 
 
 def small(**changes):

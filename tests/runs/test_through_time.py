@@ -6,7 +6,8 @@ from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.runs import through_time
 from explorer.runs.drive import drive, moments_of
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind
 
 
 def test_clipping_tames_a_rate_that_is_too_high():

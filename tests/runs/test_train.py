@@ -20,10 +20,11 @@ from explorer.data import files
 from explorer.errors import DataError, StorageError
 from explorer.runs import queue, record, train
 from explorer.runs.history import Snapshot
-from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
 from explorer.runs.store import Store
+from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
 from explorer.training.schedules import plan
 from tests.runs.test_jobs import until

@@ -3,7 +3,8 @@
 import threading
 import time
 
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind
 
 
 def until(true, seconds=10.0):

@@ -15,6 +15,7 @@ from explorer import devices, ladders
 from explorer.errors import SettingsError, explain
 from explorer.experiment import Experiment
 from explorer.runs import sweep
+from explorer.runs.words import State
 from explorer.training import memory, prepare
 from explorer.training.learner import Learner, cross_entropy
 
@@ -231,7 +232,8 @@ def test_a_race_needs_the_memory_of_all_its_networks(monkeypatch):
 
 
 def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
-    from explorer.runs.jobs import Job, Kind
+    from explorer.runs.jobs import Job
+    from explorer.runs.words import Kind
 
     experiment = Experiment.of("gru", data="pydoc", hidden=16, batch_size=64)
     need = memory.estimate(experiment, 60, 100_000).total
@@ -242,7 +244,7 @@ def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
 
 
 def test_a_run_that_has_ended_holds_no_memory_any_more(tmp_path):
-    from explorer.runs import jobs, train
+    from explorer.runs import train
     from explorer.runs.store import Store
 
     experiment = Experiment.of("gru", data="pydoc", hidden=16, batch_size=512, bptt=64, epochs=1)
@@ -254,7 +256,7 @@ def test_a_run_that_has_ended_holds_no_memory_any_more(tmp_path):
         if thread.name == f"job-{job.id}":
             thread.join(30)
     gc.collect()
-    assert job.state == jobs.State.DONE and not memory._promised
+    assert job.state == State.DONE and not memory._promised
 
 
 def test_where_nothing_is_known_nothing_is_refused(tiny, monkeypatch):

@@ -10,7 +10,8 @@ from explorer.figures.batchnorm import evaluation_bars
 from explorer.probes import bn_statistics
 from explorer.runs import evaluation, queue
 from explorer.runs.evaluation import KEY, Evaluated
-from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
 from explorer.ui import app, live, parts, plot, steps
 

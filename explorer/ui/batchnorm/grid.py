@@ -10,7 +10,8 @@ from explorer.figures.batchnorm import rate_depth_map
 from explorer.ladders import UNTRAINED
 from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind
 from explorer.ui import app, live, parts, plot, state, steps
 
 PAGE = "batchnorm.map"

@@ -15,6 +15,7 @@ from explorer.models import batchnorm
 from explorer.probes import plain
 from explorer.runs import jobs, queue, race
 from explorer.runs.race import Raced, RaceView
+from explorer.runs.words import Kind
 from explorer.ui import app, live, parts, state, steps
 from explorer.ui.batchnorm import first_batch, layers, networks
 
@@ -64,7 +65,7 @@ def _start(
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
     job = queue.registry().submit(
         jobs.Job(
-            jobs.Kind.RACE,
+            Kind.RACE,
             title,
             lambda job: race.work(job, asked, where=where, valid_share=share),
             app.owner(),

@@ -18,6 +18,7 @@ from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
 from explorer.runs import jobs, queue
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
+from explorer.runs.words import Kind, State
 from explorer.training import checkpoint, prepare
 from explorer.ui import app, live, parts, plot, state
 
@@ -218,7 +219,7 @@ def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int 
     def work(job: jobs.Job[Reached]) -> None:
         watch_reach(job, wanted, steps, lags, 16)
 
-    return queue.registry().submit(jobs.Job(jobs.Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner()))
+    return queue.registry().submit(jobs.Job(Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner()))
 
 
 def _named(vary: str, value: float) -> str:
@@ -282,7 +283,7 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exp
     def work(job: jobs.Job[Exploded]) -> None:
         explode(job, base, setting, values, clip, steps)
 
-    return queue.registry().submit(jobs.Job(jobs.Kind.EXPLODE, EXPLODE[setting][0], work, app.owner()))
+    return queue.registry().submit(jobs.Job(Kind.EXPLODE, EXPLODE[setting][0], work, app.owner()))
 
 
 def _draw_explosion(job: jobs.Job[Exploded]) -> None:
@@ -300,7 +301,7 @@ def _draw_explosion(job: jobs.Job[Exploded]) -> None:
         "Gradient norm at each step, with and without clipping.",
         "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",
     )
-    if job.state == jobs.State.DONE:
+    if job.state == State.DONE:
         st.markdown("\n".join(f"- {_worst(run)}" for run in runs))
 
 

@@ -11,8 +11,9 @@ from explorer.data.photos import Photo
 from explorer.errors import ExplorerError
 from explorer.figures.cam import head_training
 from explorer.runs import queue
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
 from explorer.runs.own_classes import Learnt, Trained, tune, work
+from explorer.runs.words import Kind
 from explorer.ui import app, live, parts, plot, state, steps
 from explorer.ui.cam.networks import OWN
 from explorer.ui.state import OwnClass, Page

@@ -8,7 +8,8 @@ import streamlit as st
 from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Verdict, recorded_verdict
 from explorer.runs import queue
-from explorer.runs.jobs import Job, Kind, State
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind, State
 from explorer.ui import app, parts, state, transport
 
 PAGES = {
@@ -97,7 +98,7 @@ def _outcome(claim: Claim) -> None:
         elif job.ended:
             st.caption(parts.escape(job.message) or "Stopped.")
         else:
-            words = parts.escape(job.waits_for()) if job.state == State.QUEUED else "Measuring …"
+            words = parts.escape(queue.waits_for(job)) if job.state == State.QUEUED else "Measuring …"
             st.progress(min(1.0, job.progress), words)
         if job.ended and every is not None:
             st.rerun()  # re-declares the fragment without its timer

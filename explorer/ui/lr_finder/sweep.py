@@ -10,7 +10,8 @@ from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
 from explorer.lecture import recorded
 from explorer.runs import queue
-from explorer.runs.jobs import Job, Kind
+from explorer.runs.jobs import Job
+from explorer.runs.words import Kind
 from explorer.ui import app, links, live, parts, plot, state, steps
 from explorer.ui.state import Page
 

@@ -14,8 +14,8 @@ from explorer.ladders import Rung
 from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.history import Snapshot
-from explorer.runs.jobs import Kind
 from explorer.runs.store import Run
+from explorer.runs.words import Kind
 from explorer.ui import app, parts, plot, state, steps
 from explorer.ui.state import Page
 

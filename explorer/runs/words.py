@@ -1,0 +1,44 @@
+"""The words for jobs: what there is to do, what state one is in, and how its work says that it ended early."""
+
+from enum import StrEnum
+
+from explorer.errors import ExplorerError
+
+
+class State(StrEnum):
+    """What a job is doing, or how it ended."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+
+
+ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.DIVERGED})
+
+
+class Kind(StrEnum):
+    """What a job does."""
+
+    TRAIN = "train"
+    LR_FIND = "lr-find"
+    RACE = "race"
+    MAP = "map"
+    REACH = "reach"
+    EXPLODE = "explode"
+    EVALUATE = "evaluate"
+    CLAIM = "claim"
+    OWN_CLASSES = "own-classes"
+    UNFREEZE = "unfreeze"
+
+
+class Stopped(Exception):
+    """Raised between two steps of a job that was asked to stop."""
+
+
+class Diverged(ExplorerError):
+    """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
