@@ -170,6 +170,7 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
 
 def test_what_a_link_hides_stays_hidden_on_the_next_pages() -> None:
     at = open_page("char_rnn", hide="bptt,seed")
+    at.query_params.clear()  # as the browser does with the address of another page
     at.switch_page("pages/cifar10.py").run()
     assert not at.exception
     assert not any(number.label == "Seed" for number in at.number_input)
