@@ -139,7 +139,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
             "loss",
             (*stamp, log, planned),
             lambda: curves.loss_curves(
-                history, lecture=None if vision else lecture, epochs=planned, log_y=log, key=stamp[0], height=330
+                history, lecture=None if vision else lecture, epochs=planned, log_y=log, key=str(stamp[0]), height=330
             ),
             "Training and validation loss over epochs.",
             "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
@@ -151,7 +151,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
                 page,
                 "accuracy",
                 (*stamp, planned),
-                lambda: curves.accuracy_curve(history, lecture=lecture, epochs=planned, key=stamp[0], height=190),
+                lambda: curves.accuracy_curve(history, lecture=lecture, epochs=planned, key=str(stamp[0]), height=190),
                 "Validation accuracy over epochs.",
                 "Orange: here. Dashed grey: what the lecture printed.",
             )
@@ -159,7 +159,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
             page,
             "rate",
             stamp,
-            lambda: curves.schedule_curve(schedules.plan(trained), history, key=stamp[0]),
+            lambda: curves.schedule_curve(schedules.plan(trained), history, key=str(stamp[0])),
             "Learning rate over epochs.",
             "Dotted: planned. Solid: used so far.",
         )
@@ -183,7 +183,7 @@ def _details(page: str, history: Snapshot, trained: Experiment, stamp: state.Sta
             page,
             "momentum",
             (stamp[0], trained),
-            lambda: curves.momentum_curve(schedules.plan(trained), key=stamp[0]),
+            lambda: curves.momentum_curve(schedules.plan(trained), key=str(stamp[0])),
             "Momentum over epochs.",
             "Momentum (SGD and its kin): one-cycle lowers it while the rate is high.",
         )
@@ -192,7 +192,7 @@ def _details(page: str, history: Snapshot, trained: Experiment, stamp: state.Sta
                 page,
                 "gradients",
                 stamp,
-                lambda: curves.gradient_norms(history, key=stamp[0]),
+                lambda: curves.gradient_norms(history, key=str(stamp[0])),
                 "Gradient norm at each step.",
                 "Before clipping.",
             )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from explorer.ui.cam.photos import ShownPhoto
 
 T = TypeVar("T")
-Stamp = tuple[str, *tuple[Hashable, ...]]  #: what a chart was made of; begins with the run's id
+Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
 MOST_PHOTOS = 60  #: of a class of one's own; more teach little and cost time
 
 

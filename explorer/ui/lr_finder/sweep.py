@@ -162,7 +162,7 @@ def _curves_and_rates(found: "dict[str, Sweep]", swept: dict[str, Experiment], s
             PAGE,
             "sweep",
             stamp,
-            lambda: curves.sweep_curves(found, suggestions, key=stamp[0]),
+            lambda: curves.sweep_curves(found, suggestions, key=str(stamp[0])),
             "Loss against learning rate.",
             f"Pale: each step. Bold: smoothed. The marks are suggestions for {first}: no single rule is always right, "
             "so look where they agree. It stops when the loss is four times its best.",
