@@ -1,6 +1,7 @@
 """The house's rules, read off the source: who may import what."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 
@@ -12,15 +13,15 @@ OURS = sorted((REPOSITORY / "explorer").rglob("*.py"))
 PAGES = [REPOSITORY / "streamlit_app.py", *sorted((REPOSITORY / "pages").glob("*.py"))]
 
 
-def imports(path, top_only=False):
+def imports(path, top_only=False, but_typing=False):
     """Names of the modules a file imports; with ``top_only`` those that run when it is imported."""
     tree = ast.parse(path.read_text())
     skipped = set()
-    if top_only:
-        for node in ast.walk(tree):
-            typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or typing_only:
-                skipped |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if (typing_only and (top_only or but_typing)) or (inside and top_only):
+            skipped |= {id(inner) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
@@ -56,24 +57,96 @@ def test_pages_start_without_torch_and_compute_nothing(path):
     assert "sqlite3" not in roots(path)
 
 
-@pytest.mark.parametrize("folder", ["figures", "data", "models", "training"])
-def test_arrows_point_down(folder):
-    """ui → (jobs, figures, store) → training → models, data → device; training/run.py is the job's own work."""
-    above = {
-        "models": ("explorer.training", "explorer.runs.jobs", "explorer.runs.store", "explorer.figures"),
-        "data": (
-            "explorer.models",
-            "explorer.training",
-            "explorer.runs.jobs",
-            "explorer.runs.store",
-            "explorer.figures",
-        ),
-        "training": ("explorer.figures",),
-        "figures": ("explorer.runs.jobs", "explorer.runs.store"),
-    }[folder]
-    for path in (REPOSITORY / "explorer" / folder).glob("*.py"):
-        for name in imports(path, top_only=True):
-            assert not name.startswith(above), f"{path.name} imports {name}"
+# The floors, from the ground up: a room imports only from rooms below its own, inside functions too. Rooms of one floor
+# do not know each other.
+FLOORS = [
+    {"errors"},
+    {"paths", "devices", "series"},
+    {"ladders"},
+    {"experiment"},
+    {"data"},
+    {"models", "cam"},
+    {"training"},
+    {"probes"},
+    {"runs"},
+    {"lecture", "figures"},
+    {"ui"},
+    {"commands"},
+    {"__main__"},
+]
+FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def module_of(path):
+    """explorer/cam/heat.py → explorer.cam.heat"""
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def arrows(path):
+    """The modules of ours a file imports when it is imported or run; names for type checkers alone do not count."""
+    known = {module_of(ours) for ours in OURS}
+    for name in imports(path, but_typing=True):
+        while name not in known and "." in name:
+            name = name.rpartition(".")[0]
+        if name in known and name != "explorer":
+            yield name
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda p: str(p.relative_to(REPOSITORY)))
+def test_arrows_point_down(path):
+    room = path.relative_to(REPOSITORY / "explorer").parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    for name in arrows(path):
+        other = name.split(".")[1]
+        assert other == room or FLOOR_OF[other] < FLOOR_OF[room], f"{module_of(path)} imports {name}"
+
+
+def test_every_room_stands_on_a_floor():
+    rooms = {path.relative_to(REPOSITORY / "explorer").parts[0].removesuffix(".py") for path in OURS}
+    assert rooms - {"__init__"} == set(FLOOR_OF)
+
+
+def test_nothing_goes_round_in_circles():
+    """Not even through an import inside a function."""
+    graph = {module_of(path): set(arrows(path)) - {module_of(path)} for path in OURS}
+    for module in graph:  # a package that a file of its own imports is no circle
+        graph[module] = {other for other in graph[module] if not module.startswith(f"{other}.")}
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_no_file_is_longer_than_one_can_read_in_a_sitting():
+    long = {module_of(path): lines for path in OURS if (lines := len(path.read_text().splitlines())) > 350}
+    assert not long
+
+
+def test_pages_are_thin():
+    assert all(len(path.read_text().splitlines()) <= 120 for path in PAGES)
+
+
+@pytest.mark.parametrize("path", [*OURS, *PAGES], ids=lambda p: str(p.relative_to(REPOSITORY)))
+def test_a_module_goes_by_its_own_name(path):
+    """``as figures`` hid four different modules in four files; whoever reads a name shall know whose it is."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("explorer"):
+            renamed = [alias for alias in node.names if alias.asname]
+            assert not renamed, f"{ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", [*OURS, *PAGES], ids=lambda p: str(p.relative_to(REPOSITORY)))
+def test_session_state_is_touched_in_one_file(path):
+    """Nor is a widget's key put together anywhere else; a figure's key is Plotly's and no widget's."""
+    if path.name == "state.py" or "streamlit" not in roots(path):
+        return
+    tree = ast.parse(path.read_text())
+    figures = {name.rpartition(".")[2] for name in imports(path) if name.startswith("explorer.figures")}
+    for node in ast.walk(tree):
+        assert not (isinstance(node, ast.Attribute) and node.attr == "session_state"), f"line {node.lineno}"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[0] not in figures:
+            keys = [word.value for word in node.keywords if word.arg == "key"]
+            assert not any(isinstance(key, ast.JoinedStr) for key in keys), f"line {node.lineno}: a key of an f-string"
 
 
 @pytest.mark.parametrize(
