@@ -7,10 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer.experiment import Experiment
-from explorer.runs import jobs
 from explorer.runs.history import COLUMNS
 from explorer.runs.store import Run, Store
-from explorer.runs.words import Kind, State
+from explorer.runs.words import State
 from tests.pages.conftest import open_page
 
 
@@ -18,9 +17,11 @@ def between_buttons_and_panel(before: str, after: str) -> None:
     """A page whose job changes its state just after its buttons were drawn."""
     import streamlit as st
 
+    from explorer.runs import words
+    from explorer.runs.jobs import Job
     from explorer.ui import live
 
-    job = st.session_state.setdefault("job", jobs.Job(Kind.TRAIN, "a run", lambda job: None, state=before))
+    job = st.session_state.setdefault("job", Job(words.Kind.TRAIN, "a run", lambda job: None, state=before))
     phase = live.phase(job)
     st.button("Stop", disabled=phase == "ended")
     st.caption(f"drawn for {phase}")
@@ -74,18 +75,20 @@ def ending_while_it_is_drawn() -> None:
     import streamlit as st
 
     from explorer.data import Source
+    from explorer.runs import words
     from explorer.runs.grid import GridView
+    from explorer.runs.jobs import Job
     from explorer.ui.batchnorm import grid
 
     def view(loss: float) -> GridView:
         return GridView((0.1,), (1,), ("none",), 3, 20, np.array([[[loss]]]), Source("", "real", ""))
 
-    class Ending(jobs.Job):
+    class Ending(Job):
         @property
         def result(self) -> GridView:
             found = self._result
-            if self.state == State.RUNNING:
-                self.state = State.DONE
+            if self.state == words.State.RUNNING:
+                self.state = words.State.DONE
                 self.publish(view(1.0))
             return found
 
@@ -94,7 +97,7 @@ def ending_while_it_is_drawn() -> None:
             self._result = found
 
     if "job" not in st.session_state:
-        st.session_state.job = Ending(Kind.MAP, "", lambda job: None, state=State.RUNNING, result=view(2.0))
+        st.session_state.job = Ending(words.Kind.MAP, "", lambda job: None, state=words.State.RUNNING, result=view(2.0))
     grid._draw(st.session_state.job)
 
 
