@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.training --json
 
-Ours is :func:`explorer.runs.train._drive` itself: the learner's iterator, the history, a drain every tenth of
-a second, a write to SQLite every half, the job's requests. The reference is the loop one would write by hand:
+Ours is a training job's own loop, :func:`explorer.runs.drive.drive`: the learner's iterator, the history, a drain every
+tenth of a second, a write to SQLite every half, the job's requests. The reference is the loop one would write by hand:
 zero the gradients, forward, loss, backward, step. Both draw the same batches from the same seed, take turns in
 one thread, a block of steps each, the order alternating. ``ratio``: the median over the rounds of one's time over
 the other's, the worse of the two models; ``cpu``: the same in processor time, which a busy machine disturbs less.
@@ -30,6 +30,7 @@ from explorer.data import Batch, Pictures, Source, cifar10
 from explorer.data.pictures import VisionData
 from explorer.experiment import Experiment
 from explorer.runs import record, train
+from explorer.runs.drive import drive
 from explorer.runs.jobs import Job
 from explorer.runs.store import Store
 from explorer.runs.words import Kind
@@ -85,11 +86,11 @@ def driven(experiment: Experiment, data, place: torch.device, store: Store) -> C
     recorder = record.Recorder(job, experiment, store)
     recorder.queue()
     steps = learner.steps(plan(experiment))
-    stretch = SimpleNamespace(recurrent=learner.recurrent)
+    stretch = SimpleNamespace(recurrent=learner.recurrent, data=learner.data)
 
     def go_on(count: int) -> None:
         stretch.steps = lambda schedule: islice(steps, count)
-        train._drive(job, experiment, stretch, recorder, None)
+        drive(job, train._moments(job, experiment, stretch, recorder, None))
 
     return go_on
 
