@@ -53,6 +53,11 @@ class Rung:
         found: type[Any] = getattr(importlib.import_module(self.builder.split(":")[0]), self.class_name)
         return found
 
+    @property
+    def reference(self) -> Reference | None:
+        """The number to show beside ours: the notes', else the notebook's."""
+        return min(self.figures, key=lambda figure: figure.source != "lecture notes", default=None)
+
     def build(self, *args: Any) -> Any:
         """The model, untrained; imports torch."""
         return self.load()(*args)

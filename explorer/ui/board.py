@@ -7,17 +7,10 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import curves
-from explorer.ladders import Reference, Rung
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.training import checkpoint, schedules
 from explorer.ui import controls, live, parts, plot, state, transport
-
-
-def lecture_figure(rung: Rung) -> Reference | None:
-    """The figure to draw beside ours: the notes', else the notebook's."""
-    notes = [figure for figure in rung.figures if figure.source == "lecture notes"]
-    return next(iter([*notes, *rung.figures]), None)
 
 
 def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None] | None = None) -> Job[Any] | None:
@@ -80,7 +73,7 @@ def _draw(
 
 def _numbers(history: Snapshot, trained: Experiment) -> None:
     last = history.epochs[-1] if history.epochs else None
-    lecture = lecture_figure(trained.rung)
+    lecture = trained.rung.reference
     by_loss = trained.rung.metric == "val_loss"
     unit = "nats a character" if by_loss else "nats a picture"
     quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
@@ -125,7 +118,7 @@ def _training_loss(history: Snapshot) -> float:
 
 
 def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp) -> None:
-    here, lecture = state.place(page), lecture_figure(trained.rung)
+    here, lecture = state.place(page), trained.rung.reference
     vision = trained.rung.ladder == "vision"
     planned = max(trained.total_epochs, reached(history))
     longer = lecture.epochs if lecture and lecture.curve and lecture.epochs > planned else None

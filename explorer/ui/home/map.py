@@ -9,7 +9,7 @@ import numpy as np
 
 from explorer import ladders, paths
 from explorer.figures import diagrams, style
-from explorer.ladders import Reference, Rung
+from explorer.ladders import Rung
 from explorer.lecture.recorded import recording
 from explorer.series import smooth, spread
 from explorer.ui import clickable, state
@@ -96,13 +96,8 @@ def _shown(metric: str, value: float) -> str:
     return f"{value:.3f}" if metric == "val_loss" else f"{value:.1%}"
 
 
-def lecture_figure(rung: Rung) -> Reference | None:
-    """The notes' figure, else the notebook's."""
-    return min(rung.figures, key=lambda figure: figure.source != "lecture notes", default=None)
-
-
 def _numbers(rung: Rung) -> str:
-    unit, run, figure = ("nats" if rung.metric == "val_loss" else "right"), recording(rung.key), lecture_figure(rung)
+    unit, run, figure = ("nats" if rung.metric == "val_loss" else "right"), recording(rung.key), rung.reference
     here, there = _figure("here, recorded", "–", "no run yet"), _figure("lecture", "–", "not printed")
     if run is not None:
         best = run.history.best_val_loss if unit == "nats" else run.history.best_accuracy
@@ -123,7 +118,7 @@ def _miniature(rung: Rung) -> str:
     total = run.history.epochs[-1].epoch
     column = "val_loss" if rung.metric == "val_loss" else "accuracy"
     dots = [(row.epoch / total, getattr(row, column)) for row in run.history.epochs]
-    figure = lecture_figure(rung)
+    figure = rung.reference
     curve = figure.curve if figure else ()
     printed = figure.epochs - len(curve) + 1 if figure else 0  # the epoch of the first value that was printed
     reference = [(x, y) for i, y in enumerate(curve) if (x := (printed + i) / total) <= 1]
