@@ -7,11 +7,9 @@ from explorer.ui import app
 app.enter()
 
 from explorer.errors import SettingsError
-from explorer.figures import diagrams
 from explorer.models import vision
-from explorer.models.sizes import picture_sides
 from explorer.ui import board, cards, controls, parts, state, steps
-from explorer.ui.cifar10 import network, pictures
+from explorer.ui.cifar10 import behind, pictures
 from explorer.ui.state import Page
 
 PAGE = Page.CIFAR10
@@ -48,24 +46,7 @@ st.header("What it gets wrong", anchor=False)
 pictures.mistakes(PAGE, experiment, job, shown)
 
 st.header("Behind it", anchor=False)
-tabs = st.tabs(["The pictures", "The network", "The model's code", "The lecture's numbers", "The training loop"])
-with tabs[0]:
-    pictures.show(PAGE, shown, experiment)
-with tabs[1]:
-    sides = picture_sides(experiment)
-    parts.drawing(diagrams.conv_ladder(sides) if sides else diagrams.shared_weights())
-    network.show(PAGE, experiment)
-with tabs[2]:
-    network.code(experiment)
-with tabs[3]:
-    if rung.figures:
-        parts.reference_table(rung)
-    st.caption(
-        "Measured by others: the notes on a split with some cars in both parts, the notebook trained on all 50,000 "
-        "pictures and validated on the test set. Both print accuracy averaged over batches; ours is exact."
-    )
-with tabs[4]:
-    board.training_loop()
+behind.show(PAGE, experiment, job, shown)
 
 steps.try_this(PAGE, steps.state_of(experiment, job))
 cards.did_you_notice(PAGE)

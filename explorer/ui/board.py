@@ -7,6 +7,7 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import curves
+from explorer.lecture import printed
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.training import checkpoint, schedules
@@ -132,11 +133,16 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
             "loss",
             (*stamp, log, planned),
             lambda: curves.loss_curves(
-                history, lecture=None if vision else lecture, epochs=planned, log_y=log, key=str(stamp[0]), height=330
+                history,
+                lecture=printed.losses(trained.rung) or (None if vision else lecture),
+                epochs=planned,
+                log_y=log,
+                key=str(stamp[0]),
+                height=330,
             ),
             "Training and validation loss over epochs.",
             "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
-            + ("" if vision else " Dashed grey: what the lecture printed."),
+            + (" Dashed grey: what the lecture printed." if lecture and lecture.curve else ""),
         )
     with narrow:
         if vision:

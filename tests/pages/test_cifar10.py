@@ -79,6 +79,8 @@ def test_a_network_that_shrinks_the_picture_to_nothing_is_refused_before_anythin
 
 def test_the_layers_of_the_lecture_are_in_the_table() -> None:
     at = open_page("cifar10", model="convnet")
+    at.session_state["cifar10.behind"] = "The network"
+    at.run()
     tables = [frame.value for frame in at.dataframe]
     layers = next(table for table in tables if "multiply-adds" in table)
     assert layers["parameters"].tolist()[:3] == [560, 7240, 28880]

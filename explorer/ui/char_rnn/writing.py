@@ -95,7 +95,7 @@ def _from_run(job: Job[Any]) -> Author:
     return Author(model.to(devices.choose()).eval(), vocabulary, experiment.window, f"this run, step {weights.step:,}")
 
 
-def _author(page: str, experiment: Experiment, job: Job[Any] | None) -> Author:
+def author_of(page: str, experiment: Experiment, job: Job[Any] | None) -> Author:
     """Who writes: the run shown, as it is now or as it ended, else the shipped weights.
 
     Raises:
@@ -143,7 +143,7 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
             shown: Written | None = here.written
             if write or several or (job is None and (shown is None or shown.asked != asked)):
                 with parts.refusals():  # what was written before stays
-                    author = _author(page, experiment, job)
+                    author = author_of(page, experiment, job)
                     _sign(signature, author.name)
                     if several:
                         steps.did(page, "temperatures")

@@ -1,0 +1,27 @@
+"""What lies behind a page's curves: tabs and folds, of which only the open ones are computed and drawn."""
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from explorer.ui import state
+
+Draw = Callable[[], None]
+
+
+@st.fragment
+def tabs(page: str, views: Mapping[str, Draw]) -> None:
+    """A tab for each view, by its title. The others wait until they are opened, which draws nothing else anew."""
+    opened = st.tabs(list(views), on_change="rerun", key=state.place(page).key("behind"))
+    for tab, draw in zip(opened, views.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
+
+
+def fold(page: str, word: str, title: str, icon: str, draw: Draw) -> None:
+    """An expander whose inside waits until it is opened; ``word`` names it on its page."""
+    expander = st.expander(title, icon=icon, on_change="rerun", key=state.place(page).key("fold", word))
+    if expander.open:
+        with expander:
+            draw()
