@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models gain nothing from more
+os.environ.setdefault("EXPLORER_DEVICE", "cpu")  # what needs CUDA asks for it (tests/test_cuda.py)
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -34,7 +34,7 @@ def cuda(monkeypatch):
     monkeypatch.delenv("EXPLORER_DEVICE", raising=False)
     devices.choose.cache_clear()
     assert devices.choose().type == "cuda"
-    yield torch.device("cuda")
+    yield torch.device("cuda", torch.cuda.current_device())
     devices.choose.cache_clear()
 
 
@@ -110,9 +110,9 @@ def test_a_head_is_taught_on_the_device(cuda):
 
 def test_a_run_that_does_not_fit_is_refused_and_the_next_one_trains(cuda):
     torch.cuda.empty_cache()
-    others = torch.empty(max(torch.cuda.mem_get_info(cuda)[0] - 4 * 10**9, 1), dtype=torch.uint8, device=cuda)
+    others = torch.empty(max(torch.cuda.mem_get_info(cuda)[0] - 10**9, 1), dtype=torch.uint8, device=cuda)
     with pytest.raises(SettingsError, match=r"batch size of .* would fit"):
-        prepare.learner_for(Experiment.of("lstm", data="pydoc", hidden=1024, layers=4, batch_size=2048, bptt=256))
+        prepare.learner_for(Experiment.of("lstm", data="pydoc", hidden=1024, layers=4, batch_size=512, bptt=64))
     learner = prepare.learner_for(of("convnet"))
     assert torch.isfinite(learner.train_batch(next(iter(learner.data.train_batches(learner.generator))), 1e-2).loss)
     del others

@@ -369,7 +369,8 @@ def test_every_rung_trains_and_writes_on_a_real_cuda_device(key, tiny):
         learner.train_batch(batch, 1e-2)
     learner.restore(captured)
     assert equal(learner.capture(), captured)
-    assert len(list(generate.sample(learner.model.eval(), data.vocabulary, "thus", 20))) == 20
+    window = host.experiment.window
+    assert len(list(generate.sample(learner.model.eval(), data.vocabulary, "thus", 20, window=window))) == 20
 
 
 @pytest.mark.parametrize("precision", ["auto", "bfloat16"])
