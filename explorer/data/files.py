@@ -1,12 +1,10 @@
 """Files that are written, downloaded or unpacked whole or not at all; only the standard library."""
 
 import errno
-import gzip
 import hashlib
 import os
 import secrets
 import shutil
-import tarfile
 import tempfile
 import urllib.request
 import zlib
@@ -14,9 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from explorer.errors import DataError, StorageError
+
+if TYPE_CHECKING:
+    import tarfile
 
 CHUNK = 1 << 16
 LARGEST = 2 << 30  #: bytes a file may have, or an archive may hold unpacked; CIFAR-10 has 0.2e9
@@ -199,6 +200,9 @@ def read_archive(archive: Path, most_bytes: int = LARGEST) -> Iterator[tuple[Pur
         DataError: the archive is truncated or no archive, or holds a path that leaves the folder, a link,
             a device, or absurd sizes.
     """
+    import gzip
+    import tarfile
+
     name, files, total = archive.name, 0, 0
     try:
         with open(archive, "rb") as raw:
@@ -225,7 +229,7 @@ def read_archive(archive: Path, most_bytes: int = LARGEST) -> Iterator[tuple[Pur
         raise DataError(f"{name} cannot be read: {error.strerror or error}.", str(error)) from error
 
 
-def _checked_path(member: tarfile.TarInfo, archive: str) -> PurePosixPath:
+def _checked_path(member: "tarfile.TarInfo", archive: str) -> PurePosixPath:
     path, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
     if (
         path.is_absolute()

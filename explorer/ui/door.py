@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 
 from starlette.datastructures import MutableHeaders
@@ -65,9 +66,18 @@ def _cookie(asked: Request) -> str:
 MIDDLEWARE = [Middleware(Door)]
 
 
+def _import_home() -> None:
+    """What the first page is made of, while its visitor's browser still fetches Streamlit's own files."""
+    import explorer.ui.app
+    import explorer.ui.home.claims
+    import explorer.ui.home.map
+    import explorer.ui.home.server  # noqa: F401
+
+
 @contextlib.asynccontextmanager
 async def lifespan(app: object) -> AsyncIterator[None]:
     """While the server is up; when it is asked to end, runs are stopped and saved before the process goes."""
+    threading.Thread(target=_import_home, daemon=True).start()
     yield
     from explorer.runs import queue
 
