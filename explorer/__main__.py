@@ -107,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--json", action="store_true")
     runs.set_defaults(command=commands.runs)
 
-    fetch = names.add_parser("fetch", help="download the lecture's data")
-    fetch.add_argument("what", nargs="*", choices=["nietzsche", "cifar10", "dogscats", []], help="default: all")
+    fetch = names.add_parser("fetch", help="download the lecture's pictures and photos")
+    fetch.add_argument("what", nargs="*", choices=["cifar10", "dogscats", []], help="default: all")
     fetch.set_defaults(command=commands.fetch)
     return parser
 

@@ -287,9 +287,9 @@ def runs(options: argparse.Namespace) -> int:
 
 def fetch(options: argparse.Namespace) -> int:
     """Download the lecture's data; print where it lies."""
-    from explorer.data import cifar10, dogscats, text
+    from explorer.data import cifar10, dogscats
 
-    rooms = {"nietzsche": text, "cifar10": cifar10, "dogscats": dogscats}
+    rooms = {"cifar10": cifar10, "dogscats": dogscats}
     for name in options.what or rooms:
 
         def progress(done: int, total: int | None, name: str = name) -> None:

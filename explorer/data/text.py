@@ -14,7 +14,7 @@ import numpy as np
 
 from explorer import paths
 from explorer.data import Batch, Source
-from explorer.data.files import Progress, download, replacing
+from explorer.data.files import replacing
 from explorer.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from explorer.experiment import Experiment
 
-URL = "https://s3.amazonaws.com/text-datasets/nietzsche.txt"
+SHIPPED = paths.SHIPPED / "nietzsche.txt.xz"
+NAME = "Nietzsche, the lecture's text"
 BYTES, CHARACTERS, MD5 = 600_901, 600_893, "a941bb9acc3a83c1f5186b846bbee663"
 SMALLEST, LARGEST = 2_000, 20_000_000  # bytes of a text of one's own
 NAMES = ("auto", "pydoc")  # the texts that are everybody's
@@ -170,26 +171,6 @@ def _path(data: str) -> Path:
     return paths.home() / "texts" / parts[1] / f"{parts[2]}.txt"
 
 
-def fetch(progress: Progress | None = None) -> Path:
-    """Download the lecture's text into the cache, whole or not at all.
-
-    Raises:
-        DataError: no network, or what arrived is not a text of that kind.
-    """
-    return download([URL], paths.cache() / "nietzsche.txt", check=_check_fetched, progress=progress)
-
-
-def _check_fetched(arrived: Path) -> None:
-    """Refuse what is no text that can be learnt from."""
-    try:
-        text = decode(arrived.read_bytes())
-        prepare(text, Source("", "real", URL))
-    except DataError as error:
-        raise DataError(f"What {URL} sent is not the lecture's text. {error}", error.detail) from error
-    if text.lstrip().startswith("<"):  # a page that says what went wrong, or asks to log in
-        raise DataError(f"What {URL} sent is a web page, not the lecture's text. Check the network and try again.")
-
-
 def _nietzsche(path: Path) -> tuple[str, Source]:
     raw = path.read_bytes()
     checksum = hashlib.md5(raw).hexdigest()
@@ -200,7 +181,22 @@ def _nietzsche(path: Path) -> tuple[str, Source]:
             f"This nietzsche.txt differs from the lecture's: {len(raw):,} bytes and {len(text):,} characters, "
             f"not {BYTES:,} and {CHARACTERS:,}. Losses are not quite comparable."
         )
-    return text, Source("Nietzsche, the lecture's text", "real", str(path), checksum, notice)
+    return text, Source(NAME, "real", str(path), checksum, notice)
+
+
+def _shipped() -> tuple[str, Source]:
+    """The lecture's text, which ships."""
+    import lzma
+
+    try:
+        raw = lzma.decompress(SHIPPED.read_bytes())
+    except (OSError, lzma.LZMAError, EOFError) as error:
+        raise DataError(
+            f"{SHIPPED.name}, which ships with the explorer, is missing or damaged. "
+            "Restore it from the repository, or train on Python's help texts (pydoc).",
+            str(error),
+        ) from error
+    return decode(raw), Source(NAME, "real", f"{SHIPPED.parent.name}/{SHIPPED.name}", hashlib.md5(raw).hexdigest())
 
 
 def _pydoc() -> tuple[str, Source]:
@@ -209,8 +205,8 @@ def _pydoc() -> tuple[str, Source]:
 
     text = "\n".join(topics[name] for name in sorted(topics))
     checksum = hashlib.md5(text.encode()).hexdigest()
-    notice = "nietzsche.txt is not here, so this trains on Python's own help texts. Losses are not the lecture's."
-    return text, Source("Python's help topics (stand-in)", "standin", "pydoc_data.topics", checksum, notice)
+    notice = "This trains on Python's own help texts, so losses cannot be compared with the lecture's."
+    return text, Source("Python's help topics", "standin", "pydoc_data.topics", checksum, notice)
 
 
 def _own(data: str) -> tuple[str, Source]:
@@ -229,12 +225,17 @@ def _load(data: str, newlines: bool, path: Path | None, stamp: float) -> Corpus:
     elif path is not None:
         text, source = _nietzsche(path)
     else:
-        text, source = _pydoc()
+        text, source = _pydoc() if data == "pydoc" else _shipped()
     return prepare(text, source, newlines)
 
 
 def load(data: str = "auto", newlines: bool = False) -> Corpus:
-    """The corpus an experiment names: "auto", "pydoc", or what :func:`keep_own` returned. Cached.
+    """The corpus an experiment names. Cached.
+
+    Args:
+        data: "auto" for the lecture's text, which ships (a ``nietzsche.txt`` in ``$EXPLORER_DATA`` goes before it);
+            "pydoc" for Python's own help texts; or what :func:`keep_own` returned.
+        newlines: keep line ends as characters.
 
     Raises:
         DataError: the text is not here, or cannot be used.

@@ -1,10 +1,7 @@
 """The text: the lecture's preparation to the token, the streams, and whatever a visitor may bring."""
 
-import hashlib
 import os
 import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,6 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from explorer import paths
 from explorer.data import Source
 from explorer.data import text as corpus
 from explorer.data.text import TextData, decode, keep_own, load, prepare
@@ -167,6 +163,7 @@ def test_lines_so_uneven_that_hardly_any_are_left_to_learn_from():
 
 # -- texts of one's own ----------------------------------------------------------------------------
 
+SHIPPED = corpus.SHIPPED.read_bytes()
 PROSE = "It was the best of times, it was the worst of times.\nIt was the age of wisdom.\n" * 60
 
 
@@ -315,77 +312,24 @@ def test_a_nietzsche_that_differs_is_used_and_says_how(home, monkeypatch, tmp_pa
     assert f"{len(PROSE) * 2:,}" in load("auto").source.notice, "a file that was replaced is read again"
 
 
-def test_without_network_and_file_a_named_english_text_stands_in(home):
+def test_the_lectures_text_ships_and_is_the_default(home):
     loaded = load("auto")
-    assert loaded.source.kind == "standin" and "stand-in" in loaded.source.name and loaded.source.notice
+    assert (loaded.source.kind, loaded.source.checksum, loaded.source.notice) == ("real", corpus.MD5, "")
+    assert len(loaded.train) == 482_972 and len(loaded.vocabulary) == 55
+    assert corpus.SHIPPED.stat().st_size < 250_000
+
+
+def test_a_shipped_text_that_is_damaged_is_a_sentence(home, monkeypatch, tmp_path):
+    monkeypatch.setattr(corpus, "SHIPPED", tmp_path / "nietzsche.txt.xz")
+    corpus._load.cache_clear()
+    for content in (None, b"", b"no archive", SHIPPED[:100_000]):
+        if content is not None:
+            corpus.SHIPPED.write_bytes(content)
+        with pytest.raises(DataError, match="missing or damaged"):
+            load("auto")
+
+
+def test_pythons_help_texts_are_another_text(home):
+    loaded = load("pydoc")
+    assert loaded.source.kind == "standin" and "help topics" in loaded.source.name and loaded.source.notice
     assert 300_000 < len(loaded.train) < 700_000 and " " in loaded.vocabulary.itos
-    assert load("pydoc").train.tolist() == loaded.train.tolist()
-
-
-class Server(BaseHTTPRequestHandler):
-    content = PROSE.encode()
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.content)))
-        self.end_headers()
-        kind = self.path.strip("/")
-        if kind == "interrupted":
-            self.wfile.write(self.content[:2000])
-        elif kind == "corrupted":
-            self.wfile.write(np.random.default_rng(0).bytes(len(self.content)))
-        elif kind == "page":
-            self.wfile.write((b"<!DOCTYPE html><title>Log in</title>" + self.content)[: len(self.content)])
-        elif kind == "slow":
-            self.wfile.write(self.content[:2000])
-            self.wfile.flush()
-            time.sleep(1)
-        else:
-            self.wfile.write(self.content)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="module")
-def server():
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    httpd.daemon_threads = True
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
-
-
-def test_a_download_lands_in_the_cache_with_its_progress_and_is_used(home, server, monkeypatch):
-    monkeypatch.setattr(corpus, "URL", f"{server}/whole")
-    seen = []
-    path = corpus.fetch(lambda done, total: seen.append((done, total)))
-    assert path == paths.cache() / "nietzsche.txt" and path.read_bytes() == Server.content
-    assert seen[-1] == (len(PROSE), len(PROSE))
-    loaded = load("auto")
-    assert loaded.source.origin == str(path) and "differs" in loaded.source.notice
-    assert loaded.source.checksum == hashlib.md5(Server.content).hexdigest()
-
-
-@pytest.mark.parametrize("kind", ["interrupted", "corrupted", "page", "slow", "refused"])
-def test_a_bad_download_is_never_left_looking_whole(home, server, monkeypatch, kind):
-    monkeypatch.setattr(corpus, "URL", f"{server}/{kind}" if kind != "refused" else "http://127.0.0.1:9/")
-    real = corpus.download
-    monkeypatch.setattr(corpus, "download", lambda *a, **k: real(*a, **{**k, "timeout": 0.3}))
-    with pytest.raises(DataError):
-        corpus.fetch()
-    assert not [path for path in home.rglob("*") if path.is_file()]
-    assert load("auto").source.kind == "standin"
-
-
-def test_a_bad_download_leaves_an_earlier_one_alone(home, server, monkeypatch):
-    monkeypatch.setattr(corpus, "URL", f"{server}/whole")
-    path = corpus.fetch()
-    for kind in ("interrupted", "corrupted"):
-        monkeypatch.setattr(corpus, "URL", f"{server}/{kind}")
-        with pytest.raises(DataError):
-            corpus.fetch()
-    assert path.read_bytes() == Server.content

@@ -122,16 +122,16 @@ def test_every_quirk_has_a_card_with_its_measurement() -> None:
 def test_missing_data_offers_a_download_and_says_what_stands_in(home) -> None:
     at = _home("Data and weights")
     labels = [button.label for button in at.button]
-    assert sum(label.startswith("Download") for label in labels) == 3
+    assert sum(label.startswith("Download") for label in labels) == 2
     assert "stand in" in texts(at)
 
 
 def test_a_download_that_fails_is_a_sentence(home, monkeypatch) -> None:
-    from explorer.data import text
+    from explorer.data import cifar10
 
-    monkeypatch.setattr(text, "URL", "http://127.0.0.1:9/nietzsche.txt")
+    monkeypatch.setattr(cifar10, "URL", "http://127.0.0.1:9/cifar10.tgz")
     at = _home("Data and weights")
-    at.button(key="fetch.text").click().run()
+    at.button(key="fetch.cifar10").click().run()
     assert not at.exception and "could not be downloaded" in at.error[0].value.replace("\\", "")
 
 

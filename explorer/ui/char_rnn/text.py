@@ -1,15 +1,19 @@
-"""Which text a language model learns from: the lecture's, a stand-in, or one's own."""
+"""Which text a language model learns from: the lecture's, Python's help texts, or one's own."""
 
 import streamlit as st
 
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.ui import app, download, parts, state
+from explorer.ui import app, parts, state
+
+TEXTS = {"auto": "The lecture's: Nietzsche", "pydoc": "Python's help texts"}
+OWN = "Your own"
 
 
 def show(page: str, experiment: Experiment) -> None:
-    """What is there, a way to fetch the lecture's text, and a way to bring another."""
+    """Which text there is, what is in it, and a way to bring another."""
+    _choose(page, experiment)
     try:
         loaded = text.load(experiment.data, experiment.newlines)
     except ExplorerError as error:
@@ -34,14 +38,19 @@ def show(page: str, experiment: Experiment) -> None:
     st.caption("The vocabulary, by frequency: " + parts.escape(" ".join(loaded.vocabulary.itos[2:]).replace("\n", "⏎")))
     with st.expander("How it begins", icon=":material/menu_book:"):
         st.text(loaded.vocabulary.decode(loaded.train[:600].tolist()))
-    if loaded.source.kind == "standin":
-        _offer_download()
     _own_text(page, experiment)
 
 
-def _offer_download() -> None:
-    if st.button("Download nietzsche.txt", icon=":material/download:", type="primary"):
-        download.with_bar(text.fetch, text.BYTES)
+def _choose(page: str, experiment: Experiment) -> None:
+    """Another of the texts that are here; it is learnt from at the next start."""
+    here, now = state.training(page), experiment.data
+    texts = TEXTS if now in TEXTS else {**TEXTS, now: OWN}
+    chosen = st.segmented_control(
+        "Learn from", list(texts), default=now, format_func=texts.__getitem__, required=True, key=here.key("text", now)
+    )
+    if chosen and chosen != now:
+        here.put(experiment.replace(data=chosen))
+        st.rerun()
 
 
 def _own_text(page: str, experiment: Experiment) -> None:
@@ -66,6 +75,3 @@ def _own_text(page: str, experiment: Experiment) -> None:
             else:
                 state.training(page).put(experiment.replace(data=kept))
                 st.rerun()
-    if experiment.data != "auto" and st.button("Back to the lecture's text", icon=":material/undo:"):
-        state.training(page).put(experiment.replace(data="auto"))
-        st.rerun()

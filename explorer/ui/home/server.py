@@ -42,14 +42,6 @@ class _DataSet:
 
 
 _DATA = (
-    _DataSet(
-        "Nietzsche, the lecture's text",
-        ("nietzsche.txt",),
-        "Python's help texts stand in for it.",
-        "text",
-        "0.6 MB",
-        600_901,
-    ),
     _DataSet("CIFAR-10", ("cifar10.tgz", "cifar10"), "Generated shapes stand in for it.", "cifar10", "135 MB", 135e6),
     _DataSet(
         "Dogs vs cats, photos",
@@ -64,7 +56,12 @@ _DATA = (
 
 def data_and_weights() -> None:
     """What is here and what is missing, with the button that gets it."""
-    for column, data in zip(st.columns(3), _DATA, strict=True):
+    text, *others = st.columns(3)
+    with text, st.container(border=True, height="stretch", key="data.text"):
+        st.markdown("**Nietzsche, the lecture's text**")
+        st.badge("ships", icon=":material/check:", color="green")
+        st.caption("*Beyond Good and Evil* and the beginning of *Human, All Too Human*; in the public domain.")
+    for column, data in zip(others, _DATA, strict=True):
         with column, st.container(border=True, height="stretch", key=state.key("data", data.module)):
             st.markdown(f"**{data.name}**")
             here = any(paths.find_data(file) for file in data.files)
