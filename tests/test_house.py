@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 
@@ -194,3 +195,27 @@ def test_whatever_a_job_leaves_for_its_page_is_looked_at():
     asked = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for result in (Evaluated, Exploded, GridView, Learnt, Raced, Reached, Sweeps, Training):
         assert asked >= result.__dataclass_fields__.keys(), result.__name__
+
+
+MAP = (REPOSITORY / "ARCHITECTURE.md").read_text()
+
+
+def test_the_map_of_the_house_names_files_that_are_there():
+    named = [name for name in re.findall(r"`([\w/]+/\w+\.py)`", MAP) if not name.endswith("/X.py")]
+    there = [(REPOSITORY / name).is_file() or (REPOSITORY / "explorer" / name).is_file() for name in named]
+    assert len(named) > 20 and all(there), [name for name, found in zip(named, there, strict=True) if not found]
+
+
+def test_ten_errands_take_two_hops_at_most():
+    """What a reader looks for: the file the map names first, and in it the word, or the file, it names next."""
+    table = MAP.split("## Where do I")[1].split("\n\n")[1]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    assert len(rows) >= 10
+    for errand, first, then in rows:
+        (file,) = re.findall(r"`([\w/]+\.py)`", first)[:1]
+        text = (REPOSITORY / "explorer" / file).read_text()
+        for word in re.findall(r"`([^`]+)`", first + then):
+            if word.endswith(".py"):
+                assert (REPOSITORY / "explorer" / word).is_file(), (errand, word)
+            else:
+                assert re.search(rf"\b{re.escape(word.split('.')[-1])}\b", text), (errand, word)
