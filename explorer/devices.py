@@ -86,6 +86,7 @@ def _free_in_groups(proc: Path, groups: Path) -> Iterator[int | None]:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
         return
+    roots: tuple[Path, ...]
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if not controllers:

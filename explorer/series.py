@@ -37,9 +37,9 @@ def extremes(values: np.ndarray, points: int) -> np.ndarray:
         return np.arange(len(values))
     size = -(-len(values) // max(1, points // 2 - 1))  # rounded up, so that the end of the curve has its bucket too
     buckets = -(-len(values) // size)
-    body = np.full(buckets * size, np.nan)
-    body[: len(values)] = np.where(np.isfinite(values), values, np.nan)
-    body = body.reshape(buckets, size)
+    padded = np.full(buckets * size, np.nan)
+    padded[: len(values)] = np.where(np.isfinite(values), values, np.nan)
+    body = padded.reshape(buckets, size)
     starts = np.arange(buckets) * size
     lowest = starts + np.where(np.isnan(body), np.inf, body).argmin(1)
     highest = starts + np.where(np.isnan(body), -np.inf, body).argmax(1)

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from explorer.data.text import Vocabulary
+
 SIDE = 32  #: pixels a side of a picture set's pictures
 
 
@@ -51,6 +53,16 @@ class Data(Protocol):
     source: Source
     batch_size: int
     steps_per_epoch: int  #: nominal; jittered batches may be fewer
+
+    @property
+    def vocabulary(self) -> "Vocabulary | None":
+        """What a token's number means; None where there is no text."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What a label's number means; () where there are no pictures."""
+        ...
 
     def train_batches(self, generator: "torch.Generator") -> Iterator[Batch]:
         """One epoch; all randomness comes from ``generator`` (a CPU generator)."""

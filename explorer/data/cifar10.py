@@ -159,7 +159,7 @@ def _decode_one(file: IO[bytes], path: Path, inside: PurePath) -> np.ndarray:
     )
 
 
-def _complain_if_incomplete(found: dict[tuple[str, int], list], path: Path) -> None:
+def _complain_if_incomplete(found: dict[tuple[str, int], list[tuple[str, np.ndarray]]], path: Path) -> None:
     for part in ("train", "test"):
         missing = [FOLDERS[label] for label in range(len(CLASSES)) if (part, label) not in found]
         if missing:
@@ -216,7 +216,8 @@ def _open(folder: Path, path: Path) -> Pictures:
     if len(x) != len(y) or len(x) != sum(story["sizes"]) or x.shape[1:] != (3, SIDE, SIDE):
         raise ValueError(f"{folder} is damaged")
     ends = np.cumsum(story["sizes"][:2])
-    parts = [array for xy in zip(np.split(x, ends), np.split(y, ends), strict=True) for array in xy]
+    parts = zip(("train", "valid", "test"), np.split(x, ends), np.split(y, ends), strict=True)
+    arrays = {f"{part}_{name}": array for part, *xy in parts for name, array in zip("xy", xy, strict=True)}
     train, valid, test = story["sizes"]
     notice = ""
     if (train, valid, test) != (40_000, 10_000, 10_000):
@@ -224,4 +225,5 @@ def _open(folder: Path, path: Path) -> Pictures:
             f"This set has {train + valid:,} training and {test:,} test pictures, CIFAR-10 has 50,000 and 10,000: "
             "accuracies are not comparable with the lecture's."
         )
-    return Pictures(*parts, CLASSES, Source("CIFAR-10", "real", str(path), story["md5"], notice))
+    source = Source("CIFAR-10", "real", str(path), story["md5"], notice)
+    return Pictures(**arrays, classes=CLASSES, source=source)

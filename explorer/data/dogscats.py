@@ -77,11 +77,11 @@ class DogsCats:
                 if place == split and wanted(label):
                     yield label, file.name, file.read_bytes()
             return
-        for member, file in read_archive(self.path):
+        for member, opened in read_archive(self.path):
             if found := _MEMBER.fullmatch(str(member)):
                 place, label = found[1].lower(), found[2].lower()
                 if place == split and wanted(label):
-                    yield label, found[3], file.read(MAX_BYTES + 1)
+                    yield label, found[3], opened.read(MAX_BYTES + 1)
 
     def _files(self) -> list[Path]:
         return sorted(f for s in SPLITS for c in CLASSES for f in (self.path / s / c).glob("*.jp*g") if f.is_file())

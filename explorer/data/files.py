@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from explorer.errors import DataError, StorageError
 
 if TYPE_CHECKING:
+    import gzip
     import tarfile
 
 CHUNK = 1 << 16
@@ -178,9 +179,12 @@ def _receive(url: str, file: IO[bytes], sha256: str, progress: Progress | None, 
 
 
 class _Limited:
-    """A readable file that refuses to give more than ``most`` bytes: no archive swells without end."""
+    """A readable file that refuses to give more than ``most`` bytes: no archive swells without end.
 
-    def __init__(self, file: IO[bytes], most: int, name: str) -> None:
+    It has the one method that reading a stream asks for.
+    """
+
+    def __init__(self, file: "IO[bytes] | gzip.GzipFile", most: int, name: str) -> None:
         self.file, self.left, self.name = file, most, name
 
     def read(self, size: int = -1) -> bytes:
@@ -210,15 +214,16 @@ def read_archive(archive: Path, most_bytes: int = LARGEST) -> Iterator[tuple[Pur
             raw.seek(0)
             # gzip's own reader, because tarfile's streams do not notice when a .gz ends too early
             stream = _Limited(gzip.GzipFile(fileobj=raw) if packed else raw, most_bytes + (64 << 20), name)
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
                 for member in tar:
                     path = _checked_path(member, name)
                     files, total = files + 1, total + max(member.size, 0)
                     if total > most_bytes or files > MOST_FILES:
                         raise DataError(f"{name} unpacks to an absurd size. Use the course's own archive.")
-                    if member.isreg():
-                        yield path, tar.extractfile(member)
-                    tar.members.clear()  # tarfile would keep every header it has seen
+                    if member.isreg() and (content := tar.extractfile(member)):
+                        yield path, content
+                    # It would keep every header it has seen.
+                    tar.members.clear()  # type: ignore[attr-defined]  # known to tarfile, not to its stub
             while stream.read(CHUNK):  # to the end, where gzip compares its checksum
                 pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -90,6 +90,7 @@ class VisionData:
 
     def __init__(self, pictures: Pictures, experiment: "Experiment", device: torch.device) -> None:
         self.pictures, self.source, self.classes = pictures, pictures.source, pictures.classes
+        self.vocabulary = None
         self.device, self.augment, self.batch_size = device, experiment.augment, experiment.batch_size
         self.size = experiment.size
         # Convolutions are faster with a pixel's channels side by side; a matrix product is not.

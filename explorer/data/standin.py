@@ -49,11 +49,9 @@ def load(asked_for: bool = False) -> Pictures:
     Args:
         asked_for: it was chosen, not fallen back to, so that no notice is needed.
     """
-    arrays = _arrays()
     notice = "" if asked_for else NOTICE
     source = Source("Ten drawn shapes (stand-in)", "standin", "explorer.data.standin", notice=notice)
-    parts = [arrays[f"{part}_{xy}"] for part in SIZES for xy in "xy"]
-    return Pictures(*parts, CLASSES, source)
+    return Pictures(**_arrays(), classes=CLASSES, source=source)
 
 
 @functools.lru_cache(maxsize=1)
@@ -76,7 +74,7 @@ def _arrays() -> dict[str, np.ndarray]:
 def _store(cached: Path, arrays: dict[str, np.ndarray]) -> None:
     """Keep the pictures; where that is not possible they are drawn again next time."""
     with contextlib.suppress(OSError), replacing(cached) as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes any name for its own flag
 
 
 def draw(pictures: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +103,8 @@ def _draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     canvas *= random.uniform(0.7, 1.1, (n, 1, 1, 1)).astype(np.float32)
     noise = random.uniform(0.02, 0.14, (n, 1, 1, 1)).astype(np.float32)
     canvas += random.standard_normal(canvas.shape, np.float32) * noise
-    return (np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+    pictures: np.ndarray = (np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+    return pictures
 
 
 def _background(n: int, random: np.random.Generator) -> np.ndarray:
@@ -114,7 +113,8 @@ def _background(n: int, random: np.random.Generator) -> np.ndarray:
     first, second = random.uniform(0.1, 0.7, (2, n, 3, 1, 1)).astype(np.float32)
     waves = np.sin(u * random.uniform(2, 14, (n, 1, 1)).astype(np.float32) + v)[:, None] * 0.12
     share = np.clip(v[:, None] / 2 + 0.5, 0, 1)
-    return first + (second - first) * share + waves
+    canvas: np.ndarray = first + (second - first) * share + waves
+    return canvas
 
 
 def _paint(
@@ -165,24 +165,26 @@ def _grid(n: int, random: np.random.Generator, radius: np.ndarray, reach: float)
 def _outline(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """About the distance to the shape's outline in its own frame: negative inside."""
     r, a, b = np.hypot(u, v), np.abs(u), np.abs(v)
+    found: np.ndarray
     match shape:
         case "disc":
-            return r - 0.85
+            found = r - 0.85
         case "ring":
-            return np.abs(r - 0.72) - 0.22
+            found = np.abs(r - 0.72) - 0.22
         case "square":
-            return np.maximum(a, b) - 0.76
+            found = np.maximum(a, b) - 0.76
         case "frame":
-            return np.abs(np.maximum(a, b) - 0.66) - 0.2
+            found = np.abs(np.maximum(a, b) - 0.66) - 0.2
         case "triangle":
-            return np.maximum(-v - 0.5, a * 0.866 + v * 0.5 - 0.5)
+            found = np.maximum(-v - 0.5, a * 0.866 + v * 0.5 - 0.5)
         case "cross":
-            return np.minimum(np.maximum(a - 0.28, b - 0.95), np.maximum(b - 0.28, a - 0.95))
+            found = np.minimum(np.maximum(a - 0.28, b - 0.95), np.maximum(b - 0.28, a - 0.95))
         case "star":
-            return r - 0.62 - 0.3 * np.cos(5 * np.arctan2(u, v))
+            found = r - 0.62 - 0.3 * np.cos(5 * np.arctan2(u, v))
         case "crescent":
-            return np.maximum(r - 0.92, 0.72 - np.hypot(u - 0.45, v))
+            found = np.maximum(r - 0.92, 0.72 - np.hypot(u - 0.45, v))
         case "bars":
-            return np.maximum(np.abs(a - 0.5) - 0.24, b - 0.9)
+            found = np.maximum(np.abs(a - 0.5) - 0.24, b - 0.9)
         case _:  # hourglass
-            return np.maximum(b - 0.85, a - b * 0.8 - 0.08)
+            found = np.maximum(b - 0.85, a - b * 0.8 - 0.08)
+    return found

@@ -260,7 +260,7 @@ class TextData:
     def __init__(self, corpus: Corpus, experiment: "Experiment", device: "torch.device") -> None:
         import torch
 
-        self.source, self.vocabulary = corpus.source, corpus.vocabulary
+        self.source, self.vocabulary, self.classes = corpus.source, corpus.vocabulary, ()
         self.cut, self.bptt, self.jitter = experiment.rung.cut, experiment.bptt, experiment.jitter
         self.batch_size, self.window = experiment.batch_size, experiment.window
         self.train = torch.from_numpy(corpus.train).to(device)
@@ -285,11 +285,12 @@ class TextData:
 
     def valid_batches(self) -> Iterator[Batch]:
         """The validation text, in order; long batches, since nothing is back-propagated."""
+        import torch
+
         if self.cut == "stream":
             columns = self._columns(self.valid)
             return self._streams(columns, iter(lambda: 128, None))
-        windows = self._windows(self.valid)
-        return (self._cut_window(part, 0.0) for part in windows.split(4096))
+        return (self._cut_window(part, 0.0) for part in torch.split(self._windows(self.valid), 4096))
 
     def _columns(self, tokens: "torch.Tensor") -> "torch.Tensor":
         """(length, batch): stream j is column j, as torchtext's batchify lays it out."""

@@ -1,9 +1,11 @@
 """A ZIP of photos from a stranger: its entries one after the other, none unpacked before it is known to be harmless."""
 
 import io
+import lzma
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -13,6 +15,16 @@ from explorer.errors import PhotoError
 MAX_ZIP_BYTES = 200_000_000
 MAX_ZIP_DIRECTORY = 2_000_000  #: bytes of a ZIP's table of contents; some 20,000 entries
 MAX_UNPACKED = 400_000_000  #: bytes unpacked from one ZIP in all
+_BROKEN = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+)
 MAX_RATIO = 100  #: unpacked over packed; photos are compressed already, so an honest one is near 1
 
 
@@ -66,7 +78,7 @@ def _entries(archive: zipfile.ZipFile, refusals: list[Refusal]) -> Iterator[tupl
             continue
         try:
             content = _unpack(archive, entry)
-        except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, RuntimeError, *_CODECS):
+        except _BROKEN:
             refusals.append(Refusal(split_name(entry.filename)[1], DAMAGED))
             continue
         unpacked += len(content)
@@ -76,17 +88,6 @@ def _entries(archive: zipfile.ZipFile, refusals: list[Refusal]) -> Iterator[tupl
 def _is_no_photo(part: str) -> bool:
     """Whether a folder or file is what systems leave behind: hidden, or macOS's and Windows' own."""
     return (part.startswith(".") and part != "..") or part in ("__MACOSX", "Thumbs.db")
-
-
-def _codec_errors() -> tuple[type[Exception], ...]:
-    """What the decompressors raise besides BadZipFile."""
-    import lzma
-    import zlib
-
-    return zlib.error, lzma.LZMAError
-
-
-_CODECS = _codec_errors()
 
 
 def _why_not(entry: zipfile.ZipInfo, parts: tuple[str, ...]) -> str:

@@ -81,7 +81,7 @@ def _training(fig: go.Figure, history: Snapshot, name: str, colour: str, dash: s
 
 def _settled(loss: np.ndarray) -> list[float]:
     """Without the first steps, whose loss would squeeze everything else into a corner."""
-    return loss[len(loss) // 20 :].tolist()
+    return [float(value) for value in loss[len(loss) // 20 :]]
 
 
 def _settle(fig: go.Figure, values: Sequence[float]) -> None:
@@ -270,4 +270,4 @@ def sweep_curves(
 def sparkline(values: Sequence[float], points: int = 60) -> list[float]:
     """A few values for a miniature."""
     array = np.asarray(values, np.float64)
-    return array[spread(len(array), points)].tolist()
+    return [float(value) for value in array[spread(len(array), points)]]

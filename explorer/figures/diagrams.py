@@ -97,7 +97,7 @@ def unrolled(experiment: "Experiment", text: str = _TEXT) -> str:
     gap, left = 74.0, 92.0 if stream else 64.0
     width, height = left + gap * (len(shown) - 1) + (104.0 if stream else 64.0), 236.0
     y_out, y_hidden, y_in = 40.0, 116.0, 196.0
-    parts, before = [], None
+    parts: list[str] = []
     cell = {"gru": "GRU", "gru-cell": "GRU", "lstm": "LSTM"}.get(experiment.model, "h")
     for place, number in enumerate(shown):
         x = left + gap * place
@@ -117,16 +117,15 @@ def unrolled(experiment: "Experiment", text: str = _TEXT) -> str:
         if place:
             parts.append(
                 _arrow(
-                    before + (14 if shown[place - 1] is None else 20),
+                    x - gap + (14 if shown[place - 1] is None else 20),
                     y_hidden,
                     x - (14 if number is None else 20),
                     y_hidden,
                     ORANGE,
                 )
             )
-        before = x
     if stream:
-        parts.append(_carried(left, before, y_hidden, experiment.reset))
+        parts.append(_carried(left, left + gap * (len(shown) - 1), y_hidden, experiment.reset))
     else:
         parts.append(
             _text(left - 42, y_hidden + 4.5, "0", 14) + _arrow(left - 36, y_hidden, left - 20, y_hidden, ORANGE)

@@ -122,9 +122,10 @@ def _measure_explosion(on_progress: OnProgress) -> Values:
 def _measure_memory(on_progress: OnProgress) -> Values:
     found: dict[str, float] = {}
     for place, key in enumerate(("stateful", "gru")):
-        learner = prepare.learner_for(Experiment.of(key), paths.WEIGHTS / f"{key}.safetensors")
+        data = prepare.text_for(Experiment.of(key), devices.choose())
+        learner = prepare.learner_for(Experiment.of(key), paths.WEIGHTS / f"{key}.safetensors", data)
         on_progress((place + 0.5) / 2)
-        curve = gradients.reach(learner.model, learner.data.valid, lags=60, samples=64)
+        curve = gradients.reach(learner.model, data.valid, lags=60, samples=64)
         found[f"{key}.left"] = float(curve.hidden[30] / curve.hidden[0])
         found[f"{key}.horizon"] = float(curve.horizon())
     on_progress(1.0)

@@ -62,6 +62,11 @@ class BnLayer(nn.Module):
         SettingsError: an unknown ``norm``.
     """
 
+    a: nn.Parameter
+    m: nn.Parameter
+    means: Tensor
+    variances: Tensor
+
     def __init__(self, ni: int, nf: int, stride: int = 2, kernel_size: int = 3, norm: str = "lecture") -> None:
         super().__init__()
         if norm not in NORMS:

@@ -60,6 +60,10 @@ def lstm_cell(
 
 class _Cell(nn.Module):
     gates = 1
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias_ih: nn.Parameter
+    bias_hh: nn.Parameter
 
     def __init__(self, n_in: int, n_hidden: int) -> None:
         super().__init__()

@@ -76,7 +76,7 @@ class CharSeqRnn(nn.Module):
     """PyTorch's RNN, a prediction after every character, and no memory from one call to the next."""
 
     stateful = False
-    recurrent: type[nn.RNNBase] = randomness.RNN
+    recurrent: type[randomness.RNN | randomness.GRU | randomness.LSTM] = randomness.RNN
 
     def __init__(self, vocab_size: int, n_fac: int, n_hidden: int, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
@@ -150,7 +150,8 @@ class CharSeqStatefulGRU2(CharSeqStatefulRnn2):
 def repackage(state: State) -> State:
     """The state without its history: back-propagation through time stops here."""
     if isinstance(state, tuple):
-        return tuple(part.detach() for part in state)
+        h, c = state
+        return h.detach(), c.detach()
     return None if state is None else state.detach()
 
 

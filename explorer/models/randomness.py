@@ -32,7 +32,7 @@ class drawing_from(TorchFunctionMode):
         self.generator = generator
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Called by torch for each of its functions: those that draw are given the generator."""
         kwargs = kwargs or {}
@@ -101,15 +101,18 @@ class _Layers(nn.RNNBase):
 
     masks: Masks | None = None
 
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """``x``: (time, batch, features) → (time, batch, hidden) and the state after the last step."""
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        """``input``: (time, batch, features) → (time, batch, hidden) and the state after the last step."""
+        x, state = input, hx
         if not (self.training and self.masks and self.dropout and self.num_layers > 1):
-            return super().forward(x, state)
+            as_it_is: tuple[Tensor, Any] = super().forward(x, state)
+            return as_it_is
         pair = self.mode == "LSTM"
         if state is None:
             zeros = x.new_zeros(self.num_layers, x.size(1), self.hidden_size)
             state = (zeros, zeros) if pair else zeros
-        run = self._in_one if torch.backends.cudnn.is_acceptable(x) and not torch.version.hip else self._in_turn
+        cudnn = torch.backends.cudnn.is_acceptable(x)  # type: ignore[no-untyped-call]  # torch's stub has no types
+        run = self._in_one if cudnn and not torch.version.hip else self._in_turn
         x, *ends = run(x, state if pair else (state,), self.masks)
         return x, tuple(ends) if pair else ends[0]
 
@@ -127,16 +130,16 @@ class _Layers(nn.RNNBase):
 
     def _in_one(self, x: Tensor, parts: tuple[Tensor, ...], masks: Masks) -> list[Tensor]:
         """cuDNN runs all layers at once, their steps side by side; its masks come from a state given to it."""
-        flat = self._flat_weights
-        h, c = (*(part.contiguous() for part in parts), None)[:2]
+        flat = [weights for weights in self._flat_weights if weights is not None]
+        h, *cells = (part.contiguous() for part in parts)
         found = torch._cudnn_rnn(
             x,
             flat,
             4,
             _buffer(flat),
             h,
-            c,
-            get_cudnn_mode(self.mode),
+            cells[0] if cells else None,
+            get_cudnn_mode(self.mode),  # type: ignore[no-untyped-call]  # torch's stub has no types
             self.hidden_size,
             0,
             self.num_layers,

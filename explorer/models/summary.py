@@ -38,7 +38,9 @@ class _Seen:
     parameters: list[nn.Parameter] = field(default_factory=list)
 
 
-def summarise(model: nn.Module, example: Shape | tuple | Tensor | Callable[[nn.Module], Any]) -> list[LayerRow]:
+def summarise(
+    model: nn.Module, example: Shape | tuple[Any, ...] | Tensor | Callable[[nn.Module], Any]
+) -> list[LayerRow]:
     """A row for each layer, in the order in which they first run.
 
     A layer is a module without children, or one with parameters of its own together with its children:
@@ -56,20 +58,23 @@ def summarise(model: nn.Module, example: Shape | tuple | Tensor | Callable[[nn.M
     Returns:
         Rows whose ``parameters`` add up to the model's, as far as the pass used them.
     """
-    one_input = isinstance(example, tuple) and bool(example) and all(isinstance(n, int) for n in example)
+    shape: Shape | None = None  # of one input, without the batch
+    if isinstance(example, tuple) and example and all(isinstance(n, int) for n in example):
+        shape = example
     units = dict(_units(model))
     seen: dict[nn.Module, _Seen] = {}
     with _evaluating(model), torch.no_grad(), _watching(units, seen):
-        if one_input:
+        if shape is not None:
             place = next(model.parameters(), torch.empty(0))
-            model(torch.zeros(1, *example, device=place.device, dtype=place.dtype))
+            model(torch.zeros(1, *shape, device=place.device, dtype=place.dtype))
         elif isinstance(example, Tensor):
             model(example)
         elif isinstance(example, tuple):
             model(*example)
         else:
             example(model)
-    rows, counted = [], set()
+    rows: list[LayerRow] = []
+    counted: set[int] = set()
     for unit, facts in seen.items():
         parameters = [p for p in unit.parameters() if id(p) not in counted]  # shared weights count once
         counted.update(map(id, parameters))
@@ -77,8 +82,8 @@ def summarise(model: nn.Module, example: Shape | tuple | Tensor | Callable[[nn.M
             LayerRow(
                 units[unit],
                 type(unit).__name__,
-                facts.input[1:] if one_input else facts.input,
-                facts.output[1:] if one_input else facts.output,
+                facts.input[1:] if shape else facts.input,
+                facts.output[1:] if shape else facts.output,
                 sum(p.numel() for p in parameters),
                 bool(parameters) and all(p.requires_grad for p in parameters),
                 facts.multiply_adds,
@@ -116,7 +121,7 @@ def _watching(units: dict[nn.Module, str], seen: dict[nn.Module, _Seen]) -> Iter
     hooks = []
     for unit in units:
 
-        def note(_: nn.Module, args: tuple, result: Any, unit: nn.Module = unit) -> None:
+        def note(_: nn.Module, args: tuple[Any, ...], result: Any, unit: nn.Module = unit) -> None:
             facts = seen.setdefault(unit, _Seen())
             if not facts.calls:
                 facts.input, facts.output = _shape(args), _shape(result)
@@ -125,7 +130,7 @@ def _watching(units: dict[nn.Module, str], seen: dict[nn.Module, _Seen]) -> Iter
         hooks.append(unit.register_forward_hook(note))
         for part in unit.modules():
 
-            def count(part: nn.Module, args: tuple, result: Any, unit: nn.Module = unit) -> None:
+            def count(part: nn.Module, args: tuple[Any, ...], result: Any, unit: nn.Module = unit) -> None:
                 seen.setdefault(unit, _Seen()).multiply_adds += multiply_adds(part, _shape(args), _shape(result))
 
             hooks.append(part.register_forward_hook(count))

@@ -37,7 +37,7 @@ class SimpleNet(nn.Module):
         """Logits. The last layer's ReLU is computed and thrown away, as in the lecture."""
         x = x.flatten(1)  # 3 × 32 × 32 → 3072
         for l in self.layers:
-            l_x = l(x)
+            l_x: Tensor = l(x)
             x = F.relu(l_x)
         return l_x
 
@@ -62,7 +62,8 @@ class ConvNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = self.pool(self.features(x))
-        return self.out(x.flatten(1))
+        x = self.out(x.flatten(1))
+        return x
 
 
 class ConvLayer(nn.Module):
@@ -94,7 +95,8 @@ class ConvNet2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = F.adaptive_max_pool2d(self.features(x), 1)
-        return self.out(x.flatten(1))
+        x = self.out(x.flatten(1))
+        return x
 
 
 class ConvBnNet(nn.Module):
@@ -116,7 +118,8 @@ class ConvBnNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = F.adaptive_max_pool2d(self.features(x), 1)
-        return self.out(x.flatten(1))
+        x = self.out(x.flatten(1))
+        return x
 
 
 class ConvBnNet2(nn.Module):
@@ -141,7 +144,8 @@ class ConvBnNet2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = F.adaptive_max_pool2d(self.features(x), 1)
-        return self.out(x.flatten(1))
+        x = self.out(x.flatten(1))
+        return x
 
 
 class ResnetLayer(BnLayer):
@@ -177,7 +181,8 @@ class Resnet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = F.adaptive_max_pool2d(self.features(x), 1)
-        return self.out(x.flatten(1))
+        x = self.out(x.flatten(1))
+        return x
 
 
 class Resnet2(nn.Module):
@@ -206,7 +211,8 @@ class Resnet2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = F.adaptive_max_pool2d(self.features(x), 1)
-        return self.out(self.drop(x.flatten(1)))
+        x = self.out(self.drop(x.flatten(1)))
+        return x
 
 
 class StageNet(nn.Module):
@@ -235,6 +241,7 @@ class StageNet(nn.Module):
     ) -> None:
         super().__init__()
         ni = max(widths[0] // 2, 1) if stem else 3
+        self.stem: nn.Module
         if stem == 7:
             self.stem = BnLayer(3, ni, stride=1, kernel_size=7, norm=norm)
         else:
@@ -258,7 +265,8 @@ class StageNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = F.adaptive_max_pool2d(self.features(x), 1)
-        return self.out(self.drop(x.flatten(1)))
+        x = self.out(self.drop(x.flatten(1)))
+        return x
 
 
 def check(experiment: "Experiment") -> None:

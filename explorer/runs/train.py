@@ -108,7 +108,7 @@ def _moments(
     schedule = plan(experiment)
     history = job.history
     best = math.inf
-    begun = Training(getattr(learner.data, "vocabulary", None))
+    begun = Training(learner.data.vocabulary)
     yield Moment(0.0, lambda: begun, source=learner.data.source)
     for event in learner.steps(schedule):
         if isinstance(event, Epoch):
@@ -151,7 +151,7 @@ def _change(history: History, learner: Learner, experiment: "Experiment", name: 
 
 def _sample(learner: Learner, experiment: "Experiment", length: int = 160) -> str:
     """What a language model writes now, from the same prompt and seed every time."""
-    vocabulary = getattr(learner.data, "vocabulary", None)
+    vocabulary = learner.data.vocabulary
     if vocabulary is None:
         return ""
     learner.model.eval()

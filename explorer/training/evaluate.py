@@ -27,7 +27,8 @@ class Predictions:
     @property
     def chosen(self) -> np.ndarray:
         """The likeliest class of each picture, (n,)."""
-        return self.probabilities.argmax(1)
+        chosen: np.ndarray = self.probabilities.argmax(1)
+        return chosen
 
     @property
     def accuracy(self) -> float:
@@ -43,7 +44,8 @@ class Predictions:
     def by_class(self) -> np.ndarray:
         """Accuracy within each true class, (c,)."""
         counts = self.confusion()
-        return np.diag(counts) / counts.sum(1).clip(min=1)
+        accuracies: np.ndarray = np.diag(counts) / counts.sum(1).clip(min=1)
+        return accuracies
 
     def most_wrong(self, count: int, true: int | None = None, chosen: int | None = None) -> np.ndarray:
         """Indices of the mistakes made with the most certainty, optionally of one cell of the confusions."""

@@ -107,7 +107,7 @@ class Learner:
             self.state = None
         self.optimiser.zero_grad()
         loss = cross_entropy(self.forward(batch.x), batch.y, self.label_smoothing)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's stub has no types
         grad_norm = None
         if self.clip or self.watch_gradients:
             grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip or float("inf"))
@@ -117,14 +117,16 @@ class Learner:
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits; a recurrent model's state is carried on, its history is not."""
+        logits: Tensor
         if self.recurrent:
             logits, state = self.model(x, self.state)
             self.state = repackage(state)
-            return logits
-        if not (self.autocast and self.model.training):  # judged in float32, so that a figure is the same everywhere
-            return self.model(x)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            return self.model(x)
+        elif self.autocast and self.model.training:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                logits = self.model(x)
+        else:  # judged in float32, so that a figure is the same everywhere
+            logits = self.model(x)
+        return logits
 
     @torch.no_grad()
     def evaluate(self) -> tuple[float, float]:
@@ -132,7 +134,8 @@ class Learner:
         training = self.model.training
         self.model.eval()
         kept, self.state = self.state, None
-        total, right, count = 0.0, 0.0, 0
+        total = right = torch.zeros((), device=self.device)
+        count = 0
         for batch in self.data.valid_batches():
             if not getattr(self.model, "stateful", False):
                 self.state = None

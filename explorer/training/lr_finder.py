@@ -4,11 +4,12 @@ The learner is left exactly as it was: weights, optimiser, random states and hid
 """
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from explorer.data import Batch
 from explorer.errors import SettingsError
 from explorer.series import smooth
 from explorer.training.learner import Learner
@@ -53,8 +54,10 @@ def sweep(
     import torch
 
     captured = learner.capture()
-    tried, pending, losses = rates(low, high, steps), [], []
-    batches = iter(())
+    tried = rates(low, high, steps)
+    pending: list[torch.Tensor] = []
+    losses: list[float] = []
+    batches: Iterator[Batch] = iter(())
     try:
         learner.model.train()
         for number, lr in enumerate(tried, 1):

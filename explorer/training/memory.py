@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from explorer import devices
+from explorer.data.text import TextData
 from explorer.errors import SettingsError
 from explorer.models import vision
 from explorer.models.sizes import parse_widths, picture_sides
@@ -61,7 +62,7 @@ def reserve(experiment: "Experiment", data: "Data", device: "torch.device") -> N
         SettingsError: there is not as much left; says what would fit.
     """
     known = {"pictures": 2000 if device.type == "cuda" else 500}
-    if experiment.rung.ladder == "language":
+    if isinstance(data, TextData):
         known = {"vocabulary": len(data.vocabulary), "valid": len(data.valid)}
     need = estimate(experiment, **known)
     with _promising:
@@ -95,7 +96,7 @@ def _largest_batch(experiment: "Experiment", free: int, known: dict[str, int]) -
         middle = (low + high) // 2
         fits = estimate(experiment.replace(batch_size=middle), **known).total <= free
         low, high = (middle, high) if fits else (low, middle)
-    digits = 10 ** max(0, len(str(low)) - 2)
+    digits: int = 10 ** max(0, len(str(low)) - 2)
     return low // digits * digits
 
 

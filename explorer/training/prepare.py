@@ -26,8 +26,13 @@ def data_for(experiment: "Experiment", device: torch.device) -> text.TextData | 
         DataError: the data cannot be found or used.
     """
     if experiment.rung.ladder == "language":
-        return text.TextData(text.load(experiment.data, experiment.newlines), experiment, device)
+        return text_for(experiment, device)
     return pictures_for(experiment, device)
+
+
+def text_for(experiment: "Experiment", device: torch.device) -> text.TextData:
+    """The batches of a language experiment; raises as :func:`data_for`."""
+    return text.TextData(text.load(experiment.data, experiment.newlines), experiment, device)
 
 
 def pictures_for(experiment: "Experiment", device: torch.device) -> VisionData:
@@ -35,11 +40,16 @@ def pictures_for(experiment: "Experiment", device: torch.device) -> VisionData:
     return VisionData(cifar10.load(experiment.data), experiment, device)
 
 
-def model_for(experiment: "Experiment", data: "Data") -> nn.Module:
-    """The model with the initial weights its seed decides, whoever else draws random numbers meanwhile."""
-    sizes = [len(data.vocabulary)] if experiment.rung.ladder == "language" else []
+def model_for(experiment: "Experiment", data: "Data | None" = None) -> nn.Module:
+    """The model with the initial weights its seed decides, whoever else draws random numbers meanwhile.
+
+    ``data``: the text of a language model, whose vocabulary it needs.
+    """
+    vocabulary = data.vocabulary if data and experiment.rung.ladder == "language" else None
+    sizes = [len(vocabulary)] if vocabulary else []
     with randomness.drawing_from(torch.Generator().manual_seed(experiment.seed)):
-        return experiment.rung.build(experiment, *sizes)
+        model: nn.Module = experiment.rung.build(experiment, *sizes)
+    return model
 
 
 def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data | None" = None) -> Learner:
@@ -68,7 +78,7 @@ def check_data(story: checkpoint.Story, data: "Data", name: str) -> None:
     Raises:
         OtherDataError: they do not.
     """
-    if (story.vocabulary, story.classes) != (getattr(data, "vocabulary", None), getattr(data, "classes", ())):
+    if (story.vocabulary, story.classes) != (data.vocabulary, data.classes):
         advice = " Fetch the data it was trained on, or train on what is here." if story.source.kind == "real" else ""
         raise OtherDataError(
             f"{name} was trained on other data ({story.source.name}) than what is here ({data.source.name}).{advice}"
@@ -80,9 +90,9 @@ def story_of(learner: Learner, experiment: "Experiment", val_loss: float, accura
     return checkpoint.Story(
         experiment,
         learner.data.source,
-        getattr(learner.data, "vocabulary", None),
+        learner.data.vocabulary,
         learner.epoch,
         val_loss,
         accuracy,
-        tuple(getattr(learner.data, "classes", ())),
+        learner.data.classes,
     )

@@ -39,7 +39,8 @@ def combine(lengths: Sequence[float], schedules: Sequence[Schedule]) -> Schedule
 
 def cycles(epochs: int, cycle_len: int, cycle_mult: int) -> list[int]:
     """Lengths in epochs of the cycles that fit: (15, 1, 2) → [1, 2, 4, 8]. The last is cut to fit."""
-    lengths, length = [], cycle_len
+    lengths: list[int] = []
+    length = cycle_len
     while sum(lengths) < epochs:
         lengths.append(min(length, epochs - sum(lengths)))
         length *= cycle_mult
@@ -79,12 +80,13 @@ class Plan:
 
 def plan(experiment: "Experiment") -> Plan:
     """Lead-in at a constant rate, then the main schedule."""
-    main = {
+    makers: dict[str, Callable[[], Schedule]] = {
         "constant": constant,
         "step": lambda: step(experiment.epochs, experiment.drop_epochs),
         "cosine": lambda: restarts(experiment.epochs, experiment.cycle_len, experiment.cycle_mult),
         "one-cycle": one_cycle,
-    }[experiment.schedule]()
+    }
+    main = makers[experiment.schedule]()
     one = experiment.schedule == "one-cycle"
     momentum = combine([0.25, 0.75], [cosine(0.95, 0.85), cosine(0.85, 0.95)]) if one else constant(MOMENTUM)
     lead, epochs = experiment.lead_epochs, experiment.epochs

@@ -5,6 +5,7 @@ import functools
 import html
 import inspect
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -147,7 +148,8 @@ def code(thing: Any, note: str = "") -> None:
     """The source of a class or function, as it runs."""
     if note:
         st.caption(note)
-    st.code(inspect.getsource(thing), language="python", line_numbers=False)
+    source = re.sub(r"  # type: ignore.*", "", inspect.getsource(thing))  # a word to the type checker alone
+    st.code(source, language="python", line_numbers=False)
 
 
 def reference_table(rung: Rung) -> None:

@@ -15,6 +15,7 @@ from explorer.data import text as corpus
 from explorer.data.text import TextData, decode, keep_own, load, prepare
 from explorer.errors import DataError
 from explorer.experiment import Experiment
+from explorer.training.prepare import pictures_for
 
 CPU = torch.device("cpu")
 SOURCE = Source("Test", "standin", "")
@@ -333,3 +334,11 @@ def test_pythons_help_texts_are_another_text(home):
     loaded = load("pydoc")
     assert loaded.source.kind == "standin" and "help topics" in loaded.source.name and loaded.source.notice
     assert 300_000 < len(loaded.train) < 700_000 and " " in loaded.vocabulary.itos
+
+
+def test_both_kinds_of_data_say_what_their_numbers_mean():
+    """A text has a vocabulary and no classes, a picture set classes and no vocabulary."""
+    words = TextData(load("pydoc"), Experiment.of("gru"), CPU)
+    pictures = pictures_for(Experiment.of("convnet", data="standin", images=500), CPU)
+    assert words.vocabulary is load("pydoc").vocabulary and words.classes == ()
+    assert pictures.vocabulary is None and len(pictures.classes) == 10

@@ -9,7 +9,6 @@ import streamlit as st
 import torch
 
 from explorer import devices, paths
-from explorer.data.text import TextData
 from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
 from explorer.figures import style
@@ -50,8 +49,7 @@ def model(
     path = checkpoint.shipped(key)
     story = checkpoint.read_story(path) if trained or path.exists() else None
     experiment = story.experiment if story else Experiment.of(key)
-    data = prepare.data_for(experiment, place)
-    assert isinstance(data, TextData), "a rung of the language ladder"
+    data = prepare.text_for(experiment, place)
     if trained and story:
         prepare.check_data(story, data, path.name)
         network, _ = checkpoint.load(path, place)
