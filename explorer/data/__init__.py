@@ -18,7 +18,7 @@ class Source:
     """What the data is and where it came from; on screen wherever its numbers are."""
 
     name: str  #: e.g. "Nietzsche, the lecture's text"
-    kind: str  #: "real", "standin" (generated or carried by Python), or "yours" (uploaded)
+    kind: str  #: "real", "sample" (real, but few), "standin" (drawn, or carried by Python) or "yours" (brought)
     origin: str  #: a path or an address
     checksum: str = ""  #: MD5 of what was read
     notice: str = ""  #: a sentence the user should know; empty when all is as expected

@@ -19,7 +19,7 @@ from typing import IO
 import numpy as np
 
 from explorer import paths
-from explorer.data import SIDE, Pictures, Source, standin
+from explorer.data import SIDE, Pictures, Source, sampler, standin
 from explorer.data.files import Progress, download, read_archive, replacing_folder
 from explorer.errors import DataError
 
@@ -49,11 +49,17 @@ def find() -> Path | None:
     return min(found, key=lambda path: path.parent == paths.cache(), default=None)
 
 
+def here() -> bool:
+    """Whether there are pictures of CIFAR-10's classes: the set, or the sampler that ships."""
+    return sampler.here() or find() is not None
+
+
 def load(data: str = "auto") -> Pictures:
     """The pictures an experiment names; never downloads. The second time takes well under a second.
 
     Args:
-        data: "auto" for CIFAR-10, or the named stand-in where it is not here; "standin" for the stand-in.
+        data: "auto" for CIFAR-10, or the sampler of it that ships where it is not here; "standin" for drawn pictures,
+            which "auto" falls back to where the sampler was deleted.
 
     Raises:
         DataError: there is no such set, or what was found is damaged; says which file and what to do.
@@ -74,6 +80,8 @@ def _stamp(path: Path) -> str:
 
 @functools.lru_cache(maxsize=2)
 def _load(data: str, path: Path | None, stamp: str) -> Pictures:
+    if path is None and data == "auto" and sampler.here():
+        return _sampler()
     if path is None:
         return standin.load(asked_for=data == "standin")
     cached = paths.cache() / f"cifar10-decoded-{stamp}"
@@ -82,6 +90,17 @@ def _load(data: str, path: Path | None, stamp: str) -> Pictures:
     except (OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
         _store(cached, *decode(path), _md5(path))
     return _open(cached, path)
+
+
+def _sampler() -> Pictures:
+    try:
+        return sampler.load(CLASSES)
+    except (*DAMAGED, KeyError) as error:
+        raise DataError(
+            f"The sampler of CIFAR-10 in {sampler.FOLDER} is damaged. Restore it from the repository, or delete it: "
+            "drawn pictures then take its place.",
+            str(error),
+        ) from error
 
 
 def _md5(path: Path) -> str:

@@ -82,8 +82,8 @@ def source_name(source: "Source | None") -> str:
     """What the numbers were measured on, as Markdown in one line; "" before that is known."""
     if source is None:
         return ""
-    icons = {"real": ":material/verified:", "standin": ":material/draft:", "yours": ":material/person:"}
-    return f"{icons[source.kind]} {escape(source.name)}"
+    icons = {"real": "verified", "sample": "photo_library", "standin": "draft", "yours": "person"}
+    return f":material/{icons[source.kind]}: {escape(source.name)}"
 
 
 def source_notice(source: "Source | None") -> None:

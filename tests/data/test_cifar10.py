@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from explorer.data import cifar10
+from explorer.data import cifar10, sampler
 from explorer.data.cifar10 import CLASSES, FOLDERS, decode, load
 from explorer.data.pictures import MEAN, STD
 from explorer.errors import DataError
@@ -26,8 +26,10 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPLORER_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
     cifar10._load.cache_clear()
+    sampler.load.cache_clear()
     yield tmp_path
     cifar10._load.cache_clear()
+    sampler.load.cache_clear()
 
 
 def pixels(seed):
@@ -128,13 +130,53 @@ def test_a_folder_is_found_and_noticed_when_it_grows(home):
     assert len(load().test_x) == 21
 
 
-def test_the_stand_in_only_without_the_archive_and_says_so(home, monkeypatch):
+def test_the_sampler_that_ships_is_a_fair_draw_of_real_pictures(home):
+    found = load()
+    assert (found.source.kind, found.classes) == (
+        "sample",
+        cifar10.CLASSES,
+    ) and "whole set is not" in found.source.notice
+    for x, y, each in (
+        (found.train_x, found.train_y, 400),
+        (found.valid_x, found.valid_y, 200),
+        (found.test_x, found.test_y, 20),
+    ):
+        assert x.dtype == np.uint8 and x.shape == (10 * each, 3, 32, 32) and y.dtype == np.int64
+        assert (np.bincount(y) == each).all()
+        assert len({picture.tobytes() for picture in x}) >= 0.99 * len(x), "the same picture again and again"
+    sheets = sum(path.stat().st_size for path in sampler.FOLDER.iterdir())
+    assert sheets < 15e6
+
+
+@pytest.mark.data
+def test_the_samplers_pictures_are_the_first_of_each_class_of_the_whole_set(tmp_path, monkeypatch):
+    whole, few = load(), sampler.load(cifar10.CLASSES)
+    for part, each in sampler.EACH.items():
+        x, y = getattr(whole, f"{part}_x"), getattr(whole, f"{part}_y")
+        for label in range(10):
+            first = np.asarray(x)[np.flatnonzero(y == label)[:each]]
+            ours = getattr(few, f"{part}_x")[getattr(few, f"{part}_y") == label]
+            assert (first == ours).all(), f"{part}, {cifar10.CLASSES[label]}"
+
+
+def test_a_sampler_that_is_damaged_is_a_sentence(home, monkeypatch, tmp_path):
+    for part in sampler.EACH:
+        (tmp_path / f"{part}.webp").write_bytes((sampler.FOLDER / "test.webp").read_bytes()[:5_000])
+    monkeypatch.setattr(sampler, "FOLDER", tmp_path)
+    with pytest.raises(DataError, match="is damaged"):
+        load()
+
+
+def test_the_stand_in_only_without_archive_and_sampler_and_says_so(home, monkeypatch, tmp_path):
     from explorer.data import standin
+
+    monkeypatch.setattr(sampler, "FOLDER", tmp_path / "deleted")
 
     monkeypatch.setattr(standin, "SIZES", {"train": 50, "valid": 20, "test": 10})
     standin._arrays.cache_clear()
     found, asked = load(), load("standin")
     standin._arrays.cache_clear()
+    assert cifar10.here() is False
     assert found.source.kind == asked.source.kind == "standin"
     assert "stand-in" in found.source.notice and not asked.source.notice
     write_archive(home / "data" / "cifar10.tgz", small_set())

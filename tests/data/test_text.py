@@ -1,5 +1,6 @@
 """The text: the lecture's preparation to the token, the streams, and whatever a visitor may bring."""
 
+import lzma
 import os
 import threading
 from pathlib import Path
@@ -22,8 +23,11 @@ SOURCE = Source("Test", "standin", "")
 
 
 @pytest.fixture(scope="module")
-def nietzsche():
-    return load("auto")
+def nietzsche(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXPLORER_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("EXPLORER_DATA", raising=False)
+        return load("auto")
 
 
 def batches(learner_data, seed=0):
@@ -33,15 +37,13 @@ def batches(learner_data, seed=0):
 # -- the lecture's text ----------------------------------------------------------------------------
 
 
-@pytest.mark.data
 def test_the_lectures_counts(nietzsche):
     assert len(nietzsche.vocabulary) == 55 and len(nietzsche.train) == 482_972
     assert nietzsche.source.kind == "real" and nietzsche.source.checksum == corpus.MD5 and not nietzsche.source.notice
-    raw = (Path(os.environ["EXPLORER_DATA"]) / "nietzsche.txt").read_bytes()
+    raw = lzma.decompress(corpus.SHIPPED.read_bytes())
     assert len(raw) == corpus.BYTES and len(raw.decode()) == corpus.CHARACTERS
 
 
-@pytest.mark.data
 def test_the_vocabulary_is_in_the_lectures_order(nietzsche):
     """By frequency; the notes print it as a dictionary that ends with ä (in another encoding) at 54."""
     itos = nietzsche.vocabulary.itos
@@ -53,7 +55,6 @@ def test_the_vocabulary_is_in_the_lectures_order(nietzsche):
     assert ties == sorted(ties, key=lambda pair: (-pair[0], pair[1]))
 
 
-@pytest.mark.data
 def test_one_eos_ends_each_split_and_the_newlines_are_gone(nietzsche):
     for part in (nietzsche.train, nietzsche.valid):
         assert part[-1] == 0
@@ -64,7 +65,6 @@ def test_one_eos_ends_each_split_and_the_newlines_are_gone(nietzsche):
     assert len(load("auto", newlines=True).vocabulary) == 56
 
 
-@pytest.mark.data
 def test_the_loaders_jitter_is_the_lectures(nietzsche):
     data = TextData(nietzsche, Experiment.of("gru"), CPU)
     assert data.steps_per_epoch == 942

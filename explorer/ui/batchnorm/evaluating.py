@@ -52,7 +52,7 @@ def _on_what() -> str:
     trained = "a small ConvBnNet is trained on the pictures here first: about half a minute."
     if not checkpoint.shipped(KEY).exists():
         return f"No trained ConvBnNet ships here yet, so {trained}"
-    if cifar10.find() is None:
+    if not cifar10.here():
         return f"The shipped weights know CIFAR-10's classes, and CIFAR-10 is not here. So {trained}"
     return "On the shipped weights of ConvBnNet."
 

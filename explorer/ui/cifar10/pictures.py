@@ -13,7 +13,7 @@ from explorer.experiment import Experiment
 from explorer.figures.pictures import by_class, confusion, mosaic
 from explorer.runs.jobs import Job
 from explorer.runs.store import Which
-from explorer.training import evaluate
+from explorer.training import checkpoint, evaluate
 from explorer.ui import download, live, parts, plot, state
 
 
@@ -30,11 +30,13 @@ def load() -> Pictures | None:
 def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
     """Ten of each class, and what augmentation makes of one of them."""
     parts.source_note(pictures.source)
-    if pictures.source.kind == "standin":
+    if pictures.source.kind != "real":
         _offer_download()
+    train, valid, test = (len(part) for part in (pictures.train_y, pictures.valid_y, pictures.test_y))
+    few = ", and what ships is the first of each part" if pictures.source.kind == "sample" else ""
     st.caption(
-        f"{len(pictures.train_y):,} training, {len(pictures.valid_y):,} validation and {len(pictures.test_y):,} test "
-        "pictures. In each class a fixed shuffle gives 20 % of the training pictures to validation."
+        f"{train:,} training, {valid:,} validation and {test:,} test pictures. In each class a fixed shuffle gives 20 "
+        f"% of the training pictures to validation{few}."
     )
     here = state.cifar10()
     seed = here.draw
@@ -91,7 +93,7 @@ def _offer_download() -> None:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Asking the model about every validation picture …")
-def _predictions(path: Path, stamp: float) -> evaluate.Predictions:
+def _predictions(path: Path, stamp: float, data: str) -> evaluate.Predictions:
     return evaluate.of_file(path)
 
 
@@ -102,7 +104,7 @@ def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: 
         if path is None:
             st.caption(words)
             return
-        found = _predictions(path, path.stat().st_mtime)
+        found = _predictions(path, path.stat().st_mtime, pictures.source.origin)
     except OtherDataError as error:  # without CIFAR-10 that is to be expected
         st.caption(parts.escape(str(error)))
         return
@@ -112,7 +114,8 @@ def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: 
     if found.classes != pictures.classes or len(found.labels) != len(pictures.valid_y):
         st.caption("These weights were trained on other pictures than the ones here.")
         return
-    st.caption(f"From {words}: {found.accuracy:.2%} of {len(found.labels):,} validation pictures right.")
+    said = f"{found.accuracy:.2%} of {len(found.labels):,} validation pictures right"
+    st.caption(f"From {words}: {said}{_of_all(path, pictures)}.")
     left, right = st.columns([3, 2])
     identity = (str(path), path.stat().st_mtime)
     with left:
@@ -134,6 +137,14 @@ def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: 
             "Share of each class told right.",
         )
     _gallery(page, found, pictures)
+
+
+def _of_all(path: Path, pictures: Pictures) -> str:
+    """Beside the accuracy on the sampler, the one on all of the pictures, where the weights' story tells it."""
+    if pictures.source.kind != "sample":
+        return ""
+    story = checkpoint.read_story(path)
+    return f" ({story.accuracy:.2%} of all 10,000, which are not here)" if story.source.kind == "real" else ""
 
 
 def _gallery(page: str, found: evaluate.Predictions, pictures: Pictures) -> None:

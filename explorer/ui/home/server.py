@@ -42,7 +42,14 @@ class _DataSet:
 
 
 _DATA = (
-    _DataSet("CIFAR-10", ("cifar10.tgz", "cifar10"), "Generated shapes stand in for it.", "cifar10", "135 MB", 135e6),
+    _DataSet(
+        "CIFAR-10",
+        ("cifar10.tgz", "cifar10"),
+        "A sampler ships: 400 training and 200 validation pictures a class stand in for it.",
+        "cifar10",
+        "135 MB",
+        135e6,
+    ),
     _DataSet(
         "Dogs vs cats, photos",
         ("dogscats.tgz", "dogscats"),
