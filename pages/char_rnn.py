@@ -6,7 +6,7 @@ from explorer.ui import app
 
 app.enter()
 
-from explorer.ui import board, cards, controls, parts, steps
+from explorer.ui import board, cards, controls, live, parts, runbar, steps
 from explorer.ui.char_rnn import behind, writing
 from explorer.ui.state import Page
 
@@ -14,18 +14,13 @@ PAGE = Page.CHAR_RNN
 st.html(cards.STYLE)
 
 experiment = controls.current(PAGE, "gru")
-parts.title(
-    "Character RNN",
-    "text_fields",
-    "A network reads Nietzsche one character at a time and learns to guess the next. All it is told is which one came.",
-)
+parts.title("Character RNN", "text_fields")
 controls.rung_picker(PAGE, experiment)
-experiment = controls.sidebar(PAGE, experiment)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")
-if rung.note:
-    st.caption(f":material/science: {rung.note}")
-job = board.training(PAGE, experiment, lambda history: writing.over_training(PAGE, history))
+bar = runbar.bar(PAGE, live.phase(live.find(PAGE)))
+experiment = controls.show(PAGE, experiment, bar)
+job = board.training(PAGE, experiment, bar, lambda history: writing.over_training(PAGE, history))
 
 st.header("Let it write", anchor=False)
 writing.panel(PAGE, experiment, job)

@@ -8,7 +8,7 @@ app.enter()
 
 from explorer.errors import SettingsError
 from explorer.models import vision
-from explorer.ui import board, cards, controls, parts, state, steps
+from explorer.ui import board, cards, controls, live, parts, runbar, state, steps
 from explorer.ui.cifar10 import behind, pictures
 from explorer.ui.state import Page
 
@@ -16,17 +16,12 @@ PAGE = Page.CIFAR10
 st.html(cards.STYLE)
 
 experiment = controls.current(PAGE, "convnet")
-parts.title(
-    "CIFAR-10",
-    "grid_view",
-    "50,000 pictures of ten classes. From a fully connected net at 47 % to a ResNet at 90 %, a rung is one idea more.",
-)
+parts.title("CIFAR-10", "grid_view")
 controls.rung_picker(PAGE, experiment)
-experiment = controls.sidebar(PAGE, experiment)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")
-if rung.note:
-    st.caption(f":material/science: {rung.note}")
+bar = runbar.bar(PAGE, live.phase(live.find(PAGE)))
+experiment = controls.show(PAGE, experiment, bar)
 try:
     vision.check(experiment)
 except SettingsError as error:
@@ -35,7 +30,7 @@ except SettingsError as error:
 shown = pictures.load()
 if shown is None:
     st.stop()
-job = board.training(PAGE, experiment)
+job = board.training(PAGE, experiment, bar)
 with st.container(horizontal=True, vertical_alignment="center"):
     if st.button("Find a learning rate for this model", icon=":material/speed:"):
         state.find_rate(rung.key)

@@ -18,6 +18,8 @@ from explorer.ui import app, live, parts, plot
 def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     """The notes' figures for the page's rung, and beside each what came out here."""
     rung = experiment.rung
+    if rung.note:
+        st.markdown(rung.note)
     if rows := printed.rows(rung.key):
         run, epochs, trained, where = _ours(page, experiment, job)
         plot.chart(

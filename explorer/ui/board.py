@@ -1,106 +1,138 @@
-"""The training board two pages share: four numbers, the curves, the schedule; live, stored or recorded alike."""
+"""The training board two pages share: the run bar, the curves, the schedule; live, stored or recorded alike."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import curves
-from explorer.lecture import printed
+from explorer.lecture import compared, printed
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.training import checkpoint, schedules
-from explorer.ui import controls, live, parts, plot, state, transport
+from explorer.ui import controls, live, parts, plot, runbar, state, transport
+from explorer.ui.runbar import Number, Tone
+
+Below = Callable[[Snapshot], None]  #: draws what follows a run's curves
 
 
-def training(page: str, experiment: Experiment, below: Callable[[Snapshot], None] | None = None) -> Job[Any] | None:
-    """Transport, state, numbers and curves of the page's run; ``below(history)`` is redrawn with them."""
+def training(
+    page: str, experiment: Experiment, bar: AbstractContextManager[Any], below: Below | None = None
+) -> Job[Any] | None:
+    """Transport, state and numbers of the page's run in its ``bar``; its curves, and ``below(history)``, under it."""
     job = live.find(page)
     phase = live.phase(job)
-    transport.transport(page, experiment, job, phase, checkpoint.shipped(experiment.model))
-    if others := transport.apply_live_changes(page, job, experiment):
-        st.caption(
-            f":material/restart_alt: Set otherwise than in this run: {', '.join(others)}. "
-            f"Press **{transport.begins(job, phase)}** for a run that uses what is set now."
-        )
+    kept = live.kept(page, experiment) if job is None else None
+    with bar:
+        transport.transport(page, experiment, job, phase, checkpoint.shipped(experiment.model))
+        if job is not None:
+            live.panel(page, job, lambda job: _status(job, experiment), phase, part="status")
+        elif kept is not None:
+            runbar.row(kept.state, "", _numbers(kept.history, kept.experiment))
+        _otherwise(page, experiment, job, phase, kept)
     controls.write_link(page, experiment, job.id if job else live.linked(page))
     if job is not None:
 
         def draw(job: Job[Any]) -> None:
-            source = job.source
             stamp = (job.id, *job.stamp)
-            live.progress(job, parts.source_name(source))
             parts.problem(job)
-            if used := transport.in_use(job, experiment):
-                st.caption(f":material/bolt: Changed while it ran, not from here: it now uses {used}.")
             _draw(page, job.history.snapshot(), job.experiment or experiment, stamp, below)
-            parts.source_notice(source)
+            parts.source_note(job.source)
 
         live.panel(page, job, draw, phase)
         return job
-    kept = live.kept(page, experiment)
     if kept is None:
-        with st.container(border=True):
-            st.markdown(":material/play_arrow: Nothing is recorded for this rung. Press **Train** and watch it learn.")
-            plot.chart(
-                page,
-                "plan",
-                ("plan", experiment),
-                lambda: curves.schedule_curve(schedules.plan(experiment)),
-                "The planned learning rate over epochs.",
-                "The learning rate these settings plan.",
-            )
-        return None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        parts.state_badge(kept.state)
-        st.caption(
-            "Recorded with the settings of this rung, on the real data. Press **Train** for a run of your own."
-            if kept.state == "recorded"
-            else "Read back from this server's disk."
+        plot.chart(
+            page,
+            "plan",
+            ("plan", experiment),
+            lambda: curves.schedule_curve(schedules.plan(experiment)),
+            "The planned learning rate over epochs.",
+            "The learning rate these settings plan.",
         )
+        return None
     _draw(page, kept.history, kept.experiment, (kept.id, len(kept.history)), below)
+    _made_with(page, experiment, kept)
     return None
 
 
-def _draw(
-    page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp, below: Callable[[Snapshot], None] | None
+def _status(job: Job[Any], experiment: Experiment) -> None:
+    source = job.source.kind if job.source else "real"
+    runbar.status(job, _numbers(job.history.snapshot(), job.experiment or experiment, source))
+    if used := transport.in_use(job, experiment):
+        st.caption(f":material/bolt: Changed while it ran, not from here: it now uses {used}.")
+
+
+def _otherwise(
+    page: str, experiment: Experiment, job: Job[Any] | None, phase: live.Phase, kept: live.Kept | None
 ) -> None:
-    _numbers(history, trained)
+    """What is set otherwise than in the run that is shown, and what to press to see it."""
+    press = transport.begins(job, phase)
+    if others := transport.apply_live_changes(page, job, experiment):
+        st.caption(
+            f":material/restart_alt: Set otherwise than in this run: {', '.join(others)}. "
+            f"Press **{press}** for a run that uses what is set now."
+        )
+    elif job is None and kept is None:
+        st.caption(f":material/play_arrow: Nothing is recorded for this network. Press **{press}** and watch it learn.")
+    elif kept is not None or (job is not None and job.ended):
+        shown = kept.experiment if kept else job.experiment if job else None
+        own = experiment.changes() and shown is not None and compared.unlike(experiment, shown)
+        if own:
+            st.caption(f":material/play_arrow: Set to {parts.escape(_few(own))}: press **{press}** to try it.")
+
+
+def _few(words: list[str], most: int = 3) -> str:
+    more = len(words) - most
+    return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _made_with(page: str, experiment: Experiment, kept: live.Kept) -> None:
+    """Where a run that is not at work comes from, its own settings, and a way to have the controls show them."""
+    whence = "Recorded on the real data" if kept.state == "recorded" else "Read back from this server's disk"
+    differs = compared.unlike(kept.experiment, experiment)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        words = f"{whence}, with what is set." if not differs else f"{whence}, with {', '.join(differs)}."
+        st.caption(f":material/inventory_2: {parts.escape(words)}")
+        if differs and st.button("Use these settings", icon=":material/tune:", key=state.place(page).key("use")):
+            state.training(page).put(kept.experiment)
+            st.rerun()
+
+
+def _draw(page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp, below: Below | None) -> None:
     _charts(page, history, trained, stamp)
     if below:
         below(history)
 
 
-def _numbers(history: Snapshot, trained: Experiment) -> None:
+def _numbers(history: Snapshot, trained: Experiment, source: str = "real") -> list[Number]:
+    """Epoch, losses and accuracy of a run as far as it is, and the lecture's beside the one the rung is judged by."""
     last = history.epochs[-1] if history.epochs else None
-    lecture = trained.rung.reference
     by_loss = trained.rung.metric == "val_loss"
     unit = "nats a character" if by_loss else "nats a picture"
-    quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
-    columns = st.columns(4)
     steps = int(history["step"][-1]) if len(history) else 0
-    done = f"epoch {_words(reached(history))} of {trained.total_epochs}" if steps else "not begun"
-    columns[0].metric("Steps", f"{steps:,}", done, **quiet)
-    columns[1].metric(
-        "Training loss",
-        f"{_training_loss(history):.4f}" if steps else "–",
-        f"smoothed, {unit}",
-        help="Exponential average over about 50 steps, as the lecture prints it.",
-        **quiet,
-    )
+    loss = f"{_training_loss(history):.4f}" if steps else "–"
+    found = [
+        Number("Epoch", _words(reached(history)), f"of {trained.total_epochs} · step {steps:,}"),
+        Number("Training loss", loss, help=f"Average over about 50 steps, as the lecture prints it; {unit}."),
+    ]
     right = "Next character right" if by_loss else "Accuracy"
     if last is None:
-        for column, name in zip(columns[2:], ("Validation loss", right), strict=True):
-            column.metric(name, "–", "after epoch 1", **quiet)
-        return
-    for column, name, value, words, mine in (
-        (columns[2], "Validation loss", last.val_loss, f"{last.val_loss:.4f}", by_loss),
-        (columns[3], right, last.accuracy, f"{last.accuracy:.1%}", not by_loss),
-    ):
-        delta = parts.lecture_delta(value, lecture) if mine else None
-        look = {"delta_color": "inverse" if by_loss else "normal", "delta_arrow": "auto"} if delta else quiet
-        column.metric(name, words, delta or "on the validation set", **look)
+        return [*found, Number("Validation loss", "–", "after epoch 1"), Number(right, "–")]
+    theirs = compared.of(trained, last, source)
+    tones = {None: Tone.PLAIN, True: Tone.BETTER, False: Tone.WORSE}
+    return [
+        *found,
+        *(
+            Number(name, value, theirs.text, tones[theirs.better]) if mine and theirs else Number(name, value)
+            for name, value, mine in (
+                ("Validation loss", f"{last.val_loss:.4f}", by_loss),
+                (right, f"{last.accuracy:.1%}", not by_loss),
+            )
+        ),
+    ]
 
 
 def reached(history: Snapshot) -> float:

@@ -1,8 +1,9 @@
-"""Sidebar controls made from the table of settings; the link in the address bar follows them."""
+"""Controls made from the table of settings, over the chart and in the sidebar; the link in the address bar follows."""
 
 import contextlib
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import streamlit as st
@@ -18,6 +19,11 @@ GROUPS = {
     "model": ("Model", ":material/account_tree:"),
     "training": ("Training", ":material/fitness_center:"),
 }
+DEMO = {  # what one moves in front of a class, the first that mean something for the rung
+    "language": ("lr", "bptt", "hidden", "layers", "window", "epochs"),
+    "vision": ("lr", "depth", "norm", "skip", "images", "epochs", "batch_size"),
+}
+ACROSS = 4  # of them in the row
 _NOT_WIDGETS = {"data"}  # chosen elsewhere on the page
 
 
@@ -65,16 +71,32 @@ def rung_picker(page: str, experiment: Experiment) -> None:
     )
 
 
-def sidebar(page: str, experiment: Experiment) -> Experiment:
-    """Presets and every setting of the experiment's rung; returns the experiment they describe."""
-    hidden = links.hide().split(",")
-    with st.sidebar:
+def demo(rung: ladders.Rung) -> list[Setting]:
+    """The settings that stand over the chart, in one row."""
+    meant = {setting.name: setting for setting in settings_of(rung)}
+    found = [meant[name] for name in DEMO[rung.ladder] if name in meant]
+    return found[:ACROSS]
+
+
+def show(page: str, experiment: Experiment, bar: AbstractContextManager[Any]) -> Experiment:
+    """Every setting of the experiment's rung, each once: the demo's in the ``bar``, presets and the others in the
+    sidebar. Returns the experiment they describe.
+    """
+    hidden = {*links.hide().split(","), *_NOT_WIDGETS}
+    row = [setting for setting in demo(experiment.rung) if setting.name not in hidden]
+    values: dict[str, Any] = {}
+    with bar:
         st.html(_bolts(page))
+        if row:
+            with st.container(key=state.key(page, "demo")):
+                for column, setting in zip(st.columns(len(row)), row, strict=True):
+                    with column:
+                        values |= _widgets(page, experiment, [setting], values)
+    with st.sidebar:
         _presets(page, experiment)
-        values: dict[str, Any] = {}
         for group, (title, icon) in GROUPS.items():
             settings = [s for s in settings_of(experiment.rung) if s.group == group and s.name not in hidden]
-            settings = [s for s in settings if s.name not in _NOT_WIDGETS]
+            settings = [s for s in settings if s not in row]
             if settings:
                 with st.expander(title, icon=icon, expanded=group in ("rate", "data")):
                     values |= _widgets(page, experiment, settings, values)

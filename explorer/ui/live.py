@@ -151,9 +151,10 @@ def start_stop(
     word: str = "start",
     disabled: bool = False,
     stop_greyed: bool = True,
+    holds: bool = False,
     shortcuts: bool = False,
 ) -> tuple[Job[Any] | None, Phase]:
-    """The buttons that start and stop a page's or a section's job, in the row that the caller has opened.
+    """The buttons that start, hold and stop a page's or a section's job, in the row that the caller has opened.
 
     A press submits or stops and draws the page anew; what is refused is said beside the buttons. The job is found
     again by its id at the next run of the page, and drawn with :func:`panel`.
@@ -164,7 +165,8 @@ def start_stop(
         again: what the first button reads while its owner's job is at work; "" leaves it out meanwhile.
         word: names the first button's widget.
         stop_greyed: whether Stop is there, greyed, while there is nothing to stop.
-        shortcuts: T and S press the two.
+        holds: whether it can be paused meanwhile.
+        shortcuts: T, P and S press them.
 
     Returns:
         The job, if any, and the phase that the buttons were drawn for.
@@ -174,8 +176,15 @@ def start_stop(
     drawn_for = phase(job)
     going = to_stop(job, drawn_for)
     reads = again if going and again is not None else label
+    if going and holds:
+        hold(here, going, drawn_for, shortcut="p" if shortcuts else None)
     if reads and st.button(
-        reads, type="primary", icon=icon, key=here.key(word), disabled=disabled, shortcut="t" if shortcuts else None
+        reads,
+        type="secondary" if going else "primary",
+        icon=icon,
+        key=here.key(word),
+        disabled=disabled,
+        shortcut="t" if shortcuts else None,
     ):
         with parts.refusals():
             here.job = submit(job).id
@@ -183,6 +192,23 @@ def start_stop(
     if going or stop_greyed:
         stop(here, going, shortcut="s" if shortcuts else None)
     return job, drawn_for
+
+
+def hold(here: state.Place, going: Job[Any], drawn_for: Phase, shortcut: str | None = "p") -> None:
+    """The button that holds a place's job or lets it go on: while a job is at work, it is the coloured one."""
+    paused = drawn_for == Phase.PAUSED
+    if st.button(
+        "Resume" if paused else "Pause",
+        type="primary",
+        icon=":material/play_arrow:" if paused else ":material/pause:",
+        key=here.key("resume" if paused else "pause"),
+        shortcut=shortcut,
+    ):
+        if paused:
+            going.resume()
+        else:
+            going.pause()
+        st.rerun()
 
 
 def stop(here: state.Place, going: Job[Any] | None, shortcut: str | None = "s") -> None:
@@ -193,17 +219,18 @@ def stop(here: state.Place, going: Job[Any] | None, shortcut: str | None = "s") 
         st.rerun()
 
 
-def panel(page: str, job: Job[Any], draw: Callable[[Job[Any]], None], drawn_for: Phase) -> None:
+def panel(page: str, job: Job[Any], draw: Callable[[Job[Any]], None], drawn_for: Phase, part: str = "live") -> None:
     """``draw(job)`` again and again while the job is at work; the timer stops with the job.
 
     Args:
+        part: tells several panels of a page apart.
         drawn_for: the job's :func:`phase` before its buttons were drawn. They lie outside what is redrawn here, so
             that the whole page runs again when the phase is another one by now, be it a moment later.
     """
     crowded = sum(1 for _ in queue.running()) > 20
     every = None if drawn_for == Phase.ENDED else POLL_CROWDED if crowded else POLL
 
-    @st.fragment(run_every=every, key=state.place(page).key("live"))
+    @st.fragment(run_every=every, key=state.place(page).key(part))
     def live() -> None:
         job.touch()
         draw(job)
@@ -211,46 +238,6 @@ def panel(page: str, job: Job[Any], draw: Callable[[Job[Any]], None], drawn_for:
             st.rerun()
 
     live()
-
-
-def progress(job: Job[Any], note: str = "") -> None:
-    """State, place in the queue, progress, pace, time left and a ``note`` in one row."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        parts.state_badge(job.state, job.message)
-        if job.owner != app.owner():
-            st.badge("somebody else's run: you are watching", icon=":material/visibility:", color="gray")
-        if job.state == State.QUEUED:
-            st.caption(parts.escape(queue.waits_for(job)), width="content")
-            for other in job.before():
-                if other.owner == app.owner():
-                    st.button(
-                        f"Stop {parts.escape(other.title)}",
-                        icon=":material/stop:",
-                        on_click=other.stop,
-                        key=state.key(job.id, "instead", other.id),
-                    )
-        elif not job.ended:
-            st.caption(" · ".join(_advancement(job)), width="content")
-            st.progress(min(1.0, job.progress))
-        if note:
-            st.caption(note, width="content")
-
-
-def _advancement(job: Job[Any]) -> list[str]:
-    """How far a run is; while it really runs also how fast, and for how long."""
-    said = [f"{job.progress:.0%}"]
-    if job.state == State.RUNNING:
-        said += [pace(job.rate)] if job.rate else []
-        said += [f"about {parts.seconds(job.eta)} left"] if job.eta is not None else []
-    return said
-
-
-def pace(rate: float) -> str:
-    """Steps a second in words; seconds a step where one takes longer than that."""
-    if rate < 0.95:
-        return f"{1 / rate:,.0f} s a step"
-    steps = f"{rate:,.0f}"
-    return f"{steps} step{'' if steps == '1' else 's'}/s"
 
 
 def kept(page: str, experiment: Experiment) -> Kept | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 
 from explorer.errors import ExplorerError
-from explorer.ladders import Reference, Rung
+from explorer.ladders import Rung
 from explorer.runs.jobs import Job
 from explorer.runs.words import State
 
@@ -59,10 +59,11 @@ def drawing(svg: str, caption: str = "") -> None:
         st.caption(caption)
 
 
-def title(text: str, icon: str, idea: str) -> None:
-    """The page's heading and the one line under it."""
+def title(text: str, icon: str, idea: str = "") -> None:
+    """The page's heading and, where there is one, the line under it."""
     st.title(f":material/{icon}: {text}", anchor=False)
-    st.html(f'<p class="idea">{html.escape(idea)}</p>')
+    if idea:
+        st.html(f'<p class="idea">{html.escape(idea)}</p>')
 
 
 def state_badge(state: str, note: str = "") -> None:
@@ -121,13 +122,6 @@ def problem(job: Job[Any]) -> None:
         st.caption(escape(job.message))
     if job.notice:
         st.warning(escape(job.notice), icon=":material/save:")
-
-
-def lecture_delta(value: float, figure: Reference | None) -> str | None:
-    """ "−0.004 to the lecture notes", for st.metric."""
-    if figure is None or value != value:
-        return None
-    return f"{value - figure.value:+.3f} to the {figure.source}"
 
 
 def written(prompt: str, characters: "Sequence[Character]", surprise: bool) -> str:

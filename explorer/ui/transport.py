@@ -83,64 +83,70 @@ def begins(job: Job[Any] | None, phase: Phase) -> str:
 def transport(
     page: str, experiment: Experiment, job: Job[Any] | None, phase: Phase, weights: Path | None = None
 ) -> None:
-    """Train, pause, one step, one epoch, stop, rewind and more, in one row; for the job's :func:`live.phase`."""
+    """Train or hold, one step, one epoch, stop, and what is rarer in a menu: one row, for the job's :func:`live.phase`.
+
+    The coloured button is the one that is wanted next: Train without a run at work, else Pause or Resume.
+    """
     here, going = state.training(page), live.to_stop(job, phase)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button(
-            begins(job, phase),
-            type="primary",
-            icon=":material/play_arrow:",
-            key=here.key("train"),
-            shortcut="t",
-            help="Train from fresh weights with the settings on the left.",
-        ):
-            _begin(page, experiment, job)
-        if going and phase == Phase.PAUSED:
-            if st.button("Resume", icon=":material/play_pause:", key=here.key("resume"), shortcut="p"):
-                going.resume()
-                st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=here.key("transport")):
+        if going:
+            live.hold(here, going, phase)
         else:
-            key = here.key("pause")
-            if st.button("Pause", icon=":material/pause:", key=key, disabled=not going, shortcut="p") and going:
-                going.pause()
-                st.rerun()
+            _train(page, experiment, job, phase)
         if st.button("1 step", icon=":material/skip_next:", key=here.key("step"), shortcut="n"):
             _advance(page, experiment, going, steps=1)
         if st.button("1 epoch", icon=":material/fast_forward:", key=here.key("epoch"), shortcut="e"):
             _advance(page, experiment, going, until_epoch=True)
         live.stop(here, going)
-        if st.button(
-            "Rewind",
-            icon=":material/replay:",
-            key=here.key("rewind"),
-            shortcut="w",
-            help="Back to the very same initial weights, holding before the first step.",
-        ):
-            _begin(page, experiment, job, paused=True)
+        if going:
+            _train(page, experiment, job, phase)
         with st.popover("More", icon=":material/more_horiz:", key=here.key("more")):
-            go_on = _more(page, experiment, weights)
-        if go_on:
-            _begin(page, experiment, job, from_weights=weights)
+            how = _more(page, experiment, weights)
+        if how is not None:
+            _begin(page, experiment, job, **how)
 
 
-def _more(page: str, experiment: Experiment, weights: Path | None) -> bool:
-    """What one wants less often: another seed, and whether to go on from the weights that ship."""
+def _train(page: str, experiment: Experiment, job: Job[Any] | None, phase: Phase) -> None:
+    """The button that begins a run; coloured unless that ends another."""
+    word = begins(job, phase)
+    if st.button(
+        word,
+        type="primary" if word == "Train" else "secondary",
+        icon=":material/play_arrow:" if word == "Train" else ":material/restart_alt:",
+        key=state.training(page).key("train"),
+        shortcut="t",
+        help="Train from fresh weights with what is set.",
+    ):
+        _begin(page, experiment, job)
+
+
+def _more(page: str, experiment: Experiment, weights: Path | None) -> dict[str, Any] | None:
+    """What one wants less often: the same start again, another one, or one from the weights that ship.
+
+    Returns:
+        How a run is to begin, for :func:`submit`, where one is wanted.
+    """
     here = state.training(page)
+    rewind = st.button(
+        "Rewind",
+        icon=":material/replay:",
+        key=here.key("rewind"),
+        help="Back to the very same initial weights, holding before the first step.",
+    )
     if st.button(
         "New seed", icon=":material/casino:", key=here.key("seed"), help="Other initial weights, other batches."
     ):
         here.put(experiment.replace(seed=(experiment.seed + 1) % (int(SETTINGS["seed"].high) + 1)))
         st.rerun()
-    return (
-        weights is not None
-        and weights.exists()
-        and st.button(
-            "Go on from the shipped weights",
-            icon=":material/model_training:",
-            key=here.key("continue"),
-            help="Load the weights that ship and train them further.",
-        )
-    )
+    shipped = weights is not None and weights.exists()
+    if shipped and st.button(
+        "Go on from the shipped weights",
+        icon=":material/model_training:",
+        key=here.key("continue"),
+        help="Load the weights that ship and train them further.",
+    ):
+        return {"from_weights": weights}
+    return {"paused": True} if rewind else None
 
 
 def _begin(page: str, experiment: Experiment, shown: Job[Any] | None, **how: Any) -> None:

@@ -1,5 +1,6 @@
 """A real server and a real Chromium. A missing browser fails; it does not skip."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -52,8 +53,9 @@ class Visitor:
             self.page.wait_for_timeout(400)
 
     def press(self, name: str) -> None:
-        """Click the page's first button whose name contains ``name`` (not Streamlit's own, in the header)."""
-        self.page.get_by_test_id("stMain").get_by_role("button", name=name).first.click()
+        """Click the page's first button whose name has ``name`` as words (not Streamlit's own, in the header)."""
+        words = re.compile(rf"\b{re.escape(name)}\b")
+        self.page.get_by_test_id("stMain").get_by_role("button", name=words).first.click()
 
     def points(self, chart: int = 0, trace: int = 0) -> int:
         """How many points a chart's trace holds now."""

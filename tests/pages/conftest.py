@@ -1,5 +1,6 @@
 """The whole app in AppTest: one engine, one registry, pages reached as a visitor reaches them."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -41,6 +42,12 @@ def texts(at: AppTest) -> str:
     """Everything a visitor can read, as one string."""
     kinds = ("title", "header", "markdown", "caption", "error", "warning", "info")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(at, kind))
+
+
+def numbers(at: AppTest) -> dict[str, str]:
+    """The numbers of the run bar, by their names: value and note."""
+    cells = (re.findall(r"<dt>([^<]+)</dt><dd>(.*?)</dd>", str(html.value)) for html in at.get("html"))
+    return {name: re.sub("<[^>]+>", "", value) for found in cells for name, value in found}
 
 
 def ticked(at: AppTest, page: str) -> set[str]:

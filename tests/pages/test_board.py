@@ -11,8 +11,8 @@ from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow, Snapshot
 from explorer.runs.words import Kind, State
 from explorer.series import smooth
-from explorer.ui import app, board, live, plot, transport
-from tests.pages.conftest import open_page, texts, wait
+from explorer.ui import app, board, plot, runbar, transport
+from tests.pages.conftest import numbers, open_page, texts, wait
 
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "50", "schedule": "constant"}
 
@@ -110,17 +110,17 @@ def test_the_button_that_begins_a_run_is_called_what_it_reads(monkeypatch, owner
     [(0.25, "4 s a step"), (0.97, "1 step/s"), (1.2, "1 step/s"), (2, "2 steps/s"), (1234, "1,234 steps/s")],
 )
 def test_a_pace_reads_as_one_would_say_it(rate, words) -> None:
-    assert live.pace(rate) == words
+    assert runbar.pace(rate) == words
 
 
 def test_a_run_that_holds_has_no_pace_and_no_end_in_sight() -> None:
     job = running()
     job.progress, job.run_seconds, job.rate = 0.5, 10.0, 3.0
-    assert live._advancement(job) == ["50%", "3 steps/s", "about 10 s left"]
+    assert runbar.advancement(job) == "50% · 10 s left · 3 steps/s"
     job.state = State.PAUSED
-    assert live._advancement(job) == ["50%"]
+    assert runbar.advancement(job) == "50%"
     job.state, job.rate, job.run_seconds = State.RUNNING, 0.0, 0.1
-    assert live._advancement(job) == ["50%"], "it has just begun"
+    assert runbar.advancement(job) == "50%", "it has just begun"
 
 
 def test_the_projectors_figure_is_a_copy() -> None:
@@ -155,17 +155,13 @@ def test_the_training_loss_is_known_from_the_first_step() -> None:
     assert board._training_loss(history(21, 1.05, *validated.epochs)) != 2.5
 
 
-def _shown(at, label: str) -> str:
-    return next(metric.value for metric in at.metric if metric.label == label)
-
-
 @pytest.mark.data
 def test_a_rate_moved_after_another_setting_reaches_the_run_once_and_the_tiles_count_along() -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
     job = queue.registry().find(at.session_state["char_rnn"].job)
     wait(at, lambda: len(job.history.snapshot()) > 5)
-    assert 0 < float(_shown(at, "Training loss")) < 10, "long before the first epoch is over"
+    assert 0 < float(numbers(at)["Training loss"]) < 10, "long before the first epoch is over"
     axis = at.session_state["char_rnn"].charts["loss"][1].layout.xaxis
     assert 50 <= axis.range[1] < 52, "the run's plan, whatever the lecture's"
 

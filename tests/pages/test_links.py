@@ -14,7 +14,7 @@ from explorer.runs import jobs, queue
 from explorer.runs.history import COLUMNS, EpochRow
 from explorer.runs.store import Run, Store
 from explorer.runs.words import Kind
-from tests.pages.conftest import open_page, texts
+from tests.pages.conftest import numbers, open_page, texts
 
 OWN = "my secret diary begins with a fox that nobody may know of.\n" * 60
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1", "schedule": "constant"}
@@ -45,7 +45,7 @@ def begins(at: AppTest) -> str:
 
 def recorded(at: AppTest) -> bool:
     """Whether the page shows what ships, as it does without a link."""
-    return "Recorded with the settings of this rung" in texts(at) and len(at.metric) >= 4
+    return "Recorded on the real data" in texts(at) and len(numbers(at)) >= 4
 
 
 def test_a_run_that_a_page_cannot_show_is_one_sentence_and_the_session_goes_on() -> None:

@@ -7,7 +7,7 @@ from explorer.errors import ExplorerError
 from explorer.lecture import claims
 from explorer.runs import queue
 from explorer.runs.words import State
-from tests.pages.conftest import open_page, texts, wait
+from tests.pages.conftest import numbers, open_page, texts, wait
 
 FULL = "Too much is waiting on this server."
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1"}
@@ -36,7 +36,7 @@ def test_a_training_page_says_so_and_goes_on_as_before(full) -> None:
         assert said(at), button
     assert at.session_state["char_rnn"].experiment == before and at.session_state["char_rnn"].job is None
     at.run()
-    assert not said(at) and at.metric
+    assert not said(at) and numbers(at)
 
 
 def test_the_home_page_says_so_and_leaves_other_pages_alone(full) -> None:

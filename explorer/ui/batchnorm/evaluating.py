@@ -13,7 +13,7 @@ from explorer.runs.evaluation import KEY, Evaluated
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
-from explorer.ui import app, live, parts, plot, steps
+from explorer.ui import app, live, parts, plot, runbar, steps
 
 PAGE = "batchnorm.evaluation"
 KINDS = (
@@ -66,7 +66,7 @@ def submit(pictures: int = bn_statistics.PICTURES, instead_of: Job[Any] | None =
 
 def _draw(job: Job[Evaluated]) -> None:
     stamp = job.stamp
-    live.progress(job)
+    runbar.status(job)
     parts.problem(job)
     result = job.result
     if result is None:

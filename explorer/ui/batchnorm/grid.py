@@ -12,7 +12,7 @@ from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
-from explorer.ui import app, live, parts, plot, state, steps
+from explorer.ui import app, live, parts, plot, runbar, state, steps
 
 PAGE = "batchnorm.map"
 
@@ -60,7 +60,7 @@ def submit(steps: int = grid.STEPS, instead_of: Job[Any] | None = None, **option
 
 def _draw(job: Job[GridView]) -> None:
     stamp = job.stamp
-    live.progress(job)
+    runbar.status(job)
     parts.problem(job)
     view = job.result
     if view is None:

@@ -16,7 +16,7 @@ from explorer.probes import plain
 from explorer.runs import jobs, queue, race
 from explorer.runs.race import Raced, RaceView
 from explorer.runs.words import Kind
-from explorer.ui import app, live, parts, state, steps
+from explorer.ui import app, live, parts, runbar, state, steps
 from explorer.ui.batchnorm import first_batch, layers, networks
 
 PAGE = state.RACE
@@ -136,7 +136,7 @@ def _push(job: jobs.Job[Raced]) -> None:
 
 def _draw(job: jobs.Job[Raced]) -> None:
     stamp = job.stamp
-    live.progress(job)
+    runbar.status(job)
     parts.problem(job)
     raced = job.result
     if raced is None or raced.view is None:

@@ -19,7 +19,7 @@ from explorer.runs import jobs, queue
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint, prepare
-from explorer.ui import app, live, parts, plot, state
+from explorer.ui import app, live, parts, plot, runbar, state
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -228,7 +228,7 @@ def _named(vary: str, value: float) -> str:
 
 def _draw_growth(job: jobs.Job[Reached]) -> None:
     version = job.stamp
-    live.progress(job)
+    runbar.status(job)
     parts.problem(job)
     found = job.result.models if job.result else ()
     curves = {
@@ -286,7 +286,7 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exp
 
 def _draw_explosion(job: jobs.Job[Exploded]) -> None:
     version = job.stamp
-    live.progress(job)
+    runbar.status(job)
     parts.problem(job)
     runs = job.result.runs if job.result else ()
     if not runs:

@@ -14,7 +14,7 @@ from explorer.runs import queue
 from explorer.runs.jobs import Job
 from explorer.runs.own_classes import Learnt, Trained, tune, work
 from explorer.runs.words import Kind
-from explorer.ui import app, live, parts, plot, state, steps
+from explorer.ui import app, live, parts, plot, runbar, state, steps
 from explorer.ui.cam.networks import OWN
 from explorer.ui.state import OwnClass, Page
 
@@ -92,7 +92,7 @@ def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Jo
 
 
 def _draw(job: Job[Learnt]) -> None:
-    live.progress(job)
+    runbar.status(job)
     parts.problem(job)
     learnt = job.result
     if learnt is None:

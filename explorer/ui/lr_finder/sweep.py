@@ -12,7 +12,7 @@ from explorer.lecture import recorded
 from explorer.runs import queue
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
-from explorer.ui import app, links, live, parts, plot, state, steps
+from explorer.ui import app, links, live, parts, plot, runbar, state, steps
 from explorer.ui.state import Page
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _submit(asked: Asked, earlier: Job[Any] | None) -> Job[Any]:
 def _draw(job: Job[Any]) -> None:
     """The visitor's own sweep, as far as it is."""
     stamp, here = (job.id, *job.stamp), state.lr_finder()
-    live.progress(job)
+    runbar.status(job)
     parts.problem(job)
     parts.source_note(job.source)
     found = job.result.curves if job.result else {}

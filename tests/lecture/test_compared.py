@@ -3,7 +3,7 @@
 import pytest
 
 from explorer.experiment import Experiment
-from explorer.lecture import beside
+from explorer.lecture import compared
 from explorer.runs.history import EpochRow
 
 
@@ -12,7 +12,7 @@ def row(epoch: int, accuracy: float = 0.5, val_loss: float = 1.5) -> EpochRow:
 
 
 def said(model: str, at: EpochRow, source: str = "real", **settings: object) -> tuple[str, bool | None]:
-    found = beside.of(Experiment.of(model, **settings), at, source)
+    found = compared.of(Experiment.of(model, **settings), at, source)
     return found.text, found.better
 
 
@@ -47,14 +47,14 @@ def test_where_the_lecture_printed_no_such_epoch_its_nearest_is_named_and_nothin
 
 
 def test_what_the_lecture_never_printed_stands_alone() -> None:
-    assert beside.of(Experiment.of("builder"), row(4)) is None
-    assert beside.of(Experiment.of("char3"), row(2)) is None
+    assert compared.of(Experiment.of("builder"), row(4)) is None
+    assert compared.of(Experiment.of("char3"), row(2)) is None
 
 
 def test_what_differs_between_two_runs_is_said_in_words_and_the_seed_is_not() -> None:
     long = Experiment.of("bn", "best of 6 epochs", seed=3, augment=False)
-    words = beside.unlike(long, Experiment.of("bn"))
+    words = compared.unlike(long, Experiment.of("bn"))
     assert {"learning rate 0.2", "schedule one-cycle", "epochs 6", "augment off", "lead-in epochs 0"} <= set(words)
     assert not any("seed" in word or "cycle_len" in word for word in words)
-    assert beside.unlike(Experiment.of("bn", images=5000), Experiment.of("bn")) == ["training pictures 5,000"]
-    assert beside.unlike(Experiment.of("bn", seed=1), Experiment.of("bn")) == []
+    assert compared.unlike(Experiment.of("bn", images=5000), Experiment.of("bn")) == ["training pictures 5,000"]
+    assert compared.unlike(Experiment.of("bn", seed=1), Experiment.of("bn")) == []

@@ -11,14 +11,14 @@ MEANT = 0.0005  #: a smaller difference is none
 
 
 @dataclass(frozen=True)
-class Beside:
+class Compared:
     """A sentence's part, and whether ours is the better one; None where that cannot be said."""
 
     text: str
     better: bool | None = None
 
 
-def of(experiment: Experiment, row: EpochRow, source: str = "real") -> Beside | None:
+def of(experiment: Experiment, row: EpochRow, source: str = "real") -> Compared | None:
     """A run's last validation beside the lecture's at the same epoch; None where the lecture printed nothing.
 
     Args:
@@ -29,13 +29,13 @@ def of(experiment: Experiment, row: EpochRow, source: str = "real") -> Beside | 
     if not figures:
         return None
     if unlike := _other_data(experiment, source):
-        return Beside(f"not comparable: {', '.join([*unlike, _epochs(row.epoch)])}")
+        return Compared(f"not comparable: {', '.join([*unlike, _epochs(row.epoch)])}")
     for figure in figures:
         theirs = _at(figure, row.epoch)
         if theirs is not None:
             return _difference(experiment.rung.metric, row, theirs, figure.source)
     nearest = min(figures, key=lambda figure: abs(figure.epochs - row.epoch))
-    return Beside(f"{nearest.source}: {_value(nearest)} after {_epochs(nearest.epochs)}")
+    return Compared(f"{nearest.source}: {_value(nearest)} after {_epochs(nearest.epochs)}")
 
 
 def unlike(experiment: Experiment, other: Experiment) -> list[str]:
@@ -77,13 +77,13 @@ def _at(figure: Reference, epoch: int) -> float | None:
     return figure.curve[place] if 0 <= place < len(figure.curve) else None
 
 
-def _difference(metric: str, row: EpochRow, theirs: float, source: str) -> Beside:
+def _difference(metric: str, row: EpochRow, theirs: float, source: str) -> Compared:
     by_loss = metric == "val_loss"
     apart = (row.val_loss if by_loss else row.accuracy) - theirs
     if abs(apart) < MEANT:
-        return Beside(f"as in the {source}")
+        return Compared(f"as in the {source}")
     size = f"{apart:+.3f}" if by_loss else f"{100 * apart:+.1f} points"
-    return Beside(f"{size} to the {source}".replace("-", "−"), (apart < 0) == by_loss)
+    return Compared(f"{size} to the {source}".replace("-", "−"), (apart < 0) == by_loss)
 
 
 def _value(figure: Reference) -> str:
