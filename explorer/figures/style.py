@@ -39,22 +39,25 @@ def figure(
     x_title: str = "", y_title: str = "", *, height: int = 320, log_x: bool = False, log_y: bool = False, key: str = ""
 ) -> go.Figure:
     """An empty figure in the house style. ``key`` names the run, so that zoom survives its updates."""
-    fig = go.Figure()
-    fig.layout.template = None
     axis = {"gridcolor": GRID, "zeroline": False, "showline": False, "ticks": ""}
-    fig.update_layout(
-        height=height,
-        margin={"l": 52, "r": 12, "t": 34, "b": 40},
-        colorway=SERIES,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
-        hovermode="x unified",
-        uirevision=key or "fixed",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        xaxis={**axis, "title": {"text": x_title, "standoff": 8}, "type": "log" if log_x else "-"},
-        yaxis={**axis, "title": {"text": y_title, "standoff": 6}, "type": "log" if log_y else "-"},
-        yaxis_automargin="left",  # the projector's larger labels need more room than the margin
+    x_axis = {**axis, "title": {"text": x_title, "standoff": 8}, "type": "log" if log_x else "-"}
+    y_axis = {**axis, "title": {"text": y_title, "standoff": 6}, "type": "log" if log_y else "-"}
+    fig = go.Figure(  # at once: update_layout takes eight times as long
+        layout={
+            "height": height,
+            "margin": {"l": 52, "r": 12, "t": 34, "b": 40},
+            "colorway": SERIES,
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+            "hovermode": "x unified",
+            "uirevision": key or "fixed",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "xaxis": x_axis,
+            # the projector's larger labels need more room than the margin
+            "yaxis": {**y_axis, "automargin": "left"},
+        }
     )
+    fig.layout.template = None
     return fig
 
 

@@ -142,8 +142,13 @@ def code(thing: Any, note: str = "") -> None:
     """The source of a class or function, as it runs."""
     if note:
         st.caption(note)
-    source = re.sub(r"  # type: ignore.*", "", inspect.getsource(thing))  # a word to the type checker alone
-    st.code(source, language="python", line_numbers=False)
+    st.code(source(thing), language="python", line_numbers=False)
+
+
+@functools.lru_cache(maxsize=256)
+def source(thing: Any) -> str:
+    """The lines of a class or function, looked up once: finding them reads the whole file's syntax."""
+    return re.sub(r"  # type: ignore.*", "", inspect.getsource(thing))  # a word to the type checker alone
 
 
 def reference_table(rung: Rung) -> None:

@@ -7,8 +7,8 @@ to ``st.plotly_chart``.
 """
 
 import copy
+import functools
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ _CSS = """.explorer-plot { width: 100%; }
 .explorer-plot .plotly .modebar-container .modebar { top: auto; bottom: 0; opacity: 0.6; }"""
 
 
-@cache
+@functools.cache
 def _component() -> Callable[..., object]:
     return st.components.v2.component(
         "explorer_plot",
@@ -94,13 +94,30 @@ def _component() -> Callable[..., object]:
     )
 
 
-@cache
+@functools.cache
 def _source() -> str | None:
     """Where the browser gets Plotly; None where this server cannot offer it."""
     import plotly
 
     bundle = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     return internals.serve_for_good(bundle.read_bytes(), "text/javascript")
+
+
+class Drawn:
+    """A figure and what the browser gets of it, each made once."""
+
+    def __init__(self, figure: "go.Figure") -> None:
+        self.figure = figure
+
+    @functools.cached_property
+    def json(self) -> str:
+        """The figure for the browser."""
+        return str(self.figure.to_json())
+
+    @functools.cached_property
+    def projected(self) -> "Drawn":
+        """The same for the teacher's view."""
+        return Drawn(for_projector(self.figure))
 
 
 def chart(
@@ -116,10 +133,10 @@ def chart(
     here = state.place(page)
     kept = here.charts.get(name)
     frozen = here.value("freeze", False) and kept is not None and kept[0][0] == stamp[0]
+    teacher = state.teacher()
     if kept is None or (kept[0] != stamp and not frozen):
-        kept = here.charts[name] = (stamp, make())
-    figure = for_projector(kept[1]) if state.teacher() else kept[1]
-    show(figure, here.key(name, stamp[0]), alt)
+        kept = here.charts[name] = (stamp, Drawn(make()))
+    show(kept[1].projected if teacher else kept[1], here.key(name, stamp[0]), alt)
     if caption:
         st.caption(caption)
 
@@ -136,16 +153,15 @@ def for_projector(figure: "go.Figure") -> "go.Figure":
     return figure
 
 
-def show(figure: "go.Figure", key: str, alt: str) -> None:
+def show(figure: "go.Figure | Drawn", key: str, alt: str) -> None:
     """Draw ``figure``; the same ``key`` is the same chart, whose zoom survives. ``alt`` says what it shows."""
+    drawn = figure if isinstance(figure, Drawn) else Drawn(figure)
     source = _source()
     if source is None:
-        st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False})
+        st.plotly_chart(drawn.figure, key=key, alt=alt, config={"displaylogo": False})
         return
     # Streamlit divides its own names by two underscores, and a path may have some.
-    _component()(
-        key=key.replace("__", "_-"), data={"figure": figure.to_json(), "src": source, "alt": alt}, height="content"
-    )
+    _component()(key=key.replace("__", "_-"), data={"figure": drawn.json, "src": source, "alt": alt}, height="content")
 
 
 def expect() -> None:

@@ -16,7 +16,6 @@ import streamlit as st
 
 if TYPE_CHECKING:
     import numpy as np
-    import plotly.graph_objects as go
 
     from explorer.cam.truth import Deletion
     from explorer.data.photos import Photo, Refusal
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from explorer.runs.own_classes import Trained
     from explorer.ui.cam.answer import PhotoAnswer
     from explorer.ui.cam.photos import ShownPhoto
+    from explorer.ui.plot import Drawn
 
 T = TypeVar("T")
 Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
@@ -54,7 +54,7 @@ class Place:
 
     name: str  #: begins the key of every widget there
     job: str | None = None  #: the id of the job shown
-    charts: dict[str, tuple[Stamp, "go.Figure"]] = field(default_factory=dict)  #: as last drawn
+    charts: dict[str, tuple[Stamp, "Drawn"]] = field(default_factory=dict)  #: as last drawn
     did: set[str] = field(default_factory=set)  #: words for the steps of "Try this"
     ticked: set[str] = field(default_factory=set)  #: ids of the steps that were done once
 

@@ -178,7 +178,7 @@ def test_the_axes_of_steps_end_with_the_plan_and_then_where_the_race_came_to() -
     def ends(at) -> set[int]:
         charts = at.session_state["batchnorm.race"].charts
         names = charts.keys() & {"losses", "layers.0", "layers.2"}
-        return {charts[name][1].layout.xaxis.range[1] for name in names}
+        return {charts[name][1].figure.layout.xaxis.range[1] for name in names}
 
     at = open_page("batchnorm", race="deeper", start="1", images="5000")
     job = race_job()

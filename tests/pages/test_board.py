@@ -162,7 +162,7 @@ def test_a_rate_moved_after_another_setting_reaches_the_run_once_and_the_tiles_c
     job = queue.registry().find(at.session_state["char_rnn"].job)
     wait(at, lambda: len(job.history.snapshot()) > 5)
     assert 0 < float(numbers(at)["Training loss"]) < 10, "long before the first epoch is over"
-    axis = at.session_state["char_rnn"].charts["loss"][1].layout.xaxis
+    axis = at.session_state["char_rnn"].charts["loss"][1].figure.layout.xaxis
     assert 50 <= axis.range[1] < 52, "the run's plan, whatever the lecture's"
 
     def move(name: str, value: float) -> None:

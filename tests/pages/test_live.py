@@ -65,7 +65,7 @@ def test_two_runs_read_back_from_disk_are_two_charts() -> None:
         at.query_params["run"] = run
         at.run()
         assert not at.exception, at.exception
-        drawn.append(at.session_state["char_rnn"].charts["loss"][1].data[0].y[0])
+        drawn.append(at.session_state["char_rnn"].charts["loss"][1].figure.data[0].y[0])
     assert drawn == [3.0, 2.0]
 
 
@@ -106,6 +106,6 @@ def test_what_a_job_did_while_it_was_drawn_is_drawn_next_time() -> None:
     shown = []
     for _ in range(2):
         assert not at.exception, at.exception
-        shown.append(at.session_state["batchnorm.map"].charts["map"][1].data[0].z.item())
+        shown.append(at.session_state["batchnorm.map"].charts["map"][1].figure.data[0].z.item())
         at.run()
     assert shown == [2.0, 1.0]

@@ -1,0 +1,159 @@
+"""What one rerun of each page costs after a slider has moved, against a page with the same widgets and nothing else.
+
+    python -m tests.benchmarks.rerun --json
+
+Thirty people who drag a slider every second and a half are twenty reruns a second in one interpreter, so a rerun's
+processor time decides how many a server holds. Each page is run in Streamlit's own test harness, with nothing
+training; a slider of its sidebar goes to and fro. Beside it a bare page is made of the widgets found on it, same
+kinds, labels, options and values, in the same harness. ``ms``: the median processor time of a rerun; ``ratio``: the
+page over its bare twin, the slowest page's at the end. ``--profile PAGE`` prints where a page's time goes.
+"""
+
+import argparse
+import cProfile
+import json
+import os
+import pstats
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PAGES = ("home", "char_rnn", "cifar10", "lr_finder", "batchnorm", "cam", "runs")
+
+
+def twin(at) -> str:
+    """A script that draws the widgets that a page has, and nothing else."""
+    lines = ["import streamlit as st", "side = st.sidebar"]
+    for place, block in (("st", at.main), ("side", at.sidebar)):
+        for widget in block:
+            if (line := bare(place, widget)) and line not in lines:
+                lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def bare(place: str, widget) -> str:
+    """The line that draws one widget."""
+    kind, key = getattr(widget, "type", ""), getattr(widget, "key", None)
+    said = f"{getattr(widget, 'label', '')!r}" + (f", key={key!r}" if key else "")
+    if kind == "slider":
+        ends = widget.value if isinstance(widget.value, tuple | list) else [widget.value]
+        kind_of = type(ends[0])  # whole numbers arrive as floats
+        low, high = kind_of(widget.min), kind_of(widget.max)
+        return f"{place}.slider({said}, min_value={low!r}, max_value={high!r}, value={widget.value!r})"
+    if kind in ("select_slider", "selectbox", "radio", "multiselect"):
+        return f"{place}.{kind}({said}, options={list(widget.options)!r})"
+    if kind == "button_group":
+        options = [str(getattr(option, "content", option)) for option in widget.options]
+        return f"{place}.segmented_control({said}, options={list(dict.fromkeys(options))!r})" if options else ""
+    if kind in ("checkbox", "toggle"):
+        return f"{place}.{kind}({said}, value={bool(widget.value)!r})"
+    if kind == "number_input":
+        return f"{place}.number_input({said}, value={widget.value!r})"
+    if kind in ("text_input", "text_area"):
+        return f"{place}.{kind}({said}, value={widget.value!r})"
+    if kind == "button":
+        return f"{place}.button({said})"
+    return ""
+
+
+def cost(at, move: Callable[[int], None], reruns: int) -> float:
+    """Median processor seconds of a rerun; ``move`` is told which."""
+    seconds = []
+    for number in range(reruns + 2):
+        move(number)
+        before = time.process_time()
+        at.run()
+        seconds.append(time.process_time() - before)
+        assert not at.exception, at.exception
+    return statistics.median(seconds[2:])  # the first two may still fill caches
+
+
+def mover(at) -> Callable[[int], None]:
+    """Moves a slider to its neighbour and back: the sidebar's first, else the page's; without one nothing moves."""
+    sliders = [*at.sidebar.slider, *at.sidebar.select_slider, *at.slider, *at.select_slider]
+    first = next((one for one in sliders if not isinstance(one.value, tuple | list)), None)
+    if first is None:
+        return lambda number: None
+    if first.type == "select_slider":
+        kind_of = type(first.value)  # what the script gets is a number; the options are how it is written
+        start, other = (o if kind_of is str else kind_of(float(o.replace(",", ""))) for o in first.options[:2])
+    else:
+        start = first.value
+        step = first.step or (first.max - first.min) / 20
+        other = type(start)(start + step if start + step <= first.max else start - step)
+
+    def move(number: int) -> None:
+        found = [slider for slider in (*at.slider, *at.select_slider) if slider.key == first.key]
+        if found:
+            found[0].set_value(other if number % 2 == 0 else start)
+
+    return move
+
+
+def measure(page: str, reruns: int) -> dict[str, float]:
+    """Milliseconds of a rerun of a page and of its bare twin."""
+    from streamlit.testing.v1 import AppTest
+
+    from tests.pages.conftest import open_page
+
+    at = open_page(page)
+    at.run()
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "twin.py"
+        script.write_text(twin(at))
+        beside = AppTest.from_file(script, default_timeout=60).run()
+        assert not beside.exception, beside.exception
+        ours, bare_page = cost(at, mover(at), reruns), cost(beside, mover(beside), reruns)
+    return {"ms": 1000 * ours, "twin": 1000 * bare_page, "ratio": ours / bare_page}
+
+
+def profile(page: str) -> None:
+    """Print what a rerun of a page spends its time in."""
+    from streamlit.runtime.scriptrunner import script_runner
+
+    from tests.pages.conftest import open_page
+
+    at = open_page(page)
+    move = mover(at)
+    at.run()
+    watched, real = cProfile.Profile(), script_runner.exec_func_with_error_handling
+
+    def running(*args, **kwargs):
+        watched.enable()
+        try:
+            return real(*args, **kwargs)
+        finally:
+            watched.disable()
+
+    script_runner.exec_func_with_error_handling = running
+    for number in range(6):
+        move(number)
+        at.run()
+    pstats.Stats(watched).sort_stats("cumulative").print_stats(70)
+
+
+def main() -> None:
+    """Measure and print one line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="one JSON object on one line")
+    parser.add_argument("--reruns", type=int, default=8)
+    parser.add_argument("--profile", metavar="PAGE", choices=PAGES)
+    parser.add_argument("pages", nargs="*", default=PAGES)
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["EXPLORER_HOME"] = home
+        if options.profile:
+            profile(options.profile)
+            return
+        found = {page: measure(page, options.reruns) for page in options.pages}
+    slowest = max(found, key=lambda page: found[page]["ratio"])
+    result = {"ratio": round(found[slowest]["ratio"], 3), "slowest": slowest}
+    result |= {page: {name: round(value, 2) for name, value in row.items()} for page, row in found.items()}
+    print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+
+
+if __name__ == "__main__":
+    main()
