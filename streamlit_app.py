@@ -4,7 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
+from explorer.ladders import Page
 from explorer.ui import state
+
+
+def _page(page: Page, icon: str):
+    return st.Page(page.script, title=page.label, icon=icon, default=page == Page.HOME)
 
 
 def main() -> None:
@@ -17,16 +22,13 @@ def main() -> None:
     )
     pages = st.navigation(
         {
-            "": [st.Page("pages/home.py", title="The lecture", icon=":material/home:", default=True)],
-            "Language": [st.Page("pages/char_rnn.py", title="Character RNN", icon=":material/text_fields:")],
-            "Vision": [
-                st.Page("pages/cifar10.py", title="CIFAR-10", icon=":material/grid_view:"),
-                st.Page("pages/cam.py", title="Class activation maps", icon=":material/center_focus_strong:"),
-            ],
+            "": [_page(Page.HOME, ":material/home:")],
+            "Language": [_page(Page.CHAR_RNN, ":material/text_fields:")],
+            "Vision": [_page(Page.CIFAR10, ":material/grid_view:"), _page(Page.CAM, ":material/center_focus_strong:")],
             "Look inside": [
-                st.Page("pages/lr_finder.py", title="LR finder", icon=":material/speed:"),
-                st.Page("pages/batchnorm.py", title="Inside the network", icon=":material/layers:"),
-                st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
+                _page(Page.LR_FINDER, ":material/speed:"),
+                _page(Page.BATCHNORM, ":material/layers:"),
+                _page(Page.RUNS, ":material/history:"),
             ],
         }
     )

@@ -14,8 +14,9 @@ from typing import Any
 
 from explorer import ladders
 from explorer.errors import SettingsError
+from explorer.ladders import Ladder
 
-LANGUAGE, VISION = "language", "vision"
+LANGUAGE, VISION = Ladder.LANGUAGE, Ladder.VISION
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Setting:
     options: tuple[str, ...] = ()
     pattern: str = ""  #: what a word must look like, where there are no options
     live: bool = False  #: takes effect at the next step; every other change restarts the run
-    ladder: str = ""  #: "language", "vision", or "" for both
+    ladder: Ladder | None = None  #: None for both
     when: tuple[str, tuple[str, ...]] | None = None  #: shown only while another setting has one of these values
 
     def check(self, value: Any) -> Any:
@@ -336,7 +337,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def applies(setting: Setting, rung: ladders.Rung) -> bool:
     """Whether a setting means something for a rung."""
-    return setting.ladder in ("", rung.ladder) and setting.name not in rung.fixed
+    return setting.ladder in (None, rung.ladder) and setting.name not in rung.fixed
 
 
 def settings_of(rung: ladders.Rung) -> Iterable[Setting]:

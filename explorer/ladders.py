@@ -7,12 +7,60 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from explorer.errors import SettingsError
 
 GUESSING = math.log(10)  #: nats a picture: what calling all ten classes equally likely costs
 UNTRAINED = 2.2  #: nats a picture: who stays above this has learnt nothing
+
+
+class Page(StrEnum):
+    """The pages, by the names of their files and addresses."""
+
+    HOME = "home"
+    CHAR_RNN = "char_rnn"
+    CIFAR10 = "cifar10"
+    CAM = "cam"
+    LR_FINDER = "lr_finder"
+    BATCHNORM = "batchnorm"
+    RUNS = "runs"
+
+    @property
+    def script(self) -> str:
+        """The file, as ``st.switch_page`` wants it."""
+        return f"pages/{self}.py"
+
+    @property
+    def label(self) -> str:
+        """What it is called in the menu."""
+        return _LABELS[self]
+
+
+_MENU = ("The lecture", "Character RNN", "CIFAR-10", "Class activation maps", "LR finder", "Inside the network", "Runs")
+_LABELS = dict(zip(Page, _MENU, strict=True))
+
+
+class Ladder(StrEnum):
+    """What the models of a ladder learn from."""
+
+    LANGUAGE = "language"
+    VISION = "vision"
+
+
+class Cut(StrEnum):
+    """How a text becomes batches: see ``explorer.data.text.TextData``."""
+
+    WINDOWS = "windows"
+    SLIDING = "sliding"
+    SEGMENTS = "segments"
+    STREAM = "stream"
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether the model predicts after every character, not only after the last."""
+        return self in (Cut.SEGMENTS, Cut.STREAM)
 
 
 @dataclass(frozen=True)
@@ -32,7 +80,7 @@ class Rung:
 
     key: str
     title: str
-    ladder: str  #: "language" or "vision"
+    ladder: Ladder
     class_name: str
     idea: str  #: one sentence
     builder: str  #: "module:function"; called with the experiment (and the vocabulary's size for language)
@@ -40,12 +88,22 @@ class Rung:
     figures: tuple[Reference, ...] = ()
     fixed: frozenset[str] = frozenset()  #: settings that mean nothing for this rung
     note: str = ""  #: where a preset had to differ from the lecture, and what was measured
-    cut: str = ""  #: language only, how the text is cut: see explorer.data.text.TextData
+    cut: Cut | None = None  #: language only
 
     @property
     def metric(self) -> str:
         """What the rung is judged by."""
-        return "val_loss" if self.ladder == "language" else "accuracy"
+        return "val_loss" if self.is_language else "accuracy"
+
+    @property
+    def is_language(self) -> bool:
+        """Whether it learns from text; the others learn from pictures."""
+        return self.ladder == Ladder.LANGUAGE
+
+    @property
+    def page(self) -> Page:
+        """Where it is trained."""
+        return Page.CHAR_RNN if self.is_language else Page.CIFAR10
 
     @property
     def model_class(self) -> type[Any]:
@@ -77,35 +135,35 @@ _PLAIN = frozenset({"layers", "dropout"})
 # fmt: off
 LANGUAGE: tuple[Rung, ...] = (
     Rung(
-        "char3", "Three characters", "language", "Char3Model",
+        "char3", "Three characters", Ladder.LANGUAGE, "Char3Model",
         "Three characters in, the fourth out: one arrow from input to hidden, one from hidden to hidden, one to the output.",
         _CHAR,
         {"lecture": dict(window=3, batch_size=512, lr=1e-2, epochs=2, schedule="step", drop_epochs=1)},
-        fixed=_WINDOW_ONLY | _PLAIN | {"window"}, cut="windows",
+        fixed=_WINDOW_ONLY | _PLAIN | {"window"}, cut=Cut.WINDOWS,
     ),
     Rung(
-        "char-loop", "A loop", "language", "CharLoopModel",
+        "char-loop", "A loop", Ladder.LANGUAGE, "CharLoopModel",
         "The same three arrows in a loop over n characters. This is an RNN.",
         _CHAR,
         {"lecture": dict(window=8, batch_size=512, lr=1e-2, epochs=2, schedule="step", drop_epochs=1)},
-        fixed=_WINDOW_ONLY | _PLAIN, cut="sliding",
+        fixed=_WINDOW_ONLY | _PLAIN, cut=Cut.SLIDING,
     ),
     Rung(
-        "char-rnn", "nn.RNN", "language", "CharRnn",
+        "char-rnn", "nn.RNN", Ladder.LANGUAGE, "CharRnn",
         "PyTorch's own RNN does the loop; the last hidden state predicts the next character.",
         _CHAR,
         {"lecture": dict(window=8, batch_size=512, lr=1e-3, epochs=6, schedule="step", drop_epochs=2)},
-        fixed=_WINDOW_ONLY, cut="sliding",
+        fixed=_WINDOW_ONLY, cut=Cut.SLIDING,
     ),
     Rung(
-        "char-seq", "Every next character", "language", "CharSeqRnn",
+        "char-seq", "Every next character", Ladder.LANGUAGE, "CharSeqRnn",
         "Predict after every character, not only the last: eight lessons from each window, but no memory between windows.",
         _CHAR,
         {"lecture": dict(window=8, batch_size=512, lr=1e-3, epochs=8, schedule="step", drop_epochs=2)},
-        fixed=_WINDOW_ONLY, cut="segments",
+        fixed=_WINDOW_ONLY, cut=Cut.SEGMENTS,
     ),
     Rung(
-        "stateful", "Stateful RNN", "language", "CharSeqStatefulRnn",
+        "stateful", "Stateful RNN", Ladder.LANGUAGE, "CharSeqStatefulRnn",
         "Keep the hidden state from batch to batch and forget only its history: truncated back-propagation through time.",
         _CHAR,
         {
@@ -116,35 +174,35 @@ LANGUAGE: tuple[Rung, ...] = (
         },
         (Reference("val_loss", 1.54595, 8, _NOTES, (1.85243, 1.70842, 1.6326, 1.59751, 1.56189, 1.55378, 1.55345, 1.54595)),
          Reference("val_loss", 1.486, 8, _NOTEBOOK)),
-        cut="stream",
+        cut=Cut.STREAM,
     ),
     Rung(
-        "rnn-cell", "RNN cell by hand", "language", "CharSeqStatefulRnn2",
+        "rnn-cell", "RNN cell by hand", Ladder.LANGUAGE, "CharSeqStatefulRnn2",
         "The loop over time written out around an RNN cell of two matrix products and a tanh.",
         _CHAR,
         {"lecture": dict(lr=1e-3, epochs=4)},
         (Reference("val_loss", 1.54217, 4, _NOTEBOOK, (1.797, 1.653, 1.581, 1.54217)),),
-        fixed=_PLAIN, cut="stream",
+        fixed=_PLAIN, cut=Cut.STREAM,
     ),
     Rung(
-        "gru-cell", "GRU cell by hand", "language", "CharSeqStatefulGRU2",
+        "gru-cell", "GRU cell by hand", Ladder.LANGUAGE, "CharSeqStatefulGRU2",
         "The GRU's two gates written out from the lecture's formulas.",
         _CHAR,
         {"lecture": dict(lr=1e-3, epochs=9, schedule="step", drop_epochs=3)},
         (Reference("val_loss", 1.42517, 9, _NOTES),),
-        fixed=_PLAIN, cut="stream",
+        fixed=_PLAIN, cut=Cut.STREAM,
     ),
     Rung(
-        "gru", "GRU", "language", "CharSeqStatefulGRU",
+        "gru", "GRU", Ladder.LANGUAGE, "CharSeqStatefulGRU",
         "Gates decide how much of the old state to keep and how much to let into the new one.",
         _CHAR,
         {"lecture": dict(lr=1e-3, epochs=9, schedule="step", drop_epochs=3), "long memory": dict(bptt=64)},
         (Reference("val_loss", 1.42517, 9, _NOTES, (1.74155, 1.5903, 1.53097, 1.49259, 1.47094, 1.46393, 1.43124, 1.42574, 1.42517)),
          Reference("val_loss", 1.36969, 9, _NOTEBOOK)),
-        cut="stream",
+        cut=Cut.STREAM,
     ),
     Rung(
-        "lstm", "LSTM", "language", "CharSeqStatefulLSTM",
+        "lstm", "LSTM", Ladder.LANGUAGE, "CharSeqStatefulLSTM",
         "Two layers of 512 units with a cell state of their own, dropout between them, and a rate that restarts.",
         _CHAR,
         {
@@ -159,7 +217,7 @@ LANGUAGE: tuple[Rung, ...] = (
          Reference("val_loss", 1.2524, 65, _NOTEBOOK)),
         note="The notes ran this at a rate of 1e-2. Here that ends at 1.363 (seed 0), 0.012 above their figure; at 4e-3 "
              "the same 17 epochs end at 1.305, so the preset uses 4e-3.",
-        cut="stream",
+        cut=Cut.STREAM,
     ),
 )
 
@@ -169,7 +227,7 @@ _SHAPE = frozenset({"depth", "stem", "norm", "skip", "dropout"})
 
 VISION: tuple[Rung, ...] = (
     Rung(
-        "simplenet", "Fully connected", "vision", "SimpleNet",
+        "simplenet", "Fully connected", Ladder.VISION, "SimpleNet",
         "Every pixel has a weight to each of 40 units: 122,880 weights before anything is learnt about pictures.",
         _VIS,
         {
@@ -182,7 +240,7 @@ VISION: tuple[Rung, ...] = (
         fixed=_SHAPE | {"size"},
     ),
     Rung(
-        "convnet", "Convolutions", "vision", "ConvNet",
+        "convnet", "Convolutions", Ladder.VISION, "ConvNet",
         "The same small kernel everywhere: 560 weights see the whole picture, and stride 2 halves it.",
         _VIS,
         {"lecture": dict(_SGD, widths="20,40,80", lead_lr=1e-1, lead_epochs=2, lr=1e-1, epochs=4, schedule="cosine")},
@@ -191,7 +249,7 @@ VISION: tuple[Rung, ...] = (
         fixed=_SHAPE,
     ),
     Rung(
-        "convnet2", "ConvLayer", "vision", "ConvNet2",
+        "convnet2", "ConvLayer", Ladder.VISION, "ConvNet2",
         "The same network, refactored into layers, with padding so that the corners count.",
         _VIS,
         {"lecture": dict(_SGD, widths="20,40,80", lead_lr=1e-1, lead_epochs=2, lr=1e-1, epochs=2, schedule="cosine")},
@@ -199,7 +257,7 @@ VISION: tuple[Rung, ...] = (
         fixed=_SHAPE,
     ),
     Rung(
-        "bn", "BatchNorm by hand", "vision", "ConvBnNet",
+        "bn", "BatchNorm by hand", Ladder.VISION, "ConvBnNet",
         "Normalise each channel over the batch, then let SGD move it with one factor and one offset a channel.",
         _VIS,
         {
@@ -215,7 +273,7 @@ VISION: tuple[Rung, ...] = (
         fixed=frozenset({"depth", "skip", "dropout", "stem"}),
     ),
     Rung(
-        "deep-bn", "Deeper", "vision", "ConvBnNet2",
+        "deep-bn", "Deeper", Ladder.VISION, "ConvBnNet2",
         "A second, size-keeping layer in each stage: twice as deep, and no better for it.",
         _VIS,
         {
@@ -230,7 +288,7 @@ VISION: tuple[Rung, ...] = (
         fixed=frozenset({"depth", "skip", "dropout", "stem"}),
     ),
     Rung(
-        "resnet", "ResNet", "vision", "Resnet",
+        "resnet", "ResNet", Ladder.VISION, "Resnet",
         "Each extra layer only has to learn what to add: y = x + f(x). Now depth helps.",
         _VIS,
         {
@@ -247,7 +305,7 @@ VISION: tuple[Rung, ...] = (
         fixed=frozenset({"depth", "skip", "dropout", "stem"}),
     ),
     Rung(
-        "resnet2", "ResNet 2", "vision", "Resnet2",
+        "resnet2", "ResNet 2", Ladder.VISION, "Resnet2",
         "Wider, with a 7 × 7 stem and dropout before the last layer.",
         _VIS,
         {
@@ -262,7 +320,7 @@ VISION: tuple[Rung, ...] = (
         fixed=frozenset({"depth", "skip", "stem"}),
     ),
     Rung(
-        "builder", "Your own", "vision", "StageNet",
+        "builder", "Your own", Ladder.VISION, "StageNet",
         "Choose depth, widths, stem, normalisation and skip connections yourself; the rungs above are its presets.",
         _VIS,
         {
@@ -279,7 +337,7 @@ VISION: tuple[Rung, ...] = (
 
 # fmt: on
 
-LADDERS: dict[str, tuple[Rung, ...]] = {"language": LANGUAGE, "vision": VISION}
+LADDERS: dict[Ladder, tuple[Rung, ...]] = {Ladder.LANGUAGE: LANGUAGE, Ladder.VISION: VISION}
 
 
 def rung(key: str) -> Rung:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer.ladders import Page
 from explorer.ui import app
 
 app.enter()
@@ -20,7 +21,7 @@ with st.spinner("Loading torch …"):
 from explorer.ui import cards, links, state, steps
 from explorer.ui.batchnorm import evaluating, grid, memory, race, through_time
 
-PAGE = state.Page.BATCHNORM
+PAGE = Page.BATCHNORM
 SECTIONS = {
     "race": ("The race", race.show),
     "evaluating": ("Evaluating", evaluating.show),

@@ -6,12 +6,12 @@ from explorer.ui import app
 
 app.enter()
 
+from explorer.ladders import Page
 from explorer.ui import cards, parts, steps
 from explorer.ui.cam import behind, classes, photos
 from explorer.ui.cam.answer import ask, show
 from explorer.ui.cam.networks import network, small_keys
 from explorer.ui.cam.options import sidebar
-from explorer.ui.state import Page
 
 parts.title(
     "Class activation maps",

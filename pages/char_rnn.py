@@ -6,9 +6,9 @@ from explorer.ui import app
 
 app.enter()
 
+from explorer.ladders import Page
 from explorer.ui import board, cards, controls, live, parts, runbar, steps
 from explorer.ui.char_rnn import behind, writing
-from explorer.ui.state import Page
 
 PAGE = Page.CHAR_RNN
 st.html(cards.STYLE)

@@ -7,10 +7,10 @@ from explorer.ui import app
 app.enter()
 
 from explorer.errors import SettingsError
+from explorer.ladders import Page
 from explorer.models import vision
 from explorer.ui import board, cards, controls, live, parts, runbar, state, steps
 from explorer.ui.cifar10 import behind, pictures
-from explorer.ui.state import Page
 
 PAGE = Page.CIFAR10
 st.html(cards.STYLE)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
+from explorer.ladders import Page
 from explorer.ui import parts
 
 left, right = st.columns([11, 10], gap="medium", vertical_alignment="center")
@@ -22,7 +23,7 @@ with left:
             key="home.start",
             help="Trains a small GRU, live, on the lecture's text.",
         )
-        st.page_link("pages/cam.py", label="or bring a photo", icon=":material/center_focus_strong:")
+        st.page_link(Page.CAM.script, label="or bring a photo", icon=":material/center_focus_strong:")
     starting = st.container()
 with right:
     parts.drawing(diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend())
@@ -65,7 +66,7 @@ st.html(cards.STYLE)
 with starting:
     if pressed:
         with parts.refusals(), st.spinner("Starting …"):
-            state.open("char_rnn", FIRST, transport.submit("char_rnn", FIRST).id)
+            state.open(Page.CHAR_RNN, FIRST, transport.submit(Page.CHAR_RNN, FIRST).id)
     now()
 if view == "The map":
     the_map(PATHS)

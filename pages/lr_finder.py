@@ -2,15 +2,16 @@
 
 import streamlit as st
 
+from explorer.ladders import Page
 from explorer.ui import app
 
 app.enter()
 
 from explorer.experiment import SETTINGS
-from explorer.ui import cards, parts, state, steps
+from explorer.ui import cards, parts, steps
 from explorer.ui.lr_finder import sweep
 
-PAGE = state.Page.LR_FINDER
+PAGE = Page.LR_FINDER
 sweep.follow()
 parts.title(
     "LR finder",

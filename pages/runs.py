@@ -2,14 +2,15 @@
 
 import streamlit as st
 
+from explorer.ladders import Page
 from explorer.ui import app
 
 app.enter()
 
-from explorer.ui import parts, state, steps
+from explorer.ui import parts, steps
 from explorer.ui.runs import table
 
-PAGE = state.Page.RUNS
+PAGE = Page.RUNS
 parts.title(
     "Runs",
     "history",

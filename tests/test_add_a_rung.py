@@ -33,19 +33,19 @@ class BigramModel(nn.Module):
 RUNG = ladders.Rung(
     "bigram",
     "Bigrams",
-    "language",
+    ladders.Ladder.LANGUAGE,
     BigramModel.__name__,
     "One character in, the next one out.",
     f"{__name__}:build",
     {"lecture": dict(window=8, batch_size=64, lr=1e-2, epochs=1)},
     fixed=frozenset({"bptt", "jitter", "reset", "layers", "dropout", "hidden"}),
-    cut="segments",
+    cut=ladders.Cut.SEGMENTS,
 )
 
 
 @pytest.fixture(autouse=True)
 def added(monkeypatch):
-    monkeypatch.setitem(ladders.LADDERS, "language", (*ladders.LANGUAGE, RUNG))
+    monkeypatch.setitem(ladders.LADDERS, ladders.Ladder.LANGUAGE, (*ladders.LANGUAGE, RUNG))
 
 
 def test_it_trains_in_the_same_learner():

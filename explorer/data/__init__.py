@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,12 +14,21 @@ if TYPE_CHECKING:
 SIDE = 32  #: pixels a side of a picture set's pictures
 
 
+class SourceKind(StrEnum):
+    """Whose data it is."""
+
+    REAL = "real"  #: the lecture's
+    SAMPLE = "sample"  #: real, but few
+    STANDIN = "standin"  #: drawn, or carried by Python
+    YOURS = "yours"  #: brought
+
+
 @dataclass(frozen=True)
 class Source:
     """What the data is and where it came from; on screen wherever its numbers are."""
 
     name: str  #: e.g. "Nietzsche, the lecture's text"
-    kind: str  #: "real", "sample" (real, but few), "standin" (drawn, or carried by Python) or "yours" (brought)
+    kind: SourceKind
     origin: str  #: a path or an address
     checksum: str = ""  #: MD5 of what was read
     notice: str = ""  #: a sentence the user should know; empty when all is as expected

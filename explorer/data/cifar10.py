@@ -19,7 +19,7 @@ from typing import IO
 import numpy as np
 
 from explorer import paths
-from explorer.data import SIDE, Pictures, Source, sampler, standin
+from explorer.data import SIDE, Pictures, Source, SourceKind, sampler, standin
 from explorer.data.files import Progress, download, read_archive, replacing_folder
 from explorer.errors import DataError
 
@@ -244,5 +244,5 @@ def _open(folder: Path, path: Path) -> Pictures:
             f"This set has {train + valid:,} training and {test:,} test pictures, CIFAR-10 has 50,000 and 10,000: "
             "accuracies are not comparable with the lecture's."
         )
-    source = Source("CIFAR-10", "real", str(path), story["md5"], notice)
+    source = Source("CIFAR-10", SourceKind.REAL, str(path), story["md5"], notice)
     return Pictures(**arrays, classes=CLASSES, source=source)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from explorer import paths
-from explorer.data import Source
+from explorer.data import Source, SourceKind
 from explorer.data.files import Progress, download, read_archive
 from explorer.data.photos import MAX_BYTES, Photo, read_photo
 from explorer.errors import DataError, PhotoError
@@ -47,7 +47,7 @@ class DogsCats:
     @property
     def source(self) -> Source:
         """What this is, for the label on screen."""
-        return Source("Dogs vs cats, the course's photos", "real", str(self.path), self.checksum)
+        return Source("Dogs vs cats, the course's photos", SourceKind.REAL, str(self.path), self.checksum)
 
     def photos(self, split: str, per_class: int | None = None) -> Iterator[Photo]:
         """The photos of ``train`` or ``valid``, upright, labelled ``cats`` or ``dogs``; damaged ones are left out.

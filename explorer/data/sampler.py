@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from explorer import paths
-from explorer.data import SIDE, Pictures, Source
+from explorer.data import SIDE, Pictures, Source, SourceKind
 
 FOLDER = paths.SHIPPED / "cifar10"
 EACH = {"train": 400, "valid": 200, "test": 20}  #: pictures a class
@@ -34,7 +34,7 @@ def load(classes: tuple[str, ...]) -> Pictures:
         OSError, ValueError: a sheet is not there, or damaged.
     """
     train, valid, test = (_part(part, each, len(classes)) for part, each in EACH.items())
-    source = Source(NAME, "sample", f"{paths.SHIPPED.name}/{FOLDER.name}", notice=NOTICE)
+    source = Source(NAME, SourceKind.SAMPLE, f"{paths.SHIPPED.name}/{FOLDER.name}", notice=NOTICE)
     return Pictures(*train, *valid, *test, classes, source)
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from explorer import paths
-from explorer.data import SIDE, Pictures, Source
+from explorer.data import SIDE, Pictures, Source, SourceKind
 from explorer.data.files import replacing
 from explorer.errors import DataError
 
@@ -50,7 +50,7 @@ def load(asked_for: bool = False) -> Pictures:
         asked_for: it was chosen, not fallen back to, so that no notice is needed.
     """
     notice = "" if asked_for else NOTICE
-    source = Source("Ten drawn shapes (stand-in)", "standin", "explorer.data.standin", notice=notice)
+    source = Source("Ten drawn shapes (stand-in)", SourceKind.STANDIN, "explorer.data.standin", notice=notice)
     return Pictures(**_arrays(), classes=CLASSES, source=source)
 
 

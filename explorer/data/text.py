@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explorer import paths
-from explorer.data import Batch, Source
+from explorer.data import Batch, Source, SourceKind
 from explorer.data.files import replacing
 from explorer.errors import DataError
+from explorer.ladders import Cut
 
 if TYPE_CHECKING:
     import torch
@@ -134,7 +135,7 @@ def keep_own(raw: bytes, owner: str) -> str:
         DataError: see :func:`decode` and :func:`prepare`; or the disk is full.
     """
     text = decode(raw)
-    prepare(text, Source("", "yours", ""))
+    prepare(text, Source("", SourceKind.YOURS, ""))
     data = f"own-{_whose(owner)}-{hashlib.md5(text.encode()).hexdigest()[:12]}"
     try:
         with replacing(_path(data)) as file:
@@ -181,7 +182,7 @@ def _nietzsche(path: Path) -> tuple[str, Source]:
             f"This nietzsche.txt differs from the lecture's: {len(raw):,} bytes and {len(text):,} characters, "
             f"not {BYTES:,} and {CHARACTERS:,}. Losses are not quite comparable."
         )
-    return text, Source(NAME, "real", str(path), checksum, notice)
+    return text, Source(NAME, SourceKind.REAL, str(path), checksum, notice)
 
 
 def _shipped() -> tuple[str, Source]:
@@ -196,7 +197,9 @@ def _shipped() -> tuple[str, Source]:
             "Restore it from the repository, or train on Python's help texts (pydoc).",
             str(error),
         ) from error
-    return decode(raw), Source(NAME, "real", f"{SHIPPED.parent.name}/{SHIPPED.name}", hashlib.md5(raw).hexdigest())
+    return decode(raw), Source(
+        NAME, SourceKind.REAL, f"{SHIPPED.parent.name}/{SHIPPED.name}", hashlib.md5(raw).hexdigest()
+    )
 
 
 def _pydoc() -> tuple[str, Source]:
@@ -206,7 +209,7 @@ def _pydoc() -> tuple[str, Source]:
     text = "\n".join(topics[name] for name in sorted(topics))
     checksum = hashlib.md5(text.encode()).hexdigest()
     notice = "This trains on Python's own help texts, so losses cannot be compared with the lecture's."
-    return text, Source("Python's help topics", "standin", "pydoc_data.topics", checksum, notice)
+    return text, Source("Python's help topics", SourceKind.STANDIN, "pydoc_data.topics", checksum, notice)
 
 
 def _own(data: str) -> tuple[str, Source]:
@@ -215,7 +218,7 @@ def _own(data: str) -> tuple[str, Source]:
         text = path.read_bytes().decode()
     except OSError as error:
         raise DataError(_GONE, str(error)) from error
-    return text, Source("Your text", "yours", path.name, hashlib.md5(text.encode()).hexdigest())
+    return text, Source("Your text", SourceKind.YOURS, path.name, hashlib.md5(text.encode()).hexdigest())
 
 
 @functools.lru_cache(maxsize=4)
@@ -265,7 +268,7 @@ class TextData:
         self.batch_size, self.window = experiment.batch_size, experiment.window
         self.train = torch.from_numpy(corpus.train).to(device)
         self.valid = torch.from_numpy(corpus.valid).to(device)
-        if self.cut == "stream":
+        if self.cut == Cut.STREAM:
             if len(corpus.valid) < self.batch_size * 2 + 1:
                 raise DataError(
                     f"The text is too short for {self.batch_size} parallel streams. Use a smaller batch size."
@@ -279,7 +282,7 @@ class TextData:
 
     def train_batches(self, generator: "torch.Generator") -> Iterator[Batch]:
         """One epoch: ``x`` (time, batch), ``y`` of the same shape or (batch,)."""
-        if self.cut == "stream":
+        if self.cut == Cut.STREAM:
             return self._streams(self._columns(self.train), self._lengths(generator))
         return self._shuffled(generator)
 
@@ -287,7 +290,7 @@ class TextData:
         """The validation text, in order; long batches, since nothing is back-propagated."""
         import torch
 
-        if self.cut == "stream":
+        if self.cut == Cut.STREAM:
             columns = self._columns(self.valid)
             return self._streams(columns, iter(lambda: 128, None))
         return (self._cut_window(part, 0.0) for part in torch.split(self._windows(self.valid), 4096))
@@ -321,11 +324,11 @@ class TextData:
 
     def _windows(self, tokens: "torch.Tensor") -> "torch.Tensor":
         """(windows, window + 1), a view."""
-        return tokens.unfold(0, self.window + 1, 1 if self.cut == "sliding" else self.window)
+        return tokens.unfold(0, self.window + 1, 1 if self.cut == Cut.SLIDING else self.window)
 
     def _cut_window(self, rows: "torch.Tensor", start: float) -> Batch:
         rows = rows.t()
-        return Batch(rows[:-1].contiguous(), rows[1:].contiguous() if self.cut == "segments" else rows[-1], start)
+        return Batch(rows[:-1].contiguous(), rows[1:].contiguous() if self.cut == Cut.SEGMENTS else rows[-1], start)
 
     def _shuffled(self, generator: "torch.Generator") -> Iterator[Batch]:
         import torch

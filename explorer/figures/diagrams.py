@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from explorer.figures import style
+from explorer.ladders import Cut
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
@@ -90,9 +91,9 @@ def unrolled(experiment: "Experiment", text: str = _TEXT) -> str:
     It follows the settings: the window or bptt decides the columns, the cut of the text decides where a
     prediction is made, and statefulness and ``reset`` decide what comes in from the left.
     """
-    cut, stream = experiment.rung.cut, experiment.rung.cut == "stream"
+    cut, stream = experiment.rung.cut, experiment.rung.cut == Cut.STREAM
     count = experiment.bptt if stream else experiment.window
-    everywhere = cut in ("stream", "segments")
+    everywhere = cut is not None and cut.everywhere
     shown = _columns(count)
     gap, left = 74.0, 92.0 if stream else 64.0
     width, height = left + gap * (len(shown) - 1) + (104.0 if stream else 64.0), 236.0

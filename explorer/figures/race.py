@@ -77,7 +77,7 @@ def race_losses(race: "RaceView", *, until: int | None = None, key: str = "", he
             words = {"text": f"{lane.name} broke{where}", "font": {"size": 11, "color": colour}, "yanchor": "top"}
             line = {"color": colour, "width": 1.4, "dash": "dot"}
             fig.add_vline(x=lane.broke.step, line=line, annotation=words)
-    if any(lane.experiment.rung.ladder == "vision" for lane in race.lanes):
+    if any(not lane.experiment.rung.is_language for lane in race.lanes):
         fig.add_hline(y=GUESSING, line={"color": style.MUTED, "width": 1, "dash": "dot"}, annotation_text="guessing")
     fig.update_yaxes(range=[lowest - 0.15, highest + 0.25])
     return spanning(fig, until)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explorer.experiment import Experiment
+from explorer.ladders import Page
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Claim:
     group: str  #: the heading it stands under
     quote: str  #: the notes' own words
     line: int  #: where they stand in the notes, for who has them beside the app
-    page: str  #: char_rnn, cifar10, batchnorm or cam
+    page: Page
     look: str  #: what to look at there
     seconds: int  #: about how long measuring takes on two CPU cores
     model: str = ""  #: the rung to train there
@@ -49,7 +50,7 @@ CLAIMS: tuple[Claim, ...] = (
         "every time we call “forward” we are resetting our activation values back to zero. We are losing some "
         "information.",
         142,
-        "char_rnn",
+        Page.CHAR_RNN,
         "Both curves stay above the dashed line, which is the lecture's validation loss. Set *Reset the hidden state* "
         "back to *never* and train again: they come down to it.",
         6,
@@ -63,7 +64,7 @@ CLAIMS: tuple[Claim, ...] = (
         MEMORY,
         "If you are concerned with speed, you may want to adjust bptt.",
         190,
-        "char_rnn",
+        Page.CHAR_RNN,
         "Steps a second fall, and each step lowers the loss more. An epoch has fewer of them.",
         8,
         "stateful",
@@ -77,7 +78,7 @@ CLAIMS: tuple[Claim, ...] = (
         MEMORY,
         "z-gate - do we use the hidden state as-is, or the updated hidden state.",
         348,
-        "char_rnn",
+        Page.CHAR_RNN,
         "Validation loss against the stateful RNN's 1.54 in the lecture; then let both write.",
         4,
         "gru",
@@ -90,7 +91,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Another reason not to backprop all the way back is because of exploding gradients; more layers, more chances "
         "the gradients will go through the roof.",
         178,
-        "char_rnn",
+        Page.CHAR_RNN,
         "The loss jumps up or stops being a number. Set *Clip gradients* to 1 while it runs: it calms down.",
         10,
         "stateful",
@@ -103,7 +104,7 @@ CLAIMS: tuple[Claim, ...] = (
         GRADIENTS,
         "len(md.trn_dl) - how often to reset",
         450,
-        "char_rnn",
+        Page.CHAR_RNN,
         "The learning rate jumps back up and the loss with it; at the end of the next cycle it is lower.",
         8,
         "lstm",
@@ -117,7 +118,7 @@ CLAIMS: tuple[Claim, ...] = (
         "fully connected layer - is really doing a dot product. Previously 122800 is a weight for every pixel, which "
         "isn’t that useful.",
         663,
-        "cifar10",
+        Page.CIFAR10,
         "*The network* lists the parameters of every layer; then compare accuracies.",
         1,
         "simplenet",
@@ -129,7 +130,7 @@ CLAIMS: tuple[Claim, ...] = (
         PICTURES_,
         "32 -> 15 -> 7 -> 3 -> 1",
         691,
-        "cifar10",
+        Page.CIFAR10,
         "The drawing in *The network* follows: widths, stem and depth change the sides.",
         1,
         "convnet",
@@ -142,7 +143,7 @@ CLAIMS: tuple[Claim, ...] = (
         "When we tried to add more layers we had problems training it. If i had smaller learning rates, it took "
         "forever. If we made larger learning rates, it would become unstable.",
         765,
-        "batchnorm",
+        Page.BATCHNORM,
         "The deep network's activations shrink towards nothing from layer to layer, and its loss stays at 2.30.",
         12,
         race="deeper",
@@ -153,7 +154,7 @@ CLAIMS: tuple[Claim, ...] = (
         DEPTH,
         "This increases resiliency and let’s us increase the learning rate and more learning rates.",
         782,
-        "batchnorm",
+        Page.BATCHNORM,
         "Of the four networks, which one still learns at ten times the rate?",
         5,
         race="ten-times",
@@ -164,7 +165,7 @@ CLAIMS: tuple[Claim, ...] = (
         DEPTH,
         "Turns out that we are so deep that even batchnorm won’t help us at all",
         896,
-        "batchnorm",
+        Page.BATCHNORM,
         "The lecture compared 0.655 after 4 epochs at 0.01 with 0.682 after 6 at up to 0.1. Here all have the same "
         "rate, epochs and seed.",
         9,
@@ -177,7 +178,7 @@ CLAIMS: tuple[Claim, ...] = (
         DEPTH,
         "ResNet block: we are adding the original signal along with the convolution of the input: y = x + f(x)",
         900,
-        "batchnorm",
+        Page.BATCHNORM,
         "The deep network with skip connections against the same one without.",
         10,
         race="skip",
@@ -188,7 +189,7 @@ CLAIMS: tuple[Claim, ...] = (
         MAPS,
         "The last layer averaged out the ‘cattiness’ of the pixels’, so if we go up a layer above.",
         1223,
-        "cam",
+        Page.CAM,
         "The map over the photo; then *Is it telling the truth?* greys the hottest parts and asks again.",
         5,
     ),
@@ -198,7 +199,7 @@ CLAIMS: tuple[Claim, ...] = (
         MAPS,
         "fastai is the only library that currently leaves these values alone unless specified.",
         805,
-        "cifar10",
+        Page.CIFAR10,
         "Validation accuracy jumps about from epoch to epoch. Set *Normalisation* to *running* and it settles.",
         5,
         "bn",

@@ -61,7 +61,7 @@ def _other_data(experiment: Experiment, source: str) -> list[str]:
     if source != "real" or experiment.data != "auto":
         return ["other data"]
     found = []
-    if experiment.rung.ladder == "vision":
+    if not experiment.rung.is_language:
         found += [f"{experiment.images:,} pictures"] if experiment.images < ALL_PICTURES else []
         found += [f"{experiment.size} pixels a side"] if experiment.size != 32 else []
     elif experiment.newlines:

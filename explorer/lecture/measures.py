@@ -44,7 +44,7 @@ def _picture_learner(experiment: Experiment) -> Learner:
 
 
 def _learner(experiment: Experiment) -> Learner:
-    return (_text_learner if experiment.rung.ladder == "language" else _picture_learner)(experiment)
+    return (_text_learner if experiment.rung.is_language else _picture_learner)(experiment)
 
 
 def _train(learner: Learner, rate: float, steps: int, on_progress: OnProgress) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from explorer.ladders import Reference, Rung
+from explorer.ladders import Ladder, Reference, Rung
 
 PROMPT = "for thos"  #: what the lecture's ``get_next_n`` begins with
 
@@ -125,7 +125,7 @@ class Link:
     address: str
     why: str  #: what one reads it for
     rungs: tuple[str, ...] = ()  #: the rungs it explains; none: the whole ladder
-    ladder: str = "language"
+    ladder: Ladder = Ladder.LANGUAGE
 
 
 LINKS = (
@@ -145,13 +145,13 @@ LINKS = (
         "CIFAR-10",
         "https://www.cs.toronto.edu/~kriz/cifar.html",
         "The data set's own page: who made it, and how it is divided.",
-        ladder="vision",
+        ladder=Ladder.VISION,
     ),
     Link(
         "cifar.tgz",
         "http://pjreddie.com/media/files/cifar.tgz",
         "The pictures as files, which the notes fetch.",
-        ladder="vision",
+        ladder=Ladder.VISION,
     ),
     Link(
         "The notes themselves",
@@ -162,7 +162,7 @@ LINKS = (
         "The notes themselves",
         "https://forums.fast.ai/t/deeplearning-lec7notes/8939",
         "Tim Lee's notes of the lecture, and the questions of their readers.",
-        ladder="vision",
+        ladder=Ladder.VISION,
     ),
 )
 

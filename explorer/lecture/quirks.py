@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explorer.ladders import Page
+
 Values = Mapping[str, float]
 TOKENS, STREAMS, BPTT = 482_972, 64, 8  #: the lecture's training text and loader
 BATCHES = TOKENS // STREAMS // BPTT - 1  #: what ``len(md.trn_dl)`` says: 942
@@ -25,7 +27,7 @@ class Quirk:
     id: str
     title: str
     text: str  #: what the code does, in two sentences
-    pages: tuple[str, ...]  #: where the card belongs
+    pages: tuple[Page, ...]  #: where the card belongs
     measure: Callable[[], Values]
     says: Callable[[Values], str]  #: the measurement as a sentence
     line: int = 0  #: where it stands in the notes
@@ -146,7 +148,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "bptt is 8, on average 8.4, and often 5",
         "The loader varies the length of each batch with a spread of 5, meant for a bptt of 70, and never goes below "
         "5. At 8 that is no small jitter.",
-        ("char_rnn",),
+        (Page.CHAR_RNN,),
         _jitter,
         lambda v: (
             f"20,000 batches drawn here: mean {v['mean']:.2f}, {v['fives']:.0%} of them exactly 5 characters, "
@@ -159,7 +161,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "The restarts are not at the epochs' ends",
         "The cosine counts 942 batches a cycle, `len(md.trn_dl)`, but with batches of 8.4 characters an epoch has "
         "fewer. So the rate restarts in the middle of epochs, and the last cycle of 15 epochs never ends.",
-        ("char_rnn",),
+        (Page.CHAR_RNN,),
         _restarts,
         lambda v: (
             f"Computed here: {v['batches']:,.0f} real batches an epoch, so restarts after "
@@ -172,7 +174,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "Sampling feeds every character eight times",
         "`get_next` is given the last 8 characters each time, while the hidden state is kept too: the model reads "
         "everything again and again. Here the prompt is read once, then one character at a time.",
-        ("char_rnn",),
+        (Page.CHAR_RNN,),
         _refed,
         lambda v: f"For 400 characters: {v['lecture']:,.0f} readings the notes' way, {v['once']:,.0f} here.",
         474,
@@ -182,7 +184,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "BnLayer evaluates with the last batch",
         "There is no running average: validation uses the statistics of whatever batch came last in training, and "
         "that one is the remainder.",
-        ("batchnorm", "cifar10"),
+        (Page.BATCHNORM, Page.CIFAR10),
         _last_batch,
         lambda v: (
             f"40,000 pictures in batches of 256 leave {v['last']:.0f} for the last. A mean over 16 independent "
@@ -194,7 +196,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "no-eps",
         "A dead channel divides zero by zero",
         "The notes divide by the deviation alone. A channel that is zero for every picture has deviation 0.",
-        ("batchnorm",),
+        (Page.BATCHNORM,),
         _dead,
         lambda v: (
             f"Tried here on such a channel: {v['nan']:.0%} of the values are not a number; with ε = 0.00001 "
@@ -207,7 +209,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "ReLU comes before BatchNorm",
         "The usual order is convolution, BatchNorm, ReLU. In the notes the ReLU has already cut half the values off, "
         "so what is normalised is lopsided, and what comes out is not rectified.",
-        ("batchnorm", "cifar10"),
+        (Page.BATCHNORM, Page.CIFAR10),
         _order,
         lambda v: f"200,000 random values through both: {v['floor']:.0%} end on one floor, at {v['at']:.2f}.",
         793,
@@ -217,7 +219,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "A 7 × 7 kernel with padding 1",
         "`BnLayer` always pads by 1, right for a 3 × 3 kernel. Resnet2's 7 × 7 stem therefore eats two pixels on "
         "every edge.",
-        ("cifar10",),
+        (Page.CIFAR10,),
         _seven,
         lambda v: (
             "Computed here: "
@@ -231,7 +233,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "Cars in both parts",
         "The loop that moves pictures into `val` tests `'automobile'` inside the loop over the ten classes, so each "
         "car is handled ten times, against every class's count.",
-        ("cifar10",),
+        (Page.CIFAR10,),
         _cars,
         lambda v: (
             f"The notes' loop run here on 50,000 names in five random orders: {v['both']:,.0f} of "
@@ -245,7 +247,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "Accuracy is averaged over batches",
         "Of 10,000 validation pictures in batches of 256, the last batch has 16, and each of them counts 16 times. "
         "Every printed accuracy is a whole number divided by 10,240.",
-        ("cifar10",),
+        (Page.CIFAR10,),
         _batch_accuracy,
         lambda v: (
             f"8,494 / 10,240 = {v['printed']:.5f}, as the notebook printed. With exactly 83 % right, the printed "
@@ -258,7 +260,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "85 % is test-time augmentation",
         "The accuracy the lecture ends with is the mean of predictions for several crops and flips of each picture, "
         "not of one look.",
-        ("cifar10",),
+        (Page.CIFAR10,),
         _tta,
         lambda v: f"The lecture's own figures: {v['plain']:.1%} from one look, {v['tta']:.1%} with augmentation.",
         0,
@@ -268,7 +270,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "122,800 is 122,880",
         "The notes say 122800 parameters; the printout under it says otherwise, and biases and the second layer are "
         "not counted.",
-        ("cifar10",),
+        (Page.CIFAR10,),
         _rounded,
         lambda v: (
             f"32 · 32 · 3 · 40 = {v['weights']:,.0f} weights in the first layer, {v['all']:,.0f} parameters in all."

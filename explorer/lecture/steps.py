@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.ladders import Page
 from explorer.runs.words import State
 
 Told = Mapping[str, Any]
@@ -54,7 +55,7 @@ def _broke(state: Told) -> bool:
 
 
 PAGES: dict[str, tuple[Step, ...]] = {
-    "char_rnn": (
+    Page.CHAR_RNN: (
         Step(
             "watch",
             "Watch it learn",
@@ -82,7 +83,7 @@ PAGES: dict[str, tuple[Step, ...]] = {
         Step("break", "Break it", "Raise the learning rate until the run diverges. Then clip gradients.", _broke),
         Step("write", "Let it write", "Write the same prompt at four temperatures.", _did("temperatures")),
     ),
-    "cifar10": (
+    Page.CIFAR10: (
         Step(
             "flat", "Start without convolutions", "Train the fully connected net for an epoch.", _trained("simplenet")
         ),
@@ -107,14 +108,14 @@ PAGES: dict[str, tuple[Step, ...]] = {
             lambda s: _trained("builder")(s) and bool({"depth", "widths", "stem"} & set(s.get("changes", {}))),
         ),
     ),
-    "lr_finder": (
+    Page.LR_FINDER: (
         Step("sweep", "Sweep once", "Press **Sweep**. Where does the curve fall fastest?", _did("swept")),
         Step(
             "two", "Lay two over each other", "Sweep a net with and one without BatchNorm together.", _did("compared")
         ),
         Step("use", "Use a rate", "Take a suggestion over to the training page.", _did("used rate")),
     ),
-    "batchnorm": (
+    Page.BATCHNORM: (
         Step("race", "Start a race", "Run the first preset and watch the spread layer by layer.", _did("raced")),
         Step("breaks", "See one break", "Race until a network breaks, and read where it did.", _did("broke")),
         Step(
@@ -127,7 +128,7 @@ PAGES: dict[str, tuple[Step, ...]] = {
             _did("statistics"),
         ),
     ),
-    "cam": (
+    Page.CAM: (
         Step(
             "photo",
             "Bring a photo",
@@ -138,7 +139,7 @@ PAGES: dict[str, tuple[Step, ...]] = {
         Step("check", "Check the map", "Grey the hottest parts. Does the answer change?", _did("deletion")),
         Step("own", "Teach it your own classes", "Give it a few photos of each of two things.", _did("own classes")),
     ),
-    "runs": (
+    Page.RUNS: (
         Step("two", "Lay two runs over each other", "Choose two rows of the table.", _did("compared")),
         Step("again", "Open one again", "Everything needed is in its link.", _did("opened")),
     ),

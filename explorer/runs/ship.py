@@ -67,7 +67,7 @@ def evaluate(path: Path) -> dict[str, Any]:
         "source": learner.data.source.name,
         "device": place.type,
     }
-    if story.experiment.rung.ladder == "vision":
+    if not story.experiment.rung.is_language:
         result["accuracy_tta"] = round(_accuracy_with_tta(learner), 5)
     return result
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer import paths
-from explorer.data import Source
+from explorer.data import Source, SourceKind
 from explorer.data.files import write_whole
 from explorer.data.text import Vocabulary
 from explorer.errors import ExplorerError, WeightsError
@@ -59,8 +59,9 @@ class Story:
             raise ValueError(words["format"])
         experiment = Experiment.from_json(words["experiment"])
         itos, classes = (_names(words[name]) for name in ("vocabulary", "classes"))
-        source = Source(**json.loads(words["source"]))
-        if (experiment.rung.ladder == "language") != bool(itos):
+        said = json.loads(words["source"])
+        source = Source(**{**said, "kind": SourceKind(said["kind"])})
+        if experiment.rung.is_language != bool(itos):
             raise ValueError(words["vocabulary"])
         if not all(isinstance(word, str) for word in asdict(source).values()):
             raise ValueError(words["source"])

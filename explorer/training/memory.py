@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from explorer import devices
 from explorer.data.text import TextData
 from explorer.errors import SettingsError
+from explorer.ladders import Cut
 from explorer.models import vision
 from explorer.models.sizes import parse_widths, picture_sides
 
@@ -82,7 +83,7 @@ def _refusal(experiment: "Experiment", need: Need, free: int, others: int, known
     fits = _largest_batch(experiment, free - others, known)
     if fits:
         advice = f"With these settings a batch size of {fits:,} would fit."
-    elif experiment.rung.ladder == "language":
+    elif experiment.rung.is_language:
         advice = "Not even a batch size of 1 would fit: use fewer hidden units, fewer layers or a shorter bptt."
     else:
         advice = "Not even a batch size of 1 would fit: use narrower widths or smaller pictures."
@@ -113,7 +114,7 @@ def estimate(experiment: "Experiment", vocabulary: int = 0, valid: int = 0, pict
         valid: characters of validation text; language only.
         pictures: validated at once; vision only.
     """
-    if experiment.rung.ladder == "language":
+    if experiment.rung.is_language:
         count = count_language(experiment, vocabulary, valid)
     else:
         count = count_vision(experiment, pictures)
@@ -137,8 +138,8 @@ def count_language(e: "Experiment", vocabulary: int, valid: int) -> Count:
     gates, layers = GATES.get(e.model, 1), 1 if "layers" in e.rung.fixed else e.layers
     first, more = gates * (e.n_fac + e.hidden + 2), gates * (2 * e.hidden + 2)  # weights a hidden unit
     weights = vocabulary * (e.n_fac + e.hidden + 1) + e.hidden * (first + (layers - 1) * more)
-    everywhere = e.rung.cut in ("segments", "stream")  # it predicts after every character, not only the last
-    if e.rung.cut == "stream":
+    everywhere = e.rung.cut is not None and e.rung.cut.everywhere
+    if e.rung.cut == Cut.STREAM:
         read, judged = e.batch_size * (e.bptt + LONGER * e.jitter), min(128 * e.batch_size, valid)
     else:
         read, judged = e.batch_size * e.window, min(4096, valid) * e.window

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from explorer import devices
-from explorer.data import cifar10, text
+from explorer.data import SourceKind, cifar10, text
 from explorer.data.pictures import VisionData
 from explorer.errors import OtherDataError
 from explorer.models import randomness
@@ -25,7 +25,7 @@ def data_for(experiment: "Experiment", device: torch.device) -> text.TextData | 
     Raises:
         DataError: the data cannot be found or used.
     """
-    if experiment.rung.ladder == "language":
+    if experiment.rung.is_language:
         return text_for(experiment, device)
     return pictures_for(experiment, device)
 
@@ -45,7 +45,7 @@ def model_for(experiment: "Experiment", data: "Data | None" = None) -> nn.Module
 
     ``data``: the text of a language model, whose vocabulary it needs.
     """
-    vocabulary = data.vocabulary if data and experiment.rung.ladder == "language" else None
+    vocabulary = data.vocabulary if data and experiment.rung.is_language else None
     sizes = [len(vocabulary)] if vocabulary else []
     with randomness.drawing_from(torch.Generator().manual_seed(experiment.seed)):
         model: nn.Module = experiment.rung.build(experiment, *sizes)
@@ -79,7 +79,8 @@ def check_data(story: checkpoint.Story, data: "Data", name: str) -> None:
         OtherDataError: they do not.
     """
     if (story.vocabulary, story.classes) != (data.vocabulary, data.classes):
-        advice = " Fetch the data it was trained on, or train on what is here." if story.source.kind == "real" else ""
+        real = story.source.kind == SourceKind.REAL
+        advice = " Fetch the data it was trained on, or train on what is here." if real else ""
         raise OtherDataError(
             f"{name} was trained on other data ({story.source.name}) than what is here ({data.source.name}).{advice}"
         )

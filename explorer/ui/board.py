@@ -152,7 +152,7 @@ def _training_loss(history: Snapshot) -> float:
 
 def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp) -> None:
     here, lecture = state.place(page), trained.rung.reference
-    vision = trained.rung.ladder == "vision"
+    vision = not trained.rung.is_language
     planned = max(trained.total_epochs, reached(history))
     longer = lecture.epochs if lecture and lecture.curve and lecture.epochs > planned else None
     if longer and here.value("whole", False):

@@ -11,6 +11,7 @@ import streamlit as st
 from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
+from explorer.ladders import Ladder
 from explorer.ui import app, internals, links, state
 
 GROUPS = {
@@ -20,8 +21,8 @@ GROUPS = {
     "training": ("Training", ":material/fitness_center:"),
 }
 DEMO = {  # what one moves in front of a class, the first that mean something for the rung
-    "language": ("lr", "bptt", "hidden", "layers", "window", "epochs"),
-    "vision": ("lr", "depth", "norm", "skip", "images", "epochs", "batch_size"),
+    Ladder.LANGUAGE: ("lr", "bptt", "hidden", "layers", "window", "epochs"),
+    Ladder.VISION: ("lr", "depth", "norm", "skip", "images", "epochs", "batch_size"),
 }
 ACROSS = 4  # of them in the row
 _NOT_WIDGETS = {"data"}  # chosen elsewhere on the page

@@ -7,10 +7,12 @@ import streamlit as st
 from explorer import ladders
 from explorer.data import text
 from explorer.experiment import SETTINGS, Experiment
+from explorer.ladders import Ladder
 from explorer.ui import parts, state
 
 SENTENCES, LONGEST = 3, 200  # of a notice; characters of each
-DATA = {"language": text.NAMES, "vision": ("auto", "standin")}  # what a link may name besides a text of one's own
+#: What a link may name besides a text of one's own.
+DATA = {Ladder.LANGUAGE: text.NAMES, Ladder.VISION: ("auto", "standin")}
 
 
 def experiment(query: Mapping[str, str], default_model: str, owner: str) -> tuple[Experiment, list[str]]:
@@ -27,7 +29,7 @@ def experiment(query: Mapping[str, str], default_model: str, owner: str) -> tupl
     if found.data not in DATA[ladder]:
         if text.is_own(found.data) and not text.may_see(found.data, owner):
             why = "Its text is another visitor's own, which only they see."
-        elif ladder == "language" and text.is_own(found.data):
+        elif ladder == Ladder.LANGUAGE and text.is_own(found.data):
             return found, notices
         else:
             why = f"There are no data called {found.data!r} here."

@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
+from explorer.ladders import Ladder, Page
 from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.history import Snapshot
@@ -19,15 +20,14 @@ from explorer.runs.store import ID, Which
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
 from explorer.ui import app, links, parts, state
-from explorer.ui.state import Page
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
 LEFT = {Which.BEST: "this run's best weights", Which.FINAL: "this run's last weights"}  # on disk
 SHOWN = {
-    Page.CHAR_RNN: (Kind.TRAIN, "language"),
-    Page.CIFAR10: (Kind.TRAIN, "vision"),
-    f"{Page.BATCHNORM}.race": (Kind.RACE, ""),
+    Page.CHAR_RNN: (Kind.TRAIN, Ladder.LANGUAGE),
+    Page.CIFAR10: (Kind.TRAIN, Ladder.VISION),
+    state.RACE: (Kind.RACE, None),
 }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from explorer.data import SourceKind
 from explorer.errors import ExplorerError
 from explorer.ladders import Rung
 from explorer.runs.jobs import Job
@@ -79,12 +80,19 @@ def source_note(source: "Source | None") -> None:
         source_notice(source)
 
 
+ICONS = {
+    SourceKind.REAL: "verified",
+    SourceKind.SAMPLE: "photo_library",
+    SourceKind.STANDIN: "draft",
+    SourceKind.YOURS: "person",
+}
+
+
 def source_name(source: "Source | None") -> str:
     """What the numbers were measured on, as Markdown in one line; "" before that is known."""
     if source is None:
         return ""
-    icons = {"real": "verified", "sample": "photo_library", "standin": "draft", "yours": "person"}
-    return f":material/{icons[source.kind]}: {escape(source.name)}"
+    return f":material/{ICONS[source.kind]}: {escape(source.name)}"
 
 
 def source_notice(source: "Source | None") -> None:

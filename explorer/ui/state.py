@@ -1,6 +1,6 @@
 """What a session remembers, typed: one object for each page or section of a page, whole under one session key.
 
-Reading and changing: ``here = state.training("cifar10")``, then ``here.experiment``, ``here.job = job.id``.
+Reading and changing: ``here = state.training(Page.CIFAR10)``, then ``here.experiment``, ``here.job = job.id``.
 Widgets: ``key=here.key("train")`` names one, ``here.value("log", False)`` is what the visitor set it to.
 Another page: a dataclass below that derives from :class:`Place`, a line in ``_KINDS``, and an accessor.
 From page to page: verbs, such as ``state.open(page, experiment)``. No other module knows a session key.
@@ -9,10 +9,11 @@ What only this browser tab's session has, whatever the page, is ``state.session(
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import streamlit as st
+
+from explorer.ladders import Page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from explorer.cam.truth import Deletion
     from explorer.data.photos import Photo, Refusal
     from explorer.experiment import Experiment
-    from explorer.ladders import Rung
     from explorer.runs.own_classes import Trained
     from explorer.ui.cam.answer import PhotoAnswer
     from explorer.ui.cam.photos import ShownPhoto
@@ -29,23 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
 MOST_PHOTOS = 60  #: of a class of one's own; more teach little and cost time
-
-
-class Page(StrEnum):
-    """The pages, by the names of their files and addresses."""
-
-    HOME = "home"
-    CHAR_RNN = "char_rnn"
-    CIFAR10 = "cifar10"
-    CAM = "cam"
-    LR_FINDER = "lr_finder"
-    BATCHNORM = "batchnorm"
-    RUNS = "runs"
-
-    @property
-    def script(self) -> str:
-        """The file, as ``st.switch_page`` wants it."""
-        return f"pages/{self}.py"
 
 
 @dataclass
@@ -310,11 +293,6 @@ def teacher() -> bool:
 
 
 # -- from page to page ---------------------------------------------------------------------------------
-def page_of(rung: "Rung") -> Page:
-    """The page on which a rung is trained."""
-    return Page.CHAR_RNN if rung.ladder == "language" else Page.CIFAR10
-
-
 def show(page: str, experiment: "Experiment", run: str | None = None) -> None:
     """Have a training page show an experiment and a run, or none, from when it is next drawn."""
     here = training(page)

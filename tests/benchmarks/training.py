@@ -67,7 +67,7 @@ def bare(experiment: Experiment, data, place: torch.device) -> Iterator[None]:
     state = None
     for batch in data.train_batches(generator):
         optimiser.zero_grad()
-        if experiment.rung.ladder == "language":
+        if experiment.rung.is_language:
             logits, state = model(batch.x, state)
             state = state.detach()
             loss = F.cross_entropy(logits.view(-1, logits.size(-1)), batch.y.reshape(-1))

@@ -6,10 +6,9 @@ import importlib
 import pytest
 
 from explorer.experiment import Experiment
+from explorer.ladders import Page
 from explorer.lecture import steps as lessons
 from explorer.paths import REPOSITORY
-from explorer.ui.home.claims import PAGES
-from explorer.ui.state import Page
 
 REACHED = {
     ("char_rnn", "watch"): {"epochs": 1},
@@ -49,7 +48,7 @@ def test_a_step_is_open_on_an_untouched_page_and_done_when_its_state_is_reached(
 
 
 def test_ids_are_unique_and_pages_exist() -> None:
-    assert set(lessons.PAGES) <= set(PAGES)
+    assert set(lessons.PAGES) <= set(Page)
     for steps in lessons.PAGES.values():
         assert len({step.id for step in steps}) == len(steps)
         assert all(step.text.endswith((".", "?")) and step.title for step in steps)

@@ -54,7 +54,7 @@ def same(a, b):
 @pytest.mark.parametrize("key", KEYS)
 def test_a_seed_gives_the_weights_torch_gives_and_leaves_the_global_generator_alone(key):
     experiment = Experiment.of(key, seed=7)
-    sizes = [len(Text.vocabulary)] if experiment.rung.ladder == "language" else []
+    sizes = [len(Text.vocabulary)] if experiment.rung.is_language else []
     torch.manual_seed(7)
     wanted, state = experiment.rung.build(experiment, *sizes), torch.get_rng_state()
     assert same(values(prepare.model_for(experiment, Text)), values(wanted))

@@ -113,6 +113,8 @@ def damaged(path: Path, how: str) -> None:
             words["vocabulary"] = '["a", "b", "a"]'
         elif how == "a number for a name":
             words["source"] = '{"name": 1, "kind": "real", "origin": ""}'
+        elif how == "an unknown kind of data":
+            words["source"] = '{"name": "a", "kind": "borrowed", "origin": ""}'
         new = json.dumps(header).encode()
         path.write_bytes(len(new).to_bytes(8, "little") + new + raw[8 + length :])
 
@@ -132,6 +134,7 @@ WRONG = {
     "bad setting": "not written by",
     "experiment is a number": "not written by",
     "no vocabulary": "not written by",
+    "an unknown kind of data": "not written by",
     "pictures' model": "not written by",
     "deep JSON": "not written by",
     "numbers for characters": "not written by",

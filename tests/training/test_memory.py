@@ -105,7 +105,7 @@ def status(word):
     return int(line.split()[1]) * 1024
 
 def train(experiment):
-    text = experiment.rung.ladder == "language"
+    text = experiment.rung.is_language
     torch.manual_seed(0)
     learner = Learner(experiment.rung.build(experiment, *([55] if text else [])), None, experiment, torch.device("cpu"))
     if text:

@@ -4,9 +4,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer.experiment import Experiment
+from explorer.ladders import Page
 from explorer.paths import REPOSITORY
 from explorer.ui import state
-from explorer.ui.state import Page
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def two_pages() -> None:
     import streamlit as st
 
     from explorer.experiment import Experiment
+    from explorer.ladders import Page
     from explorer.ui import state
 
     def here() -> None:
@@ -67,7 +68,7 @@ def two_pages() -> None:
         found = state.cifar10()
         st.caption(f"{found.experiment.model} {found.experiment.lr} {found.job} {dict(st.query_params)}")
 
-    state.Page.script = property(lambda page: st.Page(there, url_path="there"))
+    Page.script = property(lambda page: st.Page(there, url_path="there"))
     st.navigation([st.Page(here, default=True), st.Page(there, url_path="there")]).run()
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from explorer.data import cifar10
 from explorer.figures.batchnorm import evaluation_bars
+from explorer.ladders import Page
 from explorer.probes import bn_statistics
 from explorer.runs import evaluation, queue
 from explorer.runs.evaluation import KEY, Evaluated
@@ -83,7 +84,7 @@ def _draw(job: Job[Evaluated]) -> None:
             "every bar. Only the statistics differ, never a weight.",
         )
     if job.state == State.DONE:
-        steps.did("batchnorm", "statistics")
+        steps.did(Page.BATCHNORM, "statistics")
         st.info(f"**Measured here.** {parts.escape(verdict(found, result.batch))}", icon=":material/balance:")
     parts.source_note(job.source)
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from explorer.data import Source
+from explorer.data import Source, SourceKind
 from explorer.figures.batchnorm import rate_depth_map
-from explorer.ladders import UNTRAINED
+from explorer.ladders import UNTRAINED, Page
 from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job
@@ -45,7 +45,11 @@ def show() -> None:
         live.panel(PAGE, job, _draw, phase)
     else:
         empty = np.full((len(grid.NORMS), len(grid.DEPTHS), len(grid.RATES)), np.nan)
-        _chart("empty", (), GridView(grid.RATES, grid.DEPTHS, grid.NORMS, 3, grid.STEPS, empty, Source("", "real", "")))
+        _chart(
+            "empty",
+            (),
+            GridView(grid.RATES, grid.DEPTHS, grid.NORMS, 3, grid.STEPS, empty, Source("", SourceKind.REAL, "")),
+        )
     with st.expander("How it works", icon=":material/code:"):
         parts.code(grid.template, "The network of a cell; depth, rate and normalisation are the cell's own.")
         parts.code(grid.cells)
@@ -68,7 +72,7 @@ def _draw(job: Job[GridView]) -> None:
         return
     _chart(job.id, stamp, view)
     if view.done:
-        steps.did("batchnorm", "grid")
+        steps.did(Page.BATCHNORM, "grid")
         text = verdict(view)
         if job.ended:
             st.info(f"**Measured here.** {parts.escape(text)}", icon=":material/balance:")

@@ -9,6 +9,7 @@ from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.figures.layers import short
 from explorer.figures.race import looks
+from explorer.ladders import Page
 from explorer.lecture import races
 from explorer.lecture.races import BY_KEY
 from explorer.models import batchnorm
@@ -75,7 +76,7 @@ def _start(
     )
     state.race().job = job.id
     st.query_params["run"] = job.id
-    steps.did("batchnorm", "raced")
+    steps.did(Page.BATCHNORM, "raced")
     return job
 
 
@@ -168,7 +169,7 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
                 f"parameters, rate {lane.experiment.lr:g}.",
             )
             if lane.broke:
-                steps.did("batchnorm", "broke")
+                steps.did(Page.BATCHNORM, "broke")
                 layer = f" in {short(lane.broke.layer)}" if lane.broke.layer else ""
                 st.badge(
                     f"step {lane.broke.step}{layer}", icon=":material/trending_up:", color="red", help=lane.broke.why

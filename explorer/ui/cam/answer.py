@@ -15,11 +15,12 @@ from explorer.cam.view import geometry
 from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
 from explorer.figures.cam import probabilities
+from explorer.ladders import Page
 from explorer.ui import parts, plot, state, steps
 from explorer.ui.cam.networks import LoadedNetwork, small_keys, title
 from explorer.ui.cam.options import ViewOptions
 from explorer.ui.cam.photos import ShownPhoto
-from explorer.ui.state import Page, Stamp
+from explorer.ui.state import Stamp
 
 TALLEST = 520  # pixels of the overlay on the page
 ALL = -1  # the lecture's weighting of all classes, or the winner

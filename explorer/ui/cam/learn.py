@@ -10,13 +10,14 @@ from explorer.cam.head import check
 from explorer.data.photos import Photo
 from explorer.errors import ExplorerError
 from explorer.figures.cam import head_training
+from explorer.ladders import Page
 from explorer.runs import queue
 from explorer.runs.jobs import Job
 from explorer.runs.own_classes import Learnt, Trained, tune, work
 from explorer.runs.words import Kind
 from explorer.ui import app, live, parts, plot, runbar, state, steps
 from explorer.ui.cam.networks import OWN
-from explorer.ui.state import OwnClass, Page
+from explorer.ui.state import OwnClass
 
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
 Photos = Mapping[str, tuple[Photo, ...]]  # a class's name to its photos

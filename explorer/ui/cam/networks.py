@@ -35,7 +35,7 @@ class LoadedNetwork:
 
 def small_keys() -> list[str]:
     """The CIFAR-10 rungs with convolutions whose weights are here."""
-    return [r.key for r in ladders.LADDERS["vision"] if r.key != "simplenet" and checkpoint.shipped(r.key).exists()]
+    return [r.key for r in ladders.VISION if r.key != "simplenet" and checkpoint.shipped(r.key).exists()]
 
 
 def title(key: str) -> str:

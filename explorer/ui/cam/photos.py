@@ -10,9 +10,9 @@ import streamlit as st
 from explorer.data import Source, cifar10, dogscats
 from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.errors import ExplorerError
+from explorer.ladders import Page
 from explorer.ui import parts, state, steps
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
-from explorer.ui.state import Page
 
 SAMPLES = 4  # of each class
 KEPT = 8  # photos of one's own in the row; older ones make room

@@ -7,9 +7,9 @@ from explorer.cam.explain import explain
 from explorer.cam.network import CamNet, head_of
 from explorer.cam.truth import deletion_curve
 from explorer.figures.cam import deletion
+from explorer.ladders import Page
 from explorer.ui import plot, state, steps
 from explorer.ui.cam.answer import PhotoAnswer
-from explorer.ui.state import Page
 
 
 def show(answer: PhotoAnswer) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
+from explorer.ladders import Cut
 from explorer.models import cells, char_rnn
 from explorer.runs.jobs import Job
 from explorer.ui import behind, beside, board, parts
@@ -44,7 +45,7 @@ def _code(experiment: Experiment) -> None:
     if rung.key == "gru-cell":
         parts.code(cells.gru_gates)
         parts.code(cells.gru_cell)
-    if rung.cut == "stream":
+    if rung.cut == Cut.STREAM:
         parts.code(char_rnn.repackage, "What the lecture calls `repackage_var`: keep the state, forget its history.")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from explorer.data import Pictures, cifar10
+from explorer.data import Pictures, SourceKind, cifar10
 from explorer.data.pictures import PAD, augmentation, crop, symmetric_pad
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
@@ -30,10 +30,10 @@ def load() -> Pictures | None:
 def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
     """Ten of each class, and what augmentation makes of one of them."""
     parts.source_note(pictures.source)
-    if pictures.source.kind != "real":
+    if pictures.source.kind != SourceKind.REAL:
         _offer_download()
     train, valid, test = (len(part) for part in (pictures.train_y, pictures.valid_y, pictures.test_y))
-    few = ", and what ships is the first of each part" if pictures.source.kind == "sample" else ""
+    few = ", and what ships is the first of each part" if pictures.source.kind == SourceKind.SAMPLE else ""
     st.caption(
         f"{train:,} training, {valid:,} validation and {test:,} test pictures. In each class a fixed shuffle gives 20 "
         f"% of the training pictures to validation{few}."
@@ -141,10 +141,10 @@ def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: 
 
 def _of_all(path: Path, pictures: Pictures) -> str:
     """Beside the accuracy on the sampler, the one on all of the pictures, where the weights' story tells it."""
-    if pictures.source.kind != "sample":
+    if pictures.source.kind != SourceKind.SAMPLE:
         return ""
     story = checkpoint.read_story(path)
-    return f" ({story.accuracy:.2%} of all 10,000, which are not here)" if story.source.kind == "real" else ""
+    return f" ({story.accuracy:.2%} of all 10,000, which are not here)" if story.source.kind == SourceKind.REAL else ""
 
 
 def _gallery(page: str, found: evaluate.Predictions, pictures: Pictures) -> None:

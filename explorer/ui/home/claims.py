@@ -12,15 +12,6 @@ from explorer.runs.jobs import Job
 from explorer.runs.words import Kind, State
 from explorer.ui import app, parts, state, transport
 
-PAGES = {
-    "char_rnn": "Character RNN",
-    "cifar10": "CIFAR-10",
-    "batchnorm": "Inside the network",
-    "cam": "Class activation maps",
-    "lr_finder": "LR finder",
-    "runs": "Runs",
-}
-
 
 def make_it_happen(claim: Claim) -> None:
     """Open the claim's page with the settings set and the run started."""
@@ -48,7 +39,7 @@ def claim_card(claim: Claim) -> None:
                 type="primary",
                 icon=":material/play_arrow:",
                 key=state.key("happen", claim.id),
-                help=f"Opens {PAGES[claim.page]} with the settings set and the run started.",
+                help=f"Opens {claim.page.label} with the settings set and the run started.",
             ):
                 with parts.refusals(), st.spinner("Starting …"):
                     make_it_happen(claim)

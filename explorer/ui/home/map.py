@@ -9,7 +9,7 @@ import numpy as np
 
 from explorer import ladders, paths
 from explorer.figures import diagrams, style
-from explorer.ladders import Rung
+from explorer.ladders import Page, Rung
 from explorer.lecture.recorded import recording
 from explorer.series import smooth, spread
 from explorer.ui import clickable, state
@@ -43,12 +43,11 @@ def map_html(ways: Sequence[Way]) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _station(number: int, key: str, title: str) -> str:
-    if key == "cam":
-        return _link("cam", style.VALID, _map_card(number))
+    if key == Page.CAM:
+        return _link(Page.CAM, style.VALID, _map_card(number))
     rung = ladders.rung(key)
-    page = "char_rnn" if rung.ladder == "language" else "cifar10"
     card = _card(number, title or rung.title, rung.idea, _miniature(rung), _numbers(rung))
-    return _link(f"{page}?model={key}", style.MODELS[key], card)
+    return _link(f"{rung.page}?model={key}", style.MODELS[key], card)
 
 
 def _link(query: str, colour: str, card: str) -> str:

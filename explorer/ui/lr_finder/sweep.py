@@ -8,12 +8,12 @@ import streamlit as st
 from explorer import ladders
 from explorer.experiment import SETTINGS, Experiment
 from explorer.figures import curves
+from explorer.ladders import Page
 from explorer.lecture import recorded
 from explorer.runs import queue
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
 from explorer.ui import app, links, live, parts, plot, runbar, state, steps
-from explorer.ui.state import Page
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
@@ -39,7 +39,7 @@ class Asked:
         """What to sweep, by the name in the legend; the builder once for each depth."""
         wanted = {}
         for key in self.models:
-            kept = state.training(state.page_of(RUNGS[key])).experiment
+            kept = state.training(RUNGS[key].page).experiment
             base = kept if kept is not None and kept.model == key else Experiment.of(key)
             if key == "builder":
                 for depth in range(self.depths[0], self.depths[1] + 1):
@@ -197,7 +197,7 @@ def _use(rate: float, experiment: Experiment) -> None:
     """Put a rate into the training page's controls, and go there when the page is next drawn."""
     steps.did(PAGE, "used rate")
     here = state.lr_finder()
-    here.go = state.page_of(experiment.rung)
+    here.go = experiment.rung.page
     state.show(here.go, experiment.replace(lr=rate, lead_lr=rate))
 
 

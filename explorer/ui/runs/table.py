@@ -10,14 +10,13 @@ import streamlit as st
 from explorer import ladders
 from explorer.data import text
 from explorer.figures import curves
-from explorer.ladders import Rung
+from explorer.ladders import Page, Rung
 from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.history import Snapshot
 from explorer.runs.store import Run
 from explorer.runs.words import Kind
 from explorer.ui import app, parts, plot, state, steps
-from explorer.ui.state import Page
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -127,7 +126,7 @@ def row(run: Run, history: Snapshot) -> None:
         st.markdown(f"**{run.experiment.model}** `{run.id}`")
         if st.button("Open", icon=":material/open_in_new:", key=state.key("open", run.id)):
             steps.did(PAGE, "opened")
-            state.open(state.page_of(run.experiment.rung), run.experiment, run.id)
+            state.open(run.experiment.rung.page, run.experiment, run.id)
         csv = "epoch,train_loss,val_loss,accuracy,seconds\n" + "".join(
             f"{r.epoch},{r.train_loss},{r.val_loss},{r.accuracy},{r.seconds}\n" for r in history.epochs
         )
