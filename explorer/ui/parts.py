@@ -1,11 +1,13 @@
 """Small pieces pages share: headings, source notices, text a model wrote, code, links."""
 
+import ast
 import contextlib
 import functools
 import html
 import inspect
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from explorer.data import Source
+    from explorer.lecture.verdicts import Verdict
     from explorer.models.generate import Character
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
@@ -132,6 +135,19 @@ def problem(job: Job[Any]) -> None:
         st.warning(escape(job.notice), icon=":material/save:")
 
 
+def verdict(found: "Verdict", source: str) -> None:
+    """What came out of a claim: whether it agrees, where that was measured, and the sentence with its numbers."""
+    looks: dict[bool | None, tuple[str, str, Colour]] = {
+        True: ("agrees", "check_circle", "green"),
+        False: ("does not agree", "cancel", "orange"),
+        None: ("it depends", "help", "gray"),
+    }
+    words, icon, colour = looks[found.agrees]
+    with st.container(gap="xxsmall"):
+        st.badge(f"{words} · {source}", icon=f":material/{icon}:", color=colour)
+        st.markdown(escape(found.text))
+
+
 def written(prompt: str, characters: "Sequence[Character]", surprise: bool) -> str:
     """HTML of a prompt and what a model wrote; each character shaded by how surprised the model was."""
     body = "".join(_shaded(c) if surprise else html.escape(c.text) for c in characters)
@@ -147,16 +163,37 @@ def _shaded(character: "Character") -> str:
 
 
 def code(thing: Any, note: str = "") -> None:
-    """The source of a class or function, as it runs."""
+    """The source of a class or function, as it runs; its long docstrings, cut to a line, on demand."""
     if note:
         st.caption(note)
-    st.code(source(thing), language="python", line_numbers=False)
+    short, docstrings = shortened(source(thing))
+    st.code(short, language="python", line_numbers=False)
+    if docstrings:
+        with st.popover("Its docstring" if len(docstrings) == 1 else "Its docstrings", type="tertiary"):
+            for words in docstrings:
+                st.code(words, language=None, wrap_lines=True)
 
 
 @functools.lru_cache(maxsize=256)
 def source(thing: Any) -> str:
     """The lines of a class or function, looked up once: finding them reads the whole file's syntax."""
     return re.sub(r"  # type: ignore.*", "", inspect.getsource(thing))  # a word to the type checker alone
+
+
+@functools.lru_cache(maxsize=128)
+def shortened(text: str) -> tuple[str, tuple[str, ...]]:
+    """Source with the first line only of each docstring of several, and those docstrings whole."""
+    text, found = textwrap.dedent(text), []
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and (words := ast.get_docstring(node)):
+            first = node.body[0]
+            if first.lineno != first.end_lineno:
+                found.append((first, words))
+    for first, words in sorted(found, key=lambda one: -one[0].lineno):
+        line = words.splitlines()[0]
+        lines[first.lineno - 1 : first.end_lineno] = [f'{" " * first.col_offset}"""{line}"""']
+    return "\n".join(lines) + "\n", tuple(words for _, words in found)
 
 
 def reference_table(rung: Rung) -> None:

@@ -1,6 +1,12 @@
 """What several pages draw."""
 
+import ast
+import inspect
+
 from streamlit.testing.v1 import AppTest
+
+from explorer.models import batchnorm, cells
+from explorer.ui import parts
 
 
 def _page() -> None:
@@ -12,6 +18,45 @@ def _page() -> None:
 
 def test_code_is_shown_as_it_runs_without_words_to_the_type_checker():
     """The student reads the loop, not what mypy was told."""
-    (shown,) = AppTest.from_function(_page).run().code
-    assert "        loss.backward()\n" in shown.value and "take_step(self.optimiser)" in shown.value
+    shown, *_ = AppTest.from_function(_page).run().code
+    assert "    loss.backward()\n" in shown.value and "take_step(self.optimiser)" in shown.value
     assert "type: ignore" not in shown.value
+
+
+def test_a_long_docstring_is_cut_to_its_first_line_and_kept_apart() -> None:
+    source = '''    def f(x):
+        """Twice.
+
+        Args:
+            x: a number.
+        """
+        def g():
+            """Short."""
+        return 2 * x  # twice
+'''
+    short, docstrings = parts.shortened(source)
+    assert (
+        short
+        == '''def f(x):
+    """Twice."""
+    def g():
+        """Short."""
+    return 2 * x  # twice
+'''
+    )
+    assert docstrings == ("Twice.\n\nArgs:\n    x: a number.",)
+
+
+def test_what_is_shown_is_the_code_that_runs() -> None:
+    def bare(source: str) -> str:
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                node.body[0] = ast.Pass()
+        return ast.dump(tree)
+
+    for thing in (batchnorm.LectureBnLayer, cells.gru_gates, cells.gru_cell):
+        source = inspect.getsource(thing)
+        short, _ = parts.shortened(source)
+        assert bare(short) == bare(source)
+        assert len(short.splitlines()) <= len(source.splitlines())
