@@ -35,7 +35,7 @@ def main() -> None:
 
     from explorer.ui.app import begin, end  # the menu must not wait for anything
 
-    begin()
+    begin(pages.url_path)
     pages.run()
     end()
 

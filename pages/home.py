@@ -5,8 +5,9 @@ import streamlit as st
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
 from explorer.ladders import Page
-from explorer.ui import parts
+from explorer.ui import links, parts
 
+VIEWS = {"map": "The map", "claims": "The claims", "noticed": "Did you notice?", "data": "Data and weights"}
 left, right = st.columns([11, 10], gap="medium", vertical_alignment="center")
 with left:
     st.title("Lesson 7, in motion", anchor=False)
@@ -29,10 +30,9 @@ with right:
     parts.drawing(diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend())
 view = st.segmented_control(
     "Show",
-    ["The map", "The claims", "Did you notice?", "Data and weights"],
-    default="The map",
+    list(VIEWS.values()),
     required=True,
-    key="home.view",
+    key=links.tab("show", "home.view", VIEWS),
     label_visibility="collapsed",
     persist_state="session",
 )
@@ -78,9 +78,8 @@ elif view == "The claims":
     group = st.pills(
         "Subject",
         GROUPS,
-        default=GROUPS[0],
         required=True,
-        key="home.group",
+        key=links.bound("about", "home.group", links.one_of(GROUPS, lambda group: group.split()[0].lower()), GROUPS[0]),
         label_visibility="collapsed",
         persist_state="session",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from explorer.runs.store import Store
-from explorer.ui import identity, internals, links, state
+from explorer.ui import identity, internals, links, share, state
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
@@ -127,8 +127,12 @@ def enter() -> None:
     import pandas  # noqa: F401
 
 
-def begin() -> None:
-    """Before the page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar."""
+def begin(page: str) -> None:
+    """Before a page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar.
+
+    Args:
+        page: its address on this server.
+    """
     made = engine()
     newcomer = not state.session().owner
     owner()
@@ -137,14 +141,14 @@ def begin() -> None:
     st.html(_style(internals.STYLE) + (_style(internals.PROJECTOR) if state.teacher() else ""))
     with st.container(key="explorer-address"):
         st.html(_ADDRESS, unsafe_allow_javascript=True)
-    links.hide()
+    links.begin(page)
     with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.toggle(
             "Teacher view",
-            key="teacher",
+            key=links.bound("teacher", "teacher", links.SWITCH, False),
             persist_state="session",
-            help="Larger type and thicker lines for a projector. The sidebar folds away (its arrow brings it back), "
-            "and so do the panels with code and notes.",
+            help="For a projector: larger type, the chart as high as the screen, no sidebar (its arrow brings it "
+            "back), no panels with code and notes.",
         )
         if made.problem:
             st.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)
@@ -153,7 +157,9 @@ def begin() -> None:
 
 
 def end() -> None:
-    """After the page: the logo, for which Streamlit imports NumPy and Pillow; and what the page itself imported."""
+    """After the page: its link, and the logo, for which Streamlit imports NumPy and Pillow; what the page imported."""
+    links.end()
+    share.button()
     st.logo(_LOGO, size="large")
     if engine().ready.is_set():
         engine().freeze()

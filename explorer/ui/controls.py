@@ -33,8 +33,8 @@ def current(page: str, default_model: str) -> Experiment:
 
     A link that is followed later goes before what was set till then; the bare address of the page does not.
     """
-    here, asked = state.training(page), st.query_params.to_dict()
-    followed = asked.keys() - {"hide"} and asked != here.address
+    here, asked = state.training(page), links.of_experiment()
+    followed = asked and asked != here.address
     if here.experiment is None or followed:
         experiment, notices = links.experiment(asked, default_model, app.owner())
         links.tell(notices)
@@ -194,10 +194,11 @@ def _short(value: float) -> str:
 
 
 def write_link(page: str, experiment: Experiment, run: str | None = None) -> None:
-    """Let the address say what is on the page, with what a teacher hid; one that says it already stays as it is."""
-    here, asked, hidden = state.training(page), st.query_params.to_dict(), links.hide()
+    """Let the address say what is on the page; one that says it already stays as it is."""
+    here, asked = state.training(page), links.of_experiment()
     said, _ = links.experiment(asked, here.default, app.owner())
-    if (said, asked.get("run"), asked.get("hide", "")) != (experiment, run, hidden):
-        wanted = experiment.to_query() | ({"run": run} if run else {}) | ({"hide": hidden} if hidden else {})
-        st.query_params.from_dict(wanted)
+    if (said, asked.get("run")) != (experiment, run):
+        wanted = experiment.to_query() | ({"run": run} if run else {})
+        beside = {word: text for word, text in st.query_params.items() if word not in links.EXPERIMENT}
+        st.query_params.from_dict(wanted | beside)
         here.address = wanted

@@ -1,6 +1,8 @@
 """What an address asks of a page: read with suspicion, in one place, and told about in one notice."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -13,6 +15,13 @@ from explorer.ui import parts, state
 SENTENCES, LONGEST = 3, 200  # of a notice; characters of each
 #: What a link may name besides a text of one's own.
 DATA = {Ladder.LANGUAGE: text.NAMES, Ladder.VISION: ("auto", "standin")}
+
+EXPERIMENT = frozenset((*SETTINGS, "model", "run"))  #: the parameters of a page that trains
+
+
+def of_experiment() -> dict[str, str]:
+    """What the address says of an experiment and its run, and of nothing else."""
+    return {word: text for word, text in st.query_params.items() if word in EXPERIMENT}
 
 
 def experiment(query: Mapping[str, str], default_model: str, owner: str) -> tuple[Experiment, list[str]]:
@@ -79,3 +88,148 @@ def tell(sentences: Sequence[str]) -> None:
 def _short(sentence: str) -> str:
     words = " ".join(sentence.split())
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+
+
+# -- what a page's controls are set to -------------------------------------------------------------------
+@dataclass(frozen=True)
+class Words:
+    """How the setting of a control is written in an address, and read again."""
+
+    read: Callable[[str], Any]  #: raises ValueError for what cannot be
+    write: Callable[[Any], str] = str
+
+
+def one_of(options: Iterable[Any], write: Callable[[Any], str] = str) -> Words:
+    """One of a control's options, each by its short word."""
+    by_word = {write(option): option for option in options}
+    return Words(lambda word: _known(by_word, word), write)
+
+
+def some_of(options: Iterable[Any], most: int = 100) -> Words:
+    """Some of a control's options, between commas; each once, and ``most`` of them at most."""
+    by_word = {str(option): option for option in options}
+
+    def read(words: str) -> list[Any]:
+        found = [_known(by_word, word) for word in dict.fromkeys(words.split(",")) if word]
+        if len(found) > most:
+            raise ValueError
+        return found
+
+    return Words(read, lambda values: ",".join(map(str, values)))
+
+
+def span_of(stops: Iterable[Any]) -> Words:
+    """From one of some stops to another, with two dots between."""
+    by_word = {str(stop): stop for stop in stops}
+    order = list(by_word)
+
+    def read(words: str) -> tuple[Any, Any]:
+        low, high = (_known(by_word, word) for word in words.split(".."))
+        if order.index(str(low)) > order.index(str(high)):
+            raise ValueError
+        return low, high
+
+    return Words(read, lambda span: f"{span[0]}..{span[1]}")
+
+
+def number(low: float, high: float, kind: Callable[[str], Any] = float) -> Words:
+    """A number within limits."""
+
+    def read(word: str) -> Any:
+        if not low <= (value := kind(word)) <= high:
+            raise ValueError
+        return value
+
+    return Words(read, "{:g}".format)
+
+
+def text_of(most: int) -> Words:
+    """What a visitor typed, of at most so many characters."""
+
+    def read(words: str) -> str:
+        if len(words) > most or not words.isprintable():
+            raise ValueError
+        return words
+
+    return Words(read)
+
+
+SWITCH = Words(lambda word: _known({"1": True, "0": False}, word), lambda on: str(int(on)))
+
+
+def _known(by_word: Mapping[str, Any], word: str) -> Any:
+    if word not in by_word:
+        raise ValueError
+    return by_word[word]
+
+
+def followed(word: str, key: str) -> str | None:
+    """What a link asks for under a name; None where the address is as the page left it.
+
+    Args:
+        key: of a widget that the name is about: what stands there goes for one that is not set to anything yet.
+    """
+    asked = st.query_params.get(word)
+    return None if asked == state.session().said.get(word) and state.drawn(key) else asked
+
+
+def bound(word: str, key: str, words: Words, default: Any) -> str:
+    """The key of a widget that is to be drawn next without a default of its own: the address says what it is set to.
+
+    What a link asks for goes before what was set till then; a bare address changes nothing. What is as it is by
+    default is not said, and what cannot be is told about.
+
+    Args:
+        word: the parameter, short; within a page only one control on screen has it.
+        default: what the widget is set to where nobody said anything.
+    """
+    if (asked := followed(word, key)) is not None:
+        try:
+            state.set_widget(key, words.read(asked))
+        except (ValueError, OverflowError):
+            refuse(word, asked)
+    if not state.drawn(key):
+        state.set_widget(key, default)
+    value = state.widget(key, default)
+    say(word, None if value == default or value is None else words.write(value))
+    return key
+
+
+def tab(word: str, key: str, titles: Mapping[str, str]) -> str:
+    """The same for a row of tabs, by the short words for their titles; the first is the one where nobody chose."""
+    words = {title: short for short, title in titles.items()}
+    return bound(word, key, one_of(words, words.__getitem__), next(iter(words)))
+
+
+def refuse(word: str, asked: str) -> None:
+    """Tell that a link asks for what cannot be."""
+    tell([f"From the link: {word} cannot be {asked!r}. Ignored."])
+
+
+def say(word: str, text: str | None) -> None:
+    """Let the address say something; None: nothing of that name."""
+    here, text = state.session(), text or None
+    here.said[word] = text
+    here.words.add(word)
+    here.now.add(word)
+    if text is None:
+        st.query_params.pop(word, None)
+    elif st.query_params.get(word) != text:
+        st.query_params[word] = text
+
+
+def begin(page: str) -> None:
+    """Before a page: no control has spoken yet; what holds on every page is said again."""
+    here = state.session()
+    here.now.clear()
+    if here.page != page:
+        here.page = page
+        here.said.clear()
+    say("hide", hide())
+
+
+def end() -> None:
+    """After the page: what belongs to controls that are not on screen is no longer in the address."""
+    here = state.session()
+    for word in here.words - here.now:
+        st.query_params.pop(word, None)

@@ -79,6 +79,7 @@ class Training(Place):
     default: str = ""  #: the rung where no link names one
     address: Mapping[str, str] | None = None  #: what the address last asked for
     looked: "tuple[str, Experiment] | None" = None  #: the run that was shown and the settings beside it
+    trying: float | None = None  #: the rate that was taken from the LR finder, until a run begins or another is set
 
     def put(self, experiment: "Experiment") -> None:
         """Set the experiment from outside its widgets (a preset, a suggestion, a claim)."""
@@ -104,9 +105,10 @@ class Cifar10(Training):
 class LrFinder(Place):
     """The LR finder."""
 
-    models: list[str] | None = None  #: the rungs chosen; None before the page was ever drawn
+    wanted: list[str] = field(default_factory=list)  #: the rungs that another page asks for
     swept: "dict[str, Experiment]" = field(default_factory=dict)  #: of the job, by the name in the legend
-    go: Page | None = None  #: where a suggestion that was taken leads
+    go: Page | None = None  #: where a rate that was taken leads
+    picked: "tuple[str, float] | None" = None  #: a curve's name, and the rate clicked on it
 
 
 @dataclass
@@ -174,7 +176,6 @@ class CamClasses(Place):
 class Race(Place):
     """The race inside the network."""
 
-    asked: str | None = None  #: the claim that the link last asked for
     start: bool = False  #: whether another page wants it started
 
 
@@ -186,6 +187,10 @@ class Session:
     forgotten: bool = False  #: the browser keeps no cookies: the owner ends with the session
     hidden: str = ""  #: the settings a teacher's link hides, between commas
     told: set[str] = field(default_factory=set)  #: sentences about links, each said once
+    page: str = ""  #: the page on screen
+    said: dict[str, str | None] = field(default_factory=dict)  #: what its controls last wrote, by the parameter
+    words: set[str] = field(default_factory=set)  #: the parameters that controls have ever written
+    now: set[str] = field(default_factory=set)  #: those of controls on screen
 
 
 CLASSES = "cam.classes"  # a section of its page
@@ -282,14 +287,19 @@ def set_widget(named: str, value: object) -> None:
     st.session_state[named] = value
 
 
+def drawn(named: str) -> bool:
+    """Whether the widget of that key is set to something already."""
+    return named in st.session_state
+
+
 def trigger(named: str, name: str) -> object:
     """What a component's trigger of that name was pulled with; None unless that is why the page runs."""
     return getattr(st.session_state[named], name)
 
 
 def teacher() -> bool:
-    """Whether the projector view is on."""
-    return widget("teacher", False)
+    """Whether the projector view is on; a link may ask for it before its switch was ever drawn."""
+    return widget("teacher", st.query_params.get("teacher") == "1")
 
 
 # -- from page to page ---------------------------------------------------------------------------------
@@ -312,13 +322,21 @@ def open(page: str, experiment: "Experiment | None" = None, run: str | None = No
     st.switch_page(Page(page).script, query_params=query)
 
 
+def try_rate(experiment: "Experiment", rate: float) -> Page:
+    """Put a rate into the controls of the page that trains the experiment's rung, to be tried there; which it is."""
+    page = page_of(experiment.rung)
+    show(page, experiment.replace(lr=rate, lead_lr=rate))
+    training(page).trying = rate
+    return page
+
+
 def find_rate(model: str) -> NoReturn:
     """Go to the LR finder with one rung chosen."""
-    lr_finder().models = [model]
+    lr_finder().wanted = [model]
     open(Page.LR_FINDER)
 
 
-def start_race(claim: str) -> NoReturn:
-    """Go to the race of a claim, by its key, and start it."""
+def start_race(preset: str, claim: str) -> NoReturn:
+    """Go to a race, by the key of its preset, and start it; the claim that it tests goes along."""
     race().start = True
-    open(Page.BATCHNORM, race=claim)
+    open(Page.BATCHNORM, race=preset, claim=claim)

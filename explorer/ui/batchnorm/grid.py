@@ -12,9 +12,10 @@ from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
-from explorer.ui import app, live, parts, plot, runbar, state, steps
+from explorer.ui import app, links, live, parts, plot, runbar, state, steps
 
 PAGE = "batchnorm.map"
+STEPS = (20, 40, 80, 160)
 
 
 def show() -> None:
@@ -35,9 +36,8 @@ def show() -> None:
         )
         st.select_slider(
             "Steps a cell",
-            [20, 40, 80, 160],
-            grid.STEPS,
-            key=here.key("steps"),
+            STEPS,
+            key=links.bound("steps", here.key("steps"), links.one_of(STEPS), grid.STEPS),
             width=260,
             help="More steps tell more and take longer; 80 take about a minute on two CPU cores.",
         )

@@ -12,7 +12,7 @@ from explorer.figures.layers import short
 from explorer.figures.race import across_depth, common_range, race_losses
 from explorer.runs.jobs import Job
 from explorer.runs.race import LaneView, Raced, RaceView
-from explorer.ui import plot, state
+from explorer.ui import links, plot, state
 from explorer.ui.state import Stamp
 
 HISTOGRAMS = "hist"
@@ -47,7 +47,8 @@ def show(page: str, job: Job[Raced], view: RaceView, version: tuple[int, int]) -
         return
     here = state.place(page)
     with st.container(border=True):
-        what = here.value("what", HISTOGRAMS) or HISTOGRAMS
+        view_of = links.bound("layers", here.key("what"), links.one_of(VIEWS), HISTOGRAMS)
+        what = state.widget(view_of, HISTOGRAMS)
         statistic = "std" if what == HISTOGRAMS else what
         left, right = st.columns(2, gap="medium")
         step = _scrub(page, job, view)
@@ -73,12 +74,7 @@ def show(page: str, job: Job[Raced], view: RaceView, version: tuple[int, int]) -
             )
     with st.container(border=True):
         st.segmented_control(
-            "Every layer over time",
-            list(VIEWS),
-            default=HISTOGRAMS,
-            required=True,
-            format_func=VIEWS.__getitem__,
-            key=here.key("what"),
+            "Every layer over time", list(VIEWS), required=True, format_func=VIEWS.__getitem__, key=view_of
         )
         _over_time(page, job, view, version, what, step)
         st.caption(f"{WORDS[what]} Layer 2.1 is the first of stage 2; *out* is the classifier.")
@@ -88,15 +84,14 @@ def show(page: str, job: Job[Raced], view: RaceView, version: tuple[int, int]) -
 
 def _scrub(page: str, job: Job[Raced], view: RaceView) -> int | None:
     """The step to look at; None is the latest."""
-    last = view.planned
+    last, key = view.planned, state.place(page).key("step", job.id)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # From the first step to the planned last one, so that the slider stays the same while the race goes on.
         at = st.slider(
             "Look at step",
             1,
             max(2, last),
-            max(2, last),
-            key=state.place(page).key("step", job.id),
+            key=links.bound("step", key, links.number(1, max(2, last), int), max(2, last)),
             help="Drag left to scrub back through training. At the right end it follows the latest step.",
         )
     return None if at >= last else at
@@ -147,7 +142,10 @@ def _closer(page: str, view: RaceView, stamp: Stamp, step: int | None) -> None:
     here = state.place(page)
     race = str(stamp[0])
     chosen = st.segmented_control(
-        "Look closer", list(CLOSER), default=None, format_func=CLOSER.__getitem__, key=here.key("closer")
+        "Look closer",
+        list(CLOSER),
+        format_func=CLOSER.__getitem__,
+        key=links.bound("closer", here.key("closer"), links.one_of(CLOSER), None),
     )
     if chosen is None:
         st.caption("Choose one: single channels, BatchNorm's own numbers, whole distributions, or one picture.")

@@ -9,7 +9,7 @@ import streamlit as st
 from explorer.errors import ExplorerError
 from explorer.figures import through_time
 from explorer.probes import gates, gradients
-from explorer.ui import clickable, parts, plot, state
+from explorer.ui import clickable, links, parts, plot, state
 from explorer.ui.batchnorm.through_time import MODELS, Stamp, fresh_instead, model, stamp, usable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAGE = "batchnorm.memory"
 Identity = tuple[str, Stamp, str]  # which network, when its files were written, the text read
 LENGTH, MOST = 160, 240
+WEIGHTS = ("Trained", "Fresh")
 INK = {True: "22,135,122", False: "201,105,15"}  # for, against
 
 
@@ -27,12 +28,20 @@ def show() -> None:
     """The whole section."""
     here = state.place(PAGE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        key = st.pills(
-            "Model", list(MODELS), default="gru", required=True, format_func=MODELS.__getitem__, key=here.key("model")
+        chosen = st.pills(
+            "Model",
+            list(MODELS),
+            required=True,
+            format_func=MODELS.__getitem__,
+            key=links.bound("model", here.key("model"), links.one_of(MODELS), "gru"),
         )
+        key = chosen or "gru"
         trained = (
             st.segmented_control(
-                "Weights", ["Trained", "Fresh"], default="Trained", required=True, key=here.key("weights")
+                "Weights",
+                WEIGHTS,
+                required=True,
+                key=links.bound("knows", here.key("weights"), links.one_of(WEIGHTS, str.lower), WEIGHTS[0]),
             )
             == "Trained"
         )
@@ -60,22 +69,23 @@ def show() -> None:
 def _text(tokens: "Tensor", vocabulary: "Vocabulary") -> "tuple[str, Tensor]":
     """The stretch to read, as text and as token numbers on the model's device."""
     here = state.place(PAGE)
-    typed = here.value("typed", "").lower()[:MOST]
+    last = max(1, len(tokens) - LENGTH - 1)
+    typing = links.bound("text", here.key("typed"), links.text_of(MOST), "")
+    typed = state.widget(typing, "").lower()[:MOST]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         at = st.slider(
             "Stretch of the validation text, from character",
             0,
-            max(1, len(tokens) - LENGTH - 1),
-            2_000,
-            20,
-            key=here.key("at"),
+            last,
+            step=20,
+            key=links.bound("from", here.key("at"), links.number(0, last, int), min(2_000, last)),
             disabled=bool(typed),
             width=420,
         )
         st.text_input(
             "… or text of your own",
             max_chars=MOST,
-            key=here.key("typed"),
+            key=typing,
             width=420,
             placeholder="type and press Enter",
             help="It is lower-cased, as the model's text is; characters it never saw become unknown.",
@@ -103,8 +113,7 @@ def _influence(network: "nn.Module", read: "Tensor", text: str, identity: Identi
             "Predicted character: click one, or slide",
             1,
             last,
-            min(last, 96),
-            key=here.key(word),
+            key=links.bound("character", here.key(word), links.number(1, last, int), min(last, 96)),
             help="Everything before it was read; the model then guessed this one.",
         )
         found = _found(network, read, at, identity)
@@ -174,28 +183,33 @@ def _units(network: "nn.Module", read: "Tensor", text: str, identity: Identity) 
         with st.container(horizontal=True, vertical_alignment="bottom"):
             layer = 0
             if len(traced.layers) > 1:
-                layer = st.segmented_control(
-                    "Layer",
-                    list(range(len(traced.layers))),
-                    default=len(traced.layers) - 1,
-                    required=True,
-                    format_func=lambda i: f"{i + 1}",
-                    key=here.key("layer"),
+                numbers = list(range(len(traced.layers)))
+                words = links.one_of(numbers, lambda i: f"{i + 1}")
+                of_net = links.bound("layer", here.key("layer", identity[0]), words, numbers[-1])
+                layer = (
+                    st.segmented_control("Layer", numbers, required=True, format_func=lambda i: f"{i + 1}", key=of_net)
+                    or 0
                 )
+            recorded = list(traced.layers[layer])
             name = st.selectbox(
                 "Show",
-                list(traced.layers[layer]),
+                recorded,
                 format_func=through_time.GATES.__getitem__,
-                key=here.key("gate", identity[0]),
+                key=links.bound("gate", here.key("gate", identity[0]), links.one_of(recorded), recorded[0]),
                 width=300,
             )
             liveliest = st.toggle(
-                "Liveliest first", True, key=here.key("sorted"), help="Sort units by how much they vary over this text."
+                "Liveliest first",
+                key=links.bound("liveliest", here.key("sorted"), links.SWITCH, True),
+                help="Sort units by how much they vary over this text.",
             )
         first = 0
         shown = min(80, len(text))
         if len(text) > shown:
-            first = st.slider("Shown from character", 0, len(text) - shown, 0, key=here.key("first", len(text)))
+            most, slid = len(text) - shown, here.key("first", len(text))
+            first = st.slider(
+                "Shown from character", 0, most, key=links.bound("shown", slid, links.number(0, most, int), 0)
+            )
         plot.chart(
             PAGE,
             "gates",

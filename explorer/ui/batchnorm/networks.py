@@ -17,7 +17,10 @@ from explorer.runs import race
 from explorer.ui import links, parts, state
 
 OWN = "own"
+MOST = 4  # networks of one's own
+BATCHES = (16, 32, 64, 128, 256)
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
+WHERE = links.one_of(activations.PLACES, lambda place: str(place).split()[0])
 NORMS = {"none": "none", "running": "BatchNorm", "lecture": "the lecture's BnLayer", "torch": "nn.BatchNorm2d"}
 
 
@@ -34,30 +37,15 @@ def choose() -> str:
     """Which claim, by key; or a race of one's own."""
     titles = {preset.key: preset.title for preset in PRESETS} | {OWN: "Your own"}
     here = state.race()
-    words, notices = links.picked(st.query_params, "race", titles)
-    links.tell(notices)
-    asked = words[0] if words else None
-    if asked and here.asked != asked:
-        here.asked = asked
-        here.set("preset", asked)
-    if here.value("preset", None) is None:
-        here.set("preset", PRESETS[0].key)
     chosen = st.pills(
         "What shall race?",
         list(titles),
         required=True,
         format_func=titles.__getitem__,
-        key=here.key("preset"),
-        on_change=_forget_link,
+        key=links.bound("race", here.key("preset"), links.one_of(titles), PRESETS[0].key),
         persist_state="session",
     )
     return chosen or PRESETS[0].key
-
-
-def _forget_link() -> None:
-    """Another claim is chosen: the link's own is over."""
-    st.query_params.pop("race", None)
-    state.race().asked = None
 
 
 def sidebar(chosen: str) -> Options:
@@ -65,33 +53,28 @@ def sidebar(chosen: str) -> Options:
     here = state.race()
     first = next(iter(BY_KEY[chosen].experiments.values())) if chosen in BY_KEY else None
     sizes = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000]
-    asked, notices = links.picked(st.query_params, "images", map(str, sizes))
-    links.tell(notices)
-    images = int(asked[0]) if asked else first.images if first else 5_000
+    images = links.bound("images", here.key("images", chosen), links.one_of(sizes), first.images if first else 5_000)
     with st.sidebar:
         st.markdown("**The race**")
         found = Options(
             images=st.select_slider(
                 "Training pictures",
                 sizes,
-                images,
                 format_func="{:,}".format,
-                key=here.key("images", chosen),
+                key=images,
                 help="Fewer is quicker, and says less.",
             ),
             seed=st.number_input(
                 "Seed",
                 0,
                 10**6,
-                0,
-                key=here.key("seed"),
+                key=links.bound("seed", here.key("seed"), links.number(0, 10**6, int), 0),
                 help="Initial weights and the order of the batches. One seed is one draw.",
             ),
             where=st.radio(
                 "Look at each layer",
                 list(activations.PLACES),
-                index=1,
-                key=here.key("where"),
+                key=links.bound("look", here.key("where"), WHERE, list(activations.PLACES)[1]),
                 captions=list(activations.PLACES.values()),
             ),
         )
@@ -125,15 +108,24 @@ def of_ones_own(options: Options) -> dict[str, Experiment]:
         SettingsError: a setting is out of range.
     """
     here = state.race()
+    _follow(here)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            count = st.segmented_control("Networks", [2, 3, 4], default=2, required=True, key=here.key("count"))
+            count = st.segmented_control("Networks", [2, 3, 4], required=True, key=here.key("count")) or 2
             widths = st.text_input(
-                "Widths", "16,32,64,128", key=here.key("widths"), help=SETTINGS["widths"].help, width=180
+                "Widths",
+                key=links.bound("widths", here.key("widths"), links.text_of(40), "16,32,64,128"),
+                help=SETTINGS["widths"].help,
+                width=180,
             )
-            epochs = st.number_input("Epochs", 1, 20, 2, key=here.key("epochs"), width=120)
-            batch = st.selectbox("Batch size", [16, 32, 64, 128, 256], index=2, key=here.key("batch"), width=120)
+            epochs = st.number_input(
+                "Epochs", 1, 20, key=links.bound("epochs", here.key("epochs"), links.number(1, 20, int), 2), width=120
+            )
+            batch = st.selectbox(
+                "Batch size", BATCHES, key=links.bound("batch", here.key("batch"), links.one_of(BATCHES), 64), width=120
+            )
         rows = [_network(number, column) for number, column in enumerate(st.columns(count))]
+    links.say("nets", ",".join(map(_written, rows)))
     shared: dict[str, Any] = dict(
         widths=widths,
         stem=0,
@@ -152,15 +144,48 @@ def of_ones_own(options: Options) -> dict[str, Experiment]:
     return found
 
 
+def _follow(here: state.Race) -> None:
+    """Set the networks as a link asks for, such as ``none-2-0.03,running-2-0.03-skips``; else as they begin."""
+    if (asked := links.followed("nets", here.key("count"))) is not None:
+        try:
+            rows = [_read(words) for words in asked.split(",")]
+            if not 2 <= len(rows) <= MOST:
+                raise ValueError
+        except ValueError:
+            links.refuse("nets", asked)
+        else:
+            here.set("count", len(rows))
+            for number, row in enumerate(rows):
+                for name, value in row.items():
+                    here.set(state.key(name, number), value)
+    if not state.drawn(here.key("count")):
+        here.set("count", 2)
+    for number in range(MOST):
+        for name, value in {"norm": list(NORMS)[number % 2], "depth": 2, "lr": 0.03, "skip": False}.items():
+            if not state.drawn(here.key(name, number)):
+                here.set(state.key(name, number), value)
+
+
+def _written(row: Mapping[str, Any]) -> str:
+    """A network of one's own in a link."""
+    return "-".join((row["norm"], str(row["depth"]), f"{row['lr']:g}", *(["skips"] * row["skip"])))
+
+
+def _read(words: str) -> dict[str, Any]:
+    norm, depth, rate, *skips = words.split("-")
+    row = {"norm": norm, "depth": int(depth), "lr": float(rate), "skip": skips == ["skips"]}
+    if norm not in NORMS or row["depth"] not in range(1, 7) or row["lr"] not in RATES or skips not in ([], ["skips"]):
+        raise ValueError
+    return row
+
+
 def _network(number: int, column: DeltaGenerator) -> dict[str, Any]:
     here = state.race()
     with column, st.container(border=True):
         st.markdown(f"**Network {number + 1}**")
-        norm = st.selectbox(
-            "Normalisation", list(NORMS), index=number % 2, format_func=NORMS.__getitem__, key=here.key("norm", number)
-        )
-        depth = st.slider("Layers per stage", 1, 6, 2, key=here.key("depth", number))
-        rate = st.select_slider("Learning rate", RATES, 0.03, format_func="{:g}".format, key=here.key("lr", number))
+        norm = st.selectbox("Normalisation", list(NORMS), format_func=NORMS.__getitem__, key=here.key("norm", number))
+        depth = st.slider("Layers per stage", 1, 6, key=here.key("depth", number))
+        rate = st.select_slider("Learning rate", RATES, format_func="{:g}".format, key=here.key("lr", number))
         skip = st.toggle("Skip connections", key=here.key("skip", number))
     return {"norm": norm, "depth": depth, "lr": rate, "skip": skip}
 

@@ -19,7 +19,7 @@ from explorer.runs import jobs, queue
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint, prepare
-from explorer.ui import app, live, parts, plot, runbar, state
+from explorer.ui import app, links, live, parts, plot, runbar, state
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -33,6 +33,8 @@ LAGS, SAMPLES = 200, 16
 STEPS = (0, 100, 300)  # when the reach of a model in training is measured
 VARY = {"bptt": "bptt", "hidden": "Hidden units", "clip": "Clipping"}
 VALUES = {"bptt": (4, 16, 64), "hidden": (32, 128, 256), "clip": (0.0, 0.25)}
+WEIGHTS = ("Trained", "Fresh", "Both")
+CLIPS = (0.1, 0.25, 0.5, 1.0, 5.0)
 EXPLODE = {"bptt": ("Longer bptt", (8, 32, 64)), "lr": ("Higher rates", (1e-3, 1e-2, 1e-1))}
 
 
@@ -127,14 +129,20 @@ def _reach() -> None:
             "Models",
             list(MODELS),
             selection_mode="multi",
-            default=list(MODELS),
             format_func=MODELS.__getitem__,
-            key=here.key("models"),
+            key=links.bound("models", here.key("models"), links.some_of(MODELS), list(MODELS)),
         )
         weights = st.segmented_control(
-            "Weights", ["Trained", "Fresh", "Both"], default="Trained", required=True, key=here.key("weights")
+            "Weights",
+            WEIGHTS,
+            required=True,
+            key=links.bound("weights", here.key("weights"), links.one_of(WEIGHTS, str.lower), WEIGHTS[0]),
         )
-        relative = st.toggle("Relative", key=here.key("relative"), help="Divide each curve by its largest value.")
+        relative = st.toggle(
+            "Relative",
+            key=links.bound("relative", here.key("relative"), links.SWITCH, False),
+            help="Divide each curve by its largest value.",
+        )
     if not chosen:
         st.caption("Choose at least one model.")
         return
@@ -202,8 +210,10 @@ def _while_training() -> None:
         "steps: what do bptt, size and clipping change?"
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        key = st.selectbox("Model", MODELS, index=1, format_func=MODELS.__getitem__, key=here.key("model"), width=110)
-        vary = st.selectbox("Vary", VARY, format_func=VARY.__getitem__, key=here.key("vary"), width=160)
+        name = links.bound("grow", here.key("model"), links.one_of(MODELS), "gru")
+        key = st.selectbox("Model", MODELS, format_func=MODELS.__getitem__, key=name, width=110)
+        varied = links.bound("vary", here.key("vary"), links.one_of(VARY), "bptt")
+        vary = st.selectbox("Vary", VARY, format_func=VARY.__getitem__, key=varied, width=160)
         job, phase = _buttons(here, lambda: submit_reach(key, vary))
     if job is not None:
         live.panel(GROW, job, _draw_growth, phase)
@@ -265,9 +275,14 @@ def _exploding() -> None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         setting = st.selectbox(
-            "With", list(EXPLODE), format_func=lambda s: EXPLODE[s][0], key=here.key("what"), width=160
+            "With",
+            list(EXPLODE),
+            format_func=lambda s: EXPLODE[s][0],
+            key=links.bound("explode", here.key("what"), links.one_of(EXPLODE), "bptt"),
+            width=160,
         )
-        clip = st.select_slider("Clip at", [0.1, 0.25, 0.5, 1.0, 5.0], 1.0, key=here.key("clip"), width=180)
+        clipped = links.bound("clip", here.key("clip"), links.one_of(CLIPS, "{:g}".format), 1.0)
+        clip = st.select_slider("Clip at", CLIPS, key=clipped, width=180)
         job, phase = _buttons(here, lambda: submit_explosion(setting, clip))
     if job is not None:
         live.panel(EXPLOSION, job, _draw_explosion, phase)

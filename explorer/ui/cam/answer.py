@@ -16,7 +16,7 @@ from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
 from explorer.figures.cam import probabilities
 from explorer.ladders import Page
-from explorer.ui import parts, plot, state, steps
+from explorer.ui import links, parts, plot, state, steps
 from explorer.ui.cam.networks import LoadedNetwork, small_keys, title
 from explorer.ui.cam.options import ViewOptions
 from explorer.ui.cam.photos import ShownPhoto
@@ -67,8 +67,8 @@ class PhotoAnswer:
 def ask(loaded: LoadedNetwork, shown: ShownPhoto, options: ViewOptions) -> PhotoAnswer | None:
     """The photo's answer; computed again only when the photo, the network or the way of looking changed."""
     here = state.cam()
-    index: int | None = state.widget(_class_key(loaded), ALL)
-    index = None if index == ALL else index
+    chosen = state.widget(_class_key(loaded), ALL)
+    index = None if chosen == ALL else chosen
     stamp = (loaded.key, loaded.stamp, shown.key, options.view, options.method, index)
     if here.answer is not None and here.answer.stamp == stamp:
         here.answer = replace(here.answer, loaded=loaded, shown=shown, options=options)
@@ -88,7 +88,12 @@ def ask(loaded: LoadedNetwork, shown: ShownPhoto, options: ViewOptions) -> Photo
 
 
 def _class_key(loaded: LoadedNetwork) -> str:
-    return state.cam().key("class", loaded.key, loaded.stamp)
+    """The key of the widget that chooses a class; a link may have chosen one."""
+    names = [loaded.name(i).lower() for i in range(len(loaded.network.classes))]
+    key = state.cam().key("class", loaded.key, loaded.stamp)
+    return links.bound(
+        "class", key, links.one_of([ALL, *range(len(names))], lambda i: names[i] if i != ALL else "all"), ALL
+    )
 
 
 def show(answer: PhotoAnswer) -> None:
@@ -170,7 +175,6 @@ def _pick(answer: PhotoAnswer) -> None:
     st.pills(
         "Explain",
         options,
-        default=ALL,
         required=True,
         key=_class_key(loaded),
         format_func=lambda i: first if i == ALL else parts.escape(loaded.name(i)),

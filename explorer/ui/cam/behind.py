@@ -7,17 +7,23 @@ from explorer.cam.explain import layer_maps
 from explorer.cam.heat import COLORMAPS, shared_scale, signed_scale
 from explorer.cam.maps import Method, contrast
 from explorer.errors import ExplorerError
-from explorer.ui import parts, state
+from explorer.ui import links, parts, state
 from explorer.ui.cam import numbers, recipe, truth
 from explorer.ui.cam.answer import PhotoAnswer
 
-TABS = ("All classes", "The numbers", "Step by step", "Layer by layer", "Does it tell the truth?")
+TABS = {
+    "classes": "All classes",
+    "numbers": "The numbers",
+    "steps": "Step by step",
+    "layers": "Layer by layer",
+    "truth": "Does it tell the truth?",
+}
 DIVERGING = COLORMAPS[-1]
 
 
 def show(answer: PhotoAnswer) -> None:
     """Five ways behind the answer; only the open one is computed."""
-    tabs = st.tabs(TABS, on_change="rerun", key=state.cam().key("tab"))
+    tabs = st.tabs(list(TABS.values()), on_change="rerun", key=links.tab("show", state.cam().key("tab"), TABS))
     for tab, draw in zip(tabs, (_classes, numbers.show, recipe.show, _layers, truth.show), strict=True):
         if tab.open:
             with tab:

@@ -7,7 +7,7 @@ import streamlit as st
 from explorer.cam.heat import COLORMAPS
 from explorer.cam.maps import Method
 from explorer.cam.view import View
-from explorer.ui import state
+from explorer.ui import links, state
 from explorer.ui.cam.networks import choices, title
 
 VIEWS = {
@@ -15,6 +15,7 @@ VIEWS = {
     View.PAD: "All of it, padded to a square",
     View.OWN_SHAPE: "All of it, at its own shape",
 }
+SEEN = links.one_of(VIEWS, lambda view: str(view).replace(" ", "-"))
 METHODS = {
     Method.CAM: "CAM: the class's own map",
     Method.GRADCAM: "Grad-CAM",
@@ -41,15 +42,21 @@ def sidebar() -> tuple[str, ViewOptions]:
         keys = choices()
         if here.switch in keys:
             here.set("network", here.switch)
-        here.switch = ""
-        if here.value("network", "") not in keys:
+        elif here.value("network", "dogscats") not in keys:
             here.set("network", "dogscats")
-        key = st.selectbox("Network", keys, format_func=title, key=here.key("network"), persist_state="session")
+        here.switch = ""
+        key = st.selectbox(
+            "Network",
+            keys,
+            format_func=title,
+            key=links.bound("network", here.key("network"), links.one_of(keys), "dogscats"),
+            persist_state="session",
+        )
         view = st.selectbox(
             "What it sees",
             VIEWS,
             format_func=VIEWS.__getitem__,
-            key=here.key("view"),
+            key=links.bound("view", here.key("view"), SEEN, View.CROP),
             persist_state="session",
             help="The lecture crops. A fully convolutional network can also take a photo of any shape. "
             "Whatever it sees, the heat is drawn on the photo as you brought it.",
@@ -58,20 +65,30 @@ def sidebar() -> tuple[str, ViewOptions]:
             "Method",
             METHODS,
             format_func=METHODS.__getitem__,
-            key=here.key("method"),
+            key=links.bound("method", here.key("method"), links.one_of(METHODS), Method.CAM),
             persist_state="session",
             help="On this network CAM and Grad-CAM agree up to a factor. Occlusion greys one tile after the other "
             "and asks again: slower, and free of any assumption.",
         )
-        opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key=here.key("opacity"), persist_state="session")
+        opacity = st.slider(
+            "Opacity",
+            0.0,
+            1.0,
+            step=0.05,
+            key=links.bound("opacity", here.key("opacity"), links.number(0, 1), 0.5),
+            persist_state="session",
+        )
         colormap = st.selectbox(
             "Colours",
             COLORMAPS[:-1],
-            key=here.key("colormap"),
+            key=links.bound("colours", here.key("colormap"), links.one_of(COLORMAPS[:-1]), COLORMAPS[0]),
             persist_state="session",
             help="The lecture uses *hot*. *jet*'s brightness goes up and down, so it shows edges that are not there.",
         )
         cells = st.toggle(
-            "Show the cells", key=here.key("cells"), persist_state="session", help="The map's true resolution."
+            "Show the cells",
+            key=links.bound("cells", here.key("cells"), links.SWITCH, False),
+            persist_state="session",
+            help="The map's true resolution.",
         )
     return key, ViewOptions(view, method, opacity, colormap, not cells)

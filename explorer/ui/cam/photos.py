@@ -1,5 +1,6 @@
 """Photos on the CAM page: what is here, what a visitor brings, and which one is looked at."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from explorer.data import Source, cifar10, dogscats
 from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.errors import ExplorerError
 from explorer.ladders import Page
-from explorer.ui import parts, state, steps
+from explorer.ui import links, parts, state, steps
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
 
 SAMPLES = 4  # of each class
@@ -93,6 +94,9 @@ def _small_pictures(seed: int) -> tuple[tuple[ShownPhoto, ...], Source]:
 def small_pictures() -> tuple[tuple[ShownPhoto, ...], Source | None]:
     """One test picture of each CIFAR-10 class; a button draws others."""
     here = state.cam()
+    asked = re.fullmatch(r"cifar-(\d{1,4})-\d", links.followed("photo", here.key("photo")) or "")
+    if asked:
+        here.draw = int(asked[1])
     if st.button("Other pictures", icon=":material/shuffle:", key=here.key("shuffle")):
         here.draw += 1
     try:
@@ -147,7 +151,14 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
     row = [*here.own[::-1], *samples]
     if not row:
         return None
+    if (asked := links.followed("photo", here.key("photo"))) is not None:
+        if any(shown.key == asked for shown in samples):
+            here.chosen = asked
+        else:
+            links.refuse("photo", asked)
+    here.set("photo", "")  # from now on the address is what the row last said
     chosen = next((shown for shown in row if shown.key == here.chosen), row[0])
+    links.say("photo", chosen.key if chosen in samples[1:] else None)
     with st.container(horizontal=True, gap="small"):
         for shown in row:
             style = "cam-thumb-on" if shown is chosen else "cam-thumb"
