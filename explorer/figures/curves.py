@@ -13,7 +13,6 @@ from explorer.runs.history import Snapshot
 from explorer.series import extremes, spread
 
 if TYPE_CHECKING:
-    from explorer.training.lr_finder import Sweep
     from explorer.training.schedules import Plan
 
 
@@ -220,50 +219,6 @@ def gradient_norms(history: Snapshot, *, key: str = "", height: int = 190) -> go
         mode="lines",
         line={"color": style.SERIES[3], "width": 1.2},
     )
-    return fig
-
-
-def sweep_curves(
-    sweeps: Mapping[str, "Sweep"],
-    suggestions: Mapping[str, float] | None = None,
-    chosen: float | None = None,
-    *,
-    key: str = "",
-    height: int = 380,
-) -> go.Figure:
-    """Loss against learning rate for one or more sweeps, with the suggestions drawn on the curve."""
-    fig = style.figure("learning rate", "loss (nats)", log_x=True, key=key, height=height)
-    fig.update_xaxes(exponentformat="e")
-    for (name, found), colour in zip(sweeps.items(), style.SERIES * 3, strict=False):
-        lr, loss, smoothed = (a.astype(np.float32) for a in (found.lr, found.loss, found.smooth))
-        keep = extremes(loss, style.POINTS)
-        fig.add_scatter(
-            x=lr[keep],
-            y=loss[keep],
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            line={"color": style.faded(colour, 0.3), "width": 1},
-        )
-        fig.add_scatter(x=lr, y=smoothed, name=name, mode="lines", line={"color": colour, "width": 2.4})
-    symbols = ("triangle-down", "diamond", "square")
-    first = next(iter(sweeps.values()), None)
-    for (name, rate), symbol in zip((suggestions or {}).items(), symbols, strict=False):
-        if first is not None and len(first.lr) and np.isfinite(rate):
-            height_there = float(np.interp(np.log(rate), np.log(first.lr), first.smooth))
-            fig.add_scatter(
-                x=[rate],
-                y=[height_there],
-                name=f"{name}: {rate:.2g}",
-                mode="markers",
-                marker={"size": 12, "symbol": symbol, "color": style.VALID, "line": {"width": 1}},
-            )
-    if chosen:
-        fig.add_vline(x=chosen, line={"color": style.MUTED, "dash": "dash", "width": 1.4}, annotation_text="yours")
-    if first is not None and len(first.smooth):
-        top = max(float(s.smooth[0]) if len(s.smooth) else 0.0 for s in sweeps.values())
-        low = min(float(s.smooth.min()) for s in sweeps.values() if len(s.smooth))
-        fig.update_yaxes(range=[low - 0.15 * (top - low), top + 0.6 * (top - low)])
     return fig
 
 

@@ -16,6 +16,8 @@ from explorer.training.learner import Learner
 
 DIVERGED = 4.0  # times the best smoothed loss, as the lecture's library has it
 MOST_STEPS = 100_000
+FAR = 30.0  #: suggestions that differ by more than this are no longer one advice
+BARELY = 0.1  #: of its way down: a curve that has made less is called flat
 CHECK_EVERY = 10  # steps between looks at the loss on the host
 
 
@@ -114,6 +116,58 @@ def suggest(found: Sweep) -> dict[str, float]:
         "valley": float(lr[start + (end - start) // 2]),
         "steepest": float(lr[int(slope.argmin())]),
     }
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which of a curve's suggestions to take first, and how far they lie apart."""
+
+    rule: str  #: one of :func:`suggest`'s
+    rate: float
+    reason: str
+    apart: float  #: the largest suggestion over the smallest
+    why: str = ""  #: they lie far apart, in a sentence; "" where they do not
+
+
+def advise(found: Sweep) -> Advice | None:
+    """The suggestion to try first, with its reason; None where the curve suggests nothing.
+
+    Over the rungs here a tenth of the minimum comes nearest to the rate that the lecture trained with. Where it lies on
+    the flat start of the curve, where nothing is learnt yet, the steepest place is the better guess.
+    """
+    usable = {rule: rate for rule, rate in suggest(found).items() if np.isfinite(rate)}
+    if not usable:
+        return None
+    rule, reason = "minimum / 10", "ten times below the lowest point: it still falls fast there, and seldom breaks"
+    if rule not in usable or (_fallen(found, usable[rule]) < BARELY and usable.get("steepest", 0) > usable[rule]):
+        rule = "steepest" if "steepest" in usable else next(iter(usable))
+        reason = "a tenth of the minimum lies where the curve is still flat; here it falls"
+    apart = max(usable.values()) / min(usable.values())
+    return Advice(rule, usable[rule], reason, apart, _why_apart(found, usable) if apart >= FAR else "")
+
+
+def _why_apart(found: Sweep, usable: dict[str, float]) -> str:
+    """What about a curve puts its suggestions far apart."""
+    lowest, highest = min(usable, key=usable.__getitem__), max(usable, key=usable.__getitem__)
+    flat, edge = _fallen(found, usable[lowest]), found.lr[-1] / usable[highest]
+    if flat < BARELY:
+        said = (
+            f"The curve is flat for long and falls late: at {usable[lowest]:.2g} ({lowest}) it has made {flat:.0%} of "
+            "its way down"
+        )
+    else:
+        said = f"The curve falls over a wide range: {usable[lowest]:.2g} ({lowest}) stands early on the slope"
+    if found.diverged and edge < 10:
+        said += f", and {usable[highest]:.2g} ({highest}) is only {edge:.2g} times below where it breaks"
+    return said + "."
+
+
+def _fallen(found: Sweep, rate: float) -> float:
+    """How much of its way down the smoothed loss has made at a rate, 0 to 1."""
+    start = float(found.smooth[: max(3, len(found.smooth) // 20)].mean())
+    way = start - float(found.smooth.min())
+    there = float(np.interp(np.log(rate), np.log(found.lr), found.smooth))
+    return float(np.clip((start - there) / way, 0, 1)) if way > 0 else 0.0
 
 
 def _longest_fall(loss: np.ndarray) -> tuple[int, int]:

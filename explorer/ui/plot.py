@@ -8,7 +8,7 @@ to ``st.plotly_chart``.
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from explorer.ui import internals, state
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+HIGH = 0.62  # of the window: the main chart on a projector
 _JS = """
 let loading;
 function plotly(src) {
@@ -38,13 +39,20 @@ function onPage(page, colours) {  // as they look there, one after the other, fr
     return [i / (colours.length - 1), `rgb(${red},${green},${blue})`];
   });
 }
-export default function ({ parentElement, data }) {
+function nearest(root, event) {  // of the points under the pointer, the one whose curve it is on
+    const away = ({ y, yaxis }) => Math.abs(root.getBoundingClientRect().top + yaxis._offset + yaxis.d2p(y)
+      - event.event.clientY);
+    return event.points.filter(({ data }) => data.name).sort((one, other) => away(one) - away(other))[0];
+}
+export default function ({ parentElement, data, setTriggerValue }) {
   if (!data.figure) {  // a page without charts: the next one will have some
     setTimeout(() => requestIdleCallback(() => plotly(data.src), { timeout: 2000 }), 250);
     return;
   }
   const root = parentElement.querySelector(".explorer-plot");
+  root.classList.toggle("clicks", data.clicks);
   const figure = JSON.parse(data.figure);
+  if (data.share) figure.layout.height = Math.max(figure.layout.height, Math.round(data.share * innerHeight));
   root.style.minHeight = figure.layout.height + "px";
   root.setAttribute("aria-label", data.alt);
   root.latest = figure;
@@ -74,11 +82,17 @@ export default function ({ parentElement, data }) {
     // Plotly itself only hears of the window's size; the sidebar changes a chart's, too.
     root.watch ??= new ResizeObserver(() => root.checkVisibility() && window.Plotly.Plots.resize(root));
     root.watch.observe(root);
+    root.removeAllListeners("plotly_click");
+    if (data.clicks) root.on("plotly_click", event => {
+      const point = nearest(root, event);
+      if (point) setTriggerValue("at", { curve: point.data.name, x: point.x });
+    });
   });
 }
 """
 # The buttons stand beside the lower axis' title, where they cover neither legend nor data.
 _CSS = """.explorer-plot { width: 100%; }
+.explorer-plot.clicks .nsewdrag { cursor: pointer; }
 .explorer-plot .modebar-container { top: auto !important; bottom: 0; }
 .explorer-plot .plotly .modebar-container .modebar { top: auto; bottom: 0; opacity: 0.6; }"""
 
@@ -121,7 +135,15 @@ class Drawn:
 
 
 def chart(
-    page: str, name: str, stamp: state.Stamp, make: Callable[[], "go.Figure"], alt: str, caption: str = ""
+    page: str,
+    name: str,
+    stamp: state.Stamp,
+    make: Callable[[], "go.Figure"],
+    alt: str,
+    caption: str = "",
+    *,
+    main: bool = False,
+    picked: Callable[[str, float], None] | None = None,
 ) -> None:
     """A chart made anew only when ``stamp`` changed, and left alone while plots are frozen.
 
@@ -129,6 +151,9 @@ def chart(
         page: or the section that has the chart, by its name; with ``name`` it tells the chart from all others.
         stamp: what the chart is made of. It begins with the run's id: another run is another chart, the same run
             keeps its zoom.
+        main: the page's chart, which a projector shows as high as its screen allows.
+        picked: is called with a curve's name and a place on the lower axis when one is clicked, before the page is run
+            again. What a click does must be offered in a second way that the keyboard reaches.
     """
     here = state.place(page)
     kept = here.charts.get(name)
@@ -136,7 +161,8 @@ def chart(
     teacher = state.teacher()
     if kept is None or (kept[0] != stamp and not frozen):
         kept = here.charts[name] = (stamp, Drawn(make()))
-    show(kept[1].projected if teacher else kept[1], here.key(name, stamp[0]), alt)
+    drawn = kept[1].projected if teacher else kept[1]
+    show(drawn, here.key(name, stamp[0]), alt, share=HIGH if main and teacher else 0.0, picked=picked)
     if caption:
         st.caption(caption)
 
@@ -153,15 +179,34 @@ def for_projector(figure: "go.Figure") -> "go.Figure":
     return figure
 
 
-def show(figure: "go.Figure | Drawn", key: str, alt: str) -> None:
-    """Draw ``figure``; the same ``key`` is the same chart, whose zoom survives. ``alt`` says what it shows."""
+def show(
+    figure: "go.Figure | Drawn",
+    key: str,
+    alt: str,
+    *,
+    share: float = 0.0,
+    picked: Callable[[str, float], None] | None = None,
+) -> None:
+    """Draw ``figure``; the same ``key`` is the same chart, whose zoom survives. ``alt`` says what it shows.
+
+    Args:
+        share: at least so much of the window's height.
+        picked: see :func:`chart`.
+    """
     drawn = figure if isinstance(figure, Drawn) else Drawn(figure)
     source = _source()
     if source is None:
         st.plotly_chart(drawn.figure, key=key, alt=alt, config={"displaylogo": False})
         return
-    # Streamlit divides its own names by two underscores, and a path may have some.
-    _component()(key=key.replace("__", "_-"), data={"figure": drawn.json, "src": source, "alt": alt}, height="content")
+    named = key.replace("__", "_-")  # Streamlit divides its own names by two underscores, and a path may have some
+
+    def clicked() -> None:
+        at = state.trigger(named, "at")
+        if picked and isinstance(at, Mapping):
+            picked(str(at["curve"]), float(at["x"]))
+
+    data = {"figure": drawn.json, "src": source, "alt": alt, "share": share, "clicks": picked is not None}
+    _component()(key=named, data=data, height="content", on_at_change=clicked)
 
 
 def expect() -> None:

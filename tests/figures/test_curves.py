@@ -9,7 +9,6 @@ from explorer.figures import curves, networks, style
 from explorer.figures import pictures as vision
 from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
 from explorer.training import schedules
-from explorer.training.lr_finder import Sweep
 
 
 def _history(steps: int, epochs: int = 4) -> Snapshot:
@@ -72,15 +71,6 @@ def test_a_schedule_is_drawn_before_anything_trains() -> None:
     planned = np.array(fig.data[0].y)
     assert planned.max() == pytest.approx(4e-3)
     assert (np.diff(planned) > 2e-3).sum() == 3, "the rate jumps up at three restarts"
-
-
-def test_suggestions_lie_on_the_swept_curve() -> None:
-    lr = np.geomspace(1e-4, 1, 50)
-    loss = 2.3 - np.minimum(1, np.log(lr / 1e-4) / 8)
-    fig = curves.sweep_curves({"a": Sweep(lr, loss, loss)}, {"steepest": 1e-2, "valley": np.nan})
-    mark = next(trace for trace in fig.data if (trace.name or "").startswith("steepest"))
-    assert mark.y[0] == pytest.approx(np.interp(np.log(1e-2), np.log(lr), loss))
-    assert not any(trace.name and trace.name.startswith("valley") for trace in fig.data)
 
 
 def test_confusions_count_every_mistake_and_leave_the_diagonal_uncoloured() -> None:

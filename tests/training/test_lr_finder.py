@@ -11,7 +11,9 @@ from explorer import ladders
 from explorer.data import Batch, Source
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
+from explorer.lecture import recorded
 from explorer.series import smooth
+from explorer.training import lr_finder
 from explorer.training.learner import Learner
 from explorer.training.lr_finder import Sweep, find, rates, suggest, sweep
 from explorer.training.schedules import plan
@@ -239,3 +241,39 @@ def test_a_real_sweep_of_a_small_gru_suggests_a_usable_rate(tiny):
     found = find(tiny("gru", hidden=32, bptt=16), 1e-5, 10, steps=100)
     for name, rate in suggest(found).items():
         assert 1e-4 < rate < 1, name
+
+
+def swept(fall, until=10.0):
+    """A sweep whose smoothed loss is ``fall`` of the log10 of the rate."""
+    lr = np.geomspace(1e-5, until, 100)
+    loss = np.array([fall(at) for at in np.log10(lr)])
+    return Sweep(lr, loss, loss, True)
+
+
+def test_suggestions_near_each_other_need_no_explanation():
+    found = swept(lambda at: 2.3 - 0.9 * np.exp(-((at + 2) ** 2) / 2) + max(0, at + 1) ** 3)
+    advice = lr_finder.advise(found)
+    assert advice.rule == "minimum / 10" and advice.apart < lr_finder.FAR and advice.why == ""
+    assert advice.rate == suggest(found)[advice.rule]
+
+
+def test_a_curve_that_falls_late_says_why_its_suggestions_lie_far_apart():
+    found = swept(lambda at: 2.3 - 1e-4 * at - 0.5 * np.exp(-((at - 0) ** 2) / 0.1), until=2.0)
+    advice = lr_finder.advise(found)
+    assert advice.apart > lr_finder.FAR
+    assert "flat" in advice.why and f"{min(suggest(found).values()):.2g}" in advice.why
+    assert advice.rule == "steepest" and "flat" in advice.reason, "a tenth of the minimum lies where nothing is learnt"
+
+
+def test_a_curve_that_never_falls_is_given_no_advice():
+    assert lr_finder.advise(swept(lambda at: 2.3 + at)) is None
+
+
+def test_over_the_recorded_sweeps_the_recommended_rule_comes_nearest_to_the_lecture():
+    off = {rule: [] for rule in suggest(Sweep())}
+    for key, found in recorded.sweeps().items():
+        for rule, rate in suggest(found).items():
+            off[rule].append(abs(np.log(rate / Experiment.of(key).lr)))
+    nearest = min(off, key=lambda rule: np.mean(off[rule]))
+    assert nearest == "minimum / 10"
+    assert all(lr_finder.advise(found).rule == nearest for found in recorded.sweeps().values())
