@@ -18,10 +18,11 @@ parts.title(
 with st.spinner("Loading torch …"):
     app.engine().wait()
 
-from explorer.ui import cards, links, state, steps
+from explorer.ui import cards, claim, links, state, steps
 from explorer.ui.batchnorm import evaluating, grid, memory, race, through_time
 
 PAGE = Page.BATCHNORM
+claim.strip(PAGE)
 SECTIONS = {
     "race": ("The race", race.show),
     "evaluating": ("Evaluating", evaluating.show),
@@ -29,15 +30,8 @@ SECTIONS = {
     "time": ("Gradients through time", through_time.show),
     "memory": ("What it remembers", memory.show),
 }
-asked, notices = links.picked(st.query_params, "show", SECTIONS)
-links.tell(notices)
-asked = "race" if "race" in st.query_params or not asked else asked[0]
-tabs = st.tabs(
-    [title for title, _ in SECTIONS.values()],
-    default=SECTIONS[asked][0],
-    on_change="rerun",
-    key=state.place(PAGE).key("tab"),
-)
+titles = {word: title for word, (title, _) in SECTIONS.items()}
+tabs = st.tabs(list(titles.values()), on_change="rerun", key=links.tab("show", state.place(PAGE).key("tab"), titles))
 for tab, (_, draw) in zip(tabs, SECTIONS.values(), strict=True):
     if tab.open:
         with tab:

@@ -7,7 +7,7 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ladders import Page
-from explorer.ui import cards, parts, steps
+from explorer.ui import cards, claim, parts, steps
 from explorer.ui.cam import behind, classes, photos
 from explorer.ui.cam.answer import ask, show
 from explorer.ui.cam.networks import network, small_keys
@@ -19,6 +19,7 @@ parts.title(
     "Which pixels did the network look at? Drop a photo: it says cat or dog, how sure it is, and draws the heat "
     "where the evidence lies. Then teach it classes of your own.",
 )
+claim.strip(Page.CAM)
 photos.dress()
 key, options = sidebar()
 photos.bring()

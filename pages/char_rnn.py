@@ -7,7 +7,7 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ladders import Page
-from explorer.ui import board, cards, controls, live, parts, runbar, steps
+from explorer.ui import board, cards, claim, controls, live, parts, runbar, steps
 from explorer.ui.char_rnn import behind, writing
 
 PAGE = Page.CHAR_RNN
@@ -15,6 +15,7 @@ st.html(cards.STYLE)
 
 experiment = controls.current(PAGE, "gru")
 parts.title("Character RNN", "text_fields")
+claim.strip(PAGE)
 controls.rung_picker(PAGE, experiment)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")

@@ -9,7 +9,7 @@ app.enter()
 from explorer.errors import SettingsError
 from explorer.ladders import Page
 from explorer.models import vision
-from explorer.ui import board, cards, controls, live, parts, runbar, state, steps
+from explorer.ui import board, cards, claim, controls, live, parts, runbar, state, steps
 from explorer.ui.cifar10 import behind, pictures
 
 PAGE = Page.CIFAR10
@@ -17,6 +17,7 @@ st.html(cards.STYLE)
 
 experiment = controls.current(PAGE, "convnet")
 parts.title("CIFAR-10", "grid_view")
+claim.strip(PAGE)
 controls.rung_picker(PAGE, experiment)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")

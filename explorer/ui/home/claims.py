@@ -1,7 +1,6 @@
 """The lecture's claims as cards: what was said, what came out, and two ways to try it."""
 
 import html
-from typing import Literal
 
 import streamlit as st
 
@@ -16,11 +15,12 @@ from explorer.ui import app, parts, state, transport
 def make_it_happen(claim: Claim) -> None:
     """Open the claim's page with the settings set and the run started."""
     if claim.experiment is not None:
-        state.open(claim.page, claim.experiment, transport.submit(claim.page, claim.experiment).id)
+        run = transport.submit(claim.page, claim.experiment).id
+        state.open(claim.page, claim.experiment, run, claim=claim.id)
     elif claim.race:
-        state.start_race(claim.race)
+        state.start_race(claim.race, claim.id)
     else:
-        state.open(claim.page)
+        state.open(claim.page, claim=claim.id)
 
 
 def claim_card(claim: Claim) -> None:
@@ -72,7 +72,7 @@ def _submit_measure(claim: Claim) -> None:
 def _outcome(claim: Claim) -> None:
     recorded = recorded_verdict(claim.id)
     if recorded:
-        _verdict(recorded, "recorded here")
+        parts.verdict(recorded, "recorded here")
     job = queue.registry().find(state.place(state.key("measure", claim.id, "job")).job or "")
     if job is None:
         return
@@ -83,7 +83,7 @@ def _outcome(claim: Claim) -> None:
     def watch() -> None:
         job.touch()
         if job.result:
-            _verdict(job.result, "measured just now")
+            parts.verdict(job.result, "measured just now")
         elif job.state == State.FAILED:
             st.error(parts.escape(job.message), icon=":material/error:")
         elif job.ended:
@@ -95,15 +95,3 @@ def _outcome(claim: Claim) -> None:
             st.rerun()  # re-declares the fragment without its timer
 
     watch()
-
-
-def _verdict(verdict: Verdict, source: str) -> None:
-    looks: dict[bool | None, tuple[str, str, Literal["green", "orange", "gray"]]] = {
-        True: ("agrees", "check_circle", "green"),
-        False: ("does not agree", "cancel", "orange"),
-        None: ("it depends", "help", "gray"),
-    }
-    words, icon, colour = looks[verdict.agrees]
-    with st.container(gap="xxsmall"):
-        st.badge(f"{words} · {source}", icon=f":material/{icon}:", color=colour)
-        st.markdown(parts.escape(verdict.text))

@@ -1,0 +1,74 @@
+"""A claim that goes along: what was said and what to look at, over the page it leads to; then what came out."""
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from explorer.ladders import Page
+from explorer.lecture import claims, races
+from explorer.lecture.claims import BY_ID, Claim
+from explorer.lecture.outcomes import Ran, outcome
+from explorer.lecture.verdicts import Verdict
+from explorer.runs.jobs import Job
+from explorer.runs.race import Raced
+from explorer.runs.words import State
+from explorer.ui import links, live, parts, state
+
+
+def strip(page: Page) -> None:
+    """The claim that led to a page, or that its link names, until it is put away."""
+    key = state.key(page, "claim")
+    of_page = [one.id for one in claims.CLAIMS if one.page == page]
+    claim = BY_ID.get(state.widget(links.bound("claim", key, links.one_of(of_page), ""), ""))
+    if claim is None:
+        return
+    found = _verdict(claim, page)
+    with st.container(key="claim-strip", horizontal=True, vertical_alignment="center", border=True):
+        where = f"notes, line {claim.line}" if claim.line else "notes"
+        said = f'<p class="x-quote">“{html.escape(claim.quote)}” <cite>{where}</cite></p>'
+        with st.container(gap="xxsmall"):
+            st.html(said)
+            if found is None:
+                st.markdown(f":material/visibility: {claim.look}")
+            else:
+                parts.verdict(found, "measured just now")
+        st.button(
+            "Put away",
+            icon=":material/close:",
+            type="tertiary",
+            key=state.key(key, "away"),
+            on_click=state.set_widget,
+            args=(key, ""),
+        )
+
+
+def _verdict(claim: Claim, page: Page) -> Verdict | None:
+    """What came out, once it has; None until then, and for what the page shows that is not the claim's."""
+    if claim.page == Page.CAM:
+        found = state.cam().deletion
+        if found is None:
+            return None
+        gap = found[1].gap
+        return Verdict(gap > 0, f"Hiding the hottest parts costs {gap:.0%} more than hiding as much at random.")
+    job = live.find(state.RACE if claim.race else page)
+    if job is None or not job.ended:
+        return None
+    return _of_race(claim, job) if claim.race else _of_run(claim, job)
+
+
+def _of_race(claim: Claim, job: Job[Any]) -> Verdict | None:
+    raced = job.result
+    if not isinstance(raced, Raced) or raced.claim != claim.race or raced.view is None:
+        return None
+    if not raced.view.finished:
+        return Verdict(None, "Stopped before the end: nothing is decided.")
+    return races.BY_KEY[claim.race].verdict(raced.view)
+
+
+def _of_run(claim: Claim, job: Job[Any]) -> Verdict | None:
+    if job.experiment is None or job.experiment != claim.experiment:
+        return None
+    real = job.source is not None and job.source.kind == "real"
+    ran = Ran(job.experiment, job.history.snapshot(), job.state == State.DIVERGED, real)
+    return outcome(claim, ran)
