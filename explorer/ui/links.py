@@ -69,6 +69,7 @@ def hide() -> str:
         words, notices = picked(st.query_params, "hide", SETTINGS, most=len(SETTINGS))
         tell(notices)
         state.session().hidden = ",".join(words)
+    say("hide", state.session().hidden)
     return state.session().hidden
 
 
@@ -225,7 +226,7 @@ def begin(page: str) -> None:
     if here.page != page:
         here.page = page
         here.said.clear()
-    say("hide", hide())
+    hide()
 
 
 def end() -> None:

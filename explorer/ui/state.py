@@ -4,7 +4,7 @@ Reading and changing: ``here = state.training(Page.CIFAR10)``, then ``here.exper
 Widgets: ``key=here.key("train")`` names one, ``here.value("log", False)`` is what the visitor set it to.
 Another page: a dataclass below that derives from :class:`Place`, a line in ``_KINDS``, and an accessor.
 From page to page: verbs, such as ``state.open(page, experiment)``. No other module knows a session key.
-What only this browser tab's session has, whatever the page, is ``state.session()``.
+What only this browser tab's session has, whatever the page, is ``state.session()`` (``kept.py``).
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import streamlit as st
 
 from explorer.ladders import Page
+from explorer.ui.kept import MOST_PHOTOS, OwnClass, Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
-MOST_PHOTOS = 60  #: of a class of one's own; more teach little and cost time
 
 
 @dataclass
@@ -140,15 +140,6 @@ class Cam(Place):
             self.chosen = photos[-1].key
 
 
-@dataclass(eq=False)
-class OwnClass:
-    """A class that a visitor makes."""
-
-    id: int
-    name: str
-    photos: "list[Photo]"
-
-
 @dataclass
 class CamClasses(Place):
     """Classes of one's own, and the classifier that was trained on them or came from a file."""
@@ -177,20 +168,6 @@ class Race(Place):
     """The race inside the network."""
 
     start: bool = False  #: whether another page wants it started
-
-
-@dataclass
-class Session:
-    """What holds on every page."""
-
-    owner: str = ""  #: whose runs are this visitor's
-    forgotten: bool = False  #: the browser keeps no cookies: the owner ends with the session
-    hidden: str = ""  #: the settings a teacher's link hides, between commas
-    told: set[str] = field(default_factory=set)  #: sentences about links, each said once
-    page: str = ""  #: the page on screen
-    said: dict[str, str | None] = field(default_factory=dict)  #: what its controls last wrote, by the parameter
-    words: set[str] = field(default_factory=set)  #: the parameters that controls have ever written
-    now: set[str] = field(default_factory=set)  #: those of controls on screen
 
 
 CLASSES = "cam.classes"  # a section of its page
@@ -324,7 +301,7 @@ def open(page: str, experiment: "Experiment | None" = None, run: str | None = No
 
 def try_rate(experiment: "Experiment", rate: float) -> Page:
     """Put a rate into the controls of the page that trains the experiment's rung, to be tried there; which it is."""
-    page = page_of(experiment.rung)
+    page = experiment.rung.page
     show(page, experiment.replace(lr=rate, lead_lr=rate))
     training(page).trying = rate
     return page

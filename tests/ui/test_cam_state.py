@@ -2,7 +2,8 @@
 
 from types import SimpleNamespace
 
-from explorer.ui.state import MOST_PHOTOS, Cam, CamClasses
+from explorer.ui.kept import MOST_PHOTOS
+from explorer.ui.state import Cam, CamClasses
 
 
 def photo(key):

@@ -33,9 +33,9 @@ def test_a_race_is_started_from_another_page(session, monkeypatch) -> None:
     went = []
     monkeypatch.setattr(state.st, "switch_page", lambda script, query_params: went.append((script, query_params)))
     assert not state.race().start
-    state.start_race("deeper")
+    state.start_race("ten-times", "rate")
     assert state.race().start and state.place(state.RACE) is state.race()
-    assert went == [("pages/batchnorm.py", {"race": "deeper"})]
+    assert went == [("pages/batchnorm.py", {"race": "ten-times", "claim": "rate"})]
 
 
 def test_a_widgets_key_begins_with_its_place_and_its_value_is_read_by_the_same_word(session) -> None:

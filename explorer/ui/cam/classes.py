@@ -11,7 +11,7 @@ from explorer.ui import parts, state
 from explorer.ui.cam import borrowed, learn, saved
 from explorer.ui.cam.borrowed import SHORT_SIDE
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
-from explorer.ui.state import MOST_PHOTOS, OwnClass
+from explorer.ui.kept import MOST_PHOTOS, OwnClass
 
 SHOWN = 12  # thumbnails a class
 

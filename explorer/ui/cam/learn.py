@@ -17,7 +17,7 @@ from explorer.runs.own_classes import Learnt, Trained, tune, work
 from explorer.runs.words import Kind
 from explorer.ui import app, live, parts, plot, runbar, state, steps
 from explorer.ui.cam.networks import OWN
-from explorer.ui.state import OwnClass
+from explorer.ui.kept import OwnClass
 
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
 Photos = Mapping[str, tuple[Photo, ...]]  # a class's name to its photos
