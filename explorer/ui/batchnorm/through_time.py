@@ -147,7 +147,7 @@ def _reach() -> None:
         st.caption("Choose at least one model.")
         return
     curves, looks, sentences, source, fallen = {}, {}, [], None, {}
-    asked = {"Trained": (True,), "Fresh": (False,), "Both": (True, False)}[weights]
+    asked = {"Trained": (True,), "Fresh": (False,), "Both": (True, False)}[weights or "Trained"]
     for wanted, key in itertools.product(asked, chosen):
         try:
             trained, why = usable(key, wanted)
