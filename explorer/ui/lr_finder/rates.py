@@ -10,7 +10,6 @@ from explorer.experiment import SETTINGS, Experiment
 from explorer.ladders import Page
 from explorer.ui import parts, state, steps
 
-
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Advice, Sweep
 

@@ -16,7 +16,6 @@ from explorer.runs.words import Kind
 from explorer.ui import app, links, live, parts, plot, runbar, state, steps
 from explorer.ui.lr_finder import rates
 
-
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
 
