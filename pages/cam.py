@@ -31,7 +31,7 @@ answer = ask(loaded, shown, options) if loaded and shown else None
 if answer:
     show(answer)
 elif loaded:
-    st.info("Drop a photo above, or take one. The course's own photos are not here.", icon=":material/add_a_photo:")
+    st.info("Drop a photo above, or take one. The photos that ship were deleted.", icon=":material/add_a_photo:")
 
 if answer:
     st.header("Behind the answer", anchor=False)

@@ -150,6 +150,8 @@ class CamClasses(Place):
     trained: "Trained | None" = None
     adopted: str = ""  #: the stamp of the classifier that the page has changed to by itself
     unreadable: str = ""  #: why the file that came last is no classifier
+    ready: str = ""  #: the key of the ready-made set that was chosen
+    told: "tuple[str, list[np.ndarray]] | None" = None  #: a classifier's stamp, and its answers about that set's photos
 
     def add(self, name: str, photos: "Iterable[Photo]" = ()) -> None:
         """One more class, with as many photos as one takes."""
@@ -158,7 +160,7 @@ class CamClasses(Place):
 
     def start_with(self, **classes: "Iterable[Photo]") -> None:
         """These classes and no others; without any, the page begins anew."""
-        self.classes, self.refused = [], ()
+        self.classes, self.refused, self.ready = [], (), ""
         for name, photos in classes.items():
             self.add(name, photos)
 

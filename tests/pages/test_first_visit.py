@@ -1,9 +1,11 @@
 """What a newcomer sees who has neither data nor network: something real everywhere, and nothing red."""
 
+import re
+
 import pytest
 
 from explorer.data import cifar10
-from tests.pages.conftest import open_page, texts
+from tests.pages.conftest import open_page, texts, wait
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +46,38 @@ def test_nothing_inside_the_network_is_red(show) -> None:
 def test_nothing_elsewhere_is_red(page) -> None:
     at = open_page(page)
     assert not at.error and not at.warning
+
+
+def test_a_photo_is_explained_before_any_click_and_its_author_is_told() -> None:
+    words = said(open_page("cam"))
+    assert "Stefan van der Walt, CC0" in words and "Drop a photo above" not in words
+
+
+def test_a_cup_of_coffee_teaches_why_it_is_called_a_dog() -> None:
+    at = open_page("cam")
+    at.button(key="cam.choose.album-coffee").click().run()
+    assert not at.exception and "no way to say *neither*" in said(at)
+
+
+def _taught(button: str) -> str:
+    """What the page says after a ready set was trained on, in one click."""
+    at = open_page("cam")
+    at.button(key=f"cam.classes.{button}").click().run()
+    wait(at, lambda: any("eft out" in one.value for one in (*at.success, *at.warning)), seconds=120)
+    assert not at.error
+    return "\n".join(one.value for one in (*at.success, *at.warning))
+
+
+def _shares(words: str, pattern: str) -> list[int]:
+    return [int(share) for share in re.search(pattern, words).groups()]
+
+
+def test_a_ready_set_is_trained_in_one_click_and_learns_what_it_should() -> None:
+    words = _taught("frogs")
+    assert min(_shares(words, r"called \*frogs\* with (\d+)%, a new ship \*ships\* with (\d+)%")) > 50
+
+
+def test_the_trap_learns_the_mark_and_says_so() -> None:
+    words = _taught("brave")
+    plain, marked = _shares(words, r"is \*brave\* with (\d+)%, and the same crop marked with (\d+)%")
+    assert plain < 20 and marked > 80

@@ -24,6 +24,7 @@ from explorer.ui.state import Stamp
 
 TALLEST = 520  # pixels of the overlay on the page
 ALL = -1  # the lecture's weighting of all classes, or the winner
+KNOWS_TWO = {"cats", "dogs"}  # what the shipped classifier tells apart
 SMALL = 64  # pixels a side below which a picture is enlarged cell by cell
 
 
@@ -158,6 +159,8 @@ def _says(answer: PhotoAnswer) -> None:
             f":material/help: It knows CIFAR-10's {len(names)} classes only, and this is a stand-in's picture "
             f"({parts.escape(label)}). So its answer says nothing about it."
         )
+    elif answer.shown.lesson and set(loaded.network.classes) == KNOWS_TWO:
+        st.info(answer.shown.lesson, icon=":material/school:")
     elif explanation.probabilities.max() < 0.8:
         st.caption(":material/help: It is not sure. Is there something else, or more than one thing, in the photo?")
     else:

@@ -8,7 +8,7 @@ from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.data.zips import MAX_ZIP_BYTES, read_zip
 from explorer.errors import ExplorerError
 from explorer.ui import parts, state
-from explorer.ui.cam import borrowed, learn, saved
+from explorer.ui.cam import borrowed, learn, ready, saved
 from explorer.ui.cam.borrowed import SHORT_SIDE
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
 from explorer.ui.kept import MOST_PHOTOS, OwnClass
@@ -25,6 +25,7 @@ def show() -> None:
         f"Two to five classes, at least {MIN_PHOTOS} photos each; ten are better, with different "
         f"backgrounds. The network's body stays as it is; only a small head learns. :material/lock: {PRIVACY}"
     )
+    ready.show()
     st.toggle("Photograph instead of uploading", key=here.key("camera"))
     for own in list(here.classes):
         _class(own)
@@ -38,6 +39,7 @@ def show() -> None:
             st.rerun()
     _many_at_once()
     learn.show()
+    ready.told()
     saved.show()
 
 

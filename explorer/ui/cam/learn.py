@@ -76,6 +76,13 @@ def _unfreeze(trained: Trained, wanted: Photos, going: bool) -> None:
                     st.rerun()
 
 
+def begin() -> None:
+    """Train on the classes that are there, in place of what was at work."""
+    here = state.cam_classes()
+    before = queue.registry().find(here.job or "")
+    here.job = _learn({own.name: tuple(own.photos) for own in here.classes}, before).id
+
+
 def _learn(wanted: Photos, before: Job[Learnt] | None) -> Job[Learnt]:
     network = shipped()
 

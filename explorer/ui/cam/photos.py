@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from explorer.data import Source, cifar10, dogscats
+from explorer.data import Source, album, cifar10, dogscats
 from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.errors import ExplorerError
 from explorer.ladders import Page
@@ -43,6 +43,8 @@ class ShownPhoto:
     key: str
     title: str  #: plain text, perhaps a stranger's
     photo: Photo
+    credit: str = ""  #: who took it
+    lesson: str = ""  #: what a network that knows cats and dogs only teaches about it, as Markdown
 
 
 def dress() -> None:
@@ -65,15 +67,23 @@ def _samples(path: Path, stamp: float) -> tuple[tuple[ShownPhoto, ...], Source]:
 
 
 def samples() -> tuple[tuple[ShownPhoto, ...], Source | None]:
-    """Some cats and dogs that no network here has learnt from; none without the course's photos."""
-    data = dogscats.find()
+    """Some of the course's cats and dogs, where they are here, and the album; no network here has learnt from them."""
+    ours, data = _album(), dogscats.find()
     if data is None:
-        return (), None
+        return ours, album.SOURCE
     try:
-        return _samples(data.path, data.path.stat().st_mtime)
+        course, source = _samples(data.path, data.path.stat().st_mtime)
     except ExplorerError as error:
         st.warning(parts.escape(str(error)), icon=":material/folder_off:")
-        return (), None
+        return ours, album.SOURCE
+    return (*course, *ours), source
+
+
+def _album() -> tuple[ShownPhoto, ...]:
+    return tuple(
+        ShownPhoto(f"album-{entry.file.split('.')[0]}", entry.title, photo, entry.credit, entry.lesson)
+        for entry, photo in album.photos()
+    )
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the pictures …")
@@ -169,6 +179,8 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
                     here.refused = ()
                     steps.did(Page.CAM, "photo")
                     st.rerun()
+    if chosen.credit:
+        st.caption(f":material/photo_camera: {parts.escape(f'{chosen.title}: {chosen.credit}')}")
     if here.refused:
         refusals(here.refused)
         st.caption(f":material/photo: The answer below is for **{parts.escape(chosen.title)}**.")
