@@ -12,7 +12,10 @@ from explorer.experiment import Experiment
 from explorer.runs.history import Snapshot
 
 if TYPE_CHECKING:
+    from explorer.runs.race import RaceView
     from explorer.training.lr_finder import Sweep
+
+RACES = paths.WEIGHTS / "races"
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,12 @@ def sweeps() -> dict[str, "Sweep"]:
         key: Sweep(np.array(found["lr"]), np.array(found["loss"]), np.array(found["smooth"]), found["diverged"])
         for key, found in record.items()
     }
+
+
+@functools.lru_cache(maxsize=8)
+def race(key: str) -> "tuple[RaceView, str] | None":
+    """The claim's race as it ended, and on which device; by ``python -m weights.record_races``."""
+    from explorer.runs import race_file
+
+    path = RACES / f"{key}.npz"
+    return race_file.read(path) if path.exists() else None

@@ -86,16 +86,16 @@ class ActivationRecord:
     where: str
     every: int
     edges: np.ndarray
-    _table: np.ndarray = field(repr=False)
-    _rows: tuple[Row, ...] = field(repr=False)
+    table: np.ndarray = field(repr=False)
+    rows: tuple[Row, ...] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def _column(self, number: int) -> np.ndarray:
-        if not self._rows:
+        if not self.rows:
             return np.empty((0, 0), np.float32)
-        return np.stack([self._table[:, row.layer.start + number] for row in self._rows], axis=1)
+        return np.stack([self.table[:, row.layer.start + number] for row in self.rows], axis=1)
 
     mean = property(lambda self: self._column(0), doc="(S, L)")
     std = property(lambda self: self._column(1), doc="(S, L)")
@@ -107,21 +107,21 @@ class ActivationRecord:
     @property
     def hist(self) -> np.ndarray:
         """(S, L, bins)."""
-        if not self._rows:
+        if not self.rows:
             return np.empty((0, 0, len(self.edges) - 1), np.float32)
-        return np.stack([self._table[:, row.hist] for row in self._rows], axis=1)
+        return np.stack([self.table[:, row.hist] for row in self.rows], axis=1)
 
     def channels(self, layer: int) -> dict[str, np.ndarray]:
         """``mean``, ``std`` and ``dead`` of each channel of one layer, each (S, channels)."""
-        return dict(zip(("mean", "std", "dead"), self._split(self._rows[layer].channels, 3), strict=True))
+        return dict(zip(("mean", "std", "dead"), self._split(self.rows[layer].channels, 3), strict=True))
 
     def batchnorm(self, layer: int) -> dict[str, np.ndarray]:
         """BatchNorm's own ``m`` (scale) and ``a`` (shift) after each step, (S, channels); empty without it."""
-        part = self._rows[layer].norm
+        part = self.rows[layer].norm
         return dict(zip("ma", self._split(part, 2), strict=True)) if part.stop > part.start else {}
 
     def _split(self, part: slice, parts: int) -> list[np.ndarray]:
-        return np.split(self._table[:, part], parts, axis=1)
+        return np.split(self.table[:, part], parts, axis=1)
 
 
 def watched_layers(model: nn.Module, where: str = AFTER_ACTIVATION) -> list[Watched]:

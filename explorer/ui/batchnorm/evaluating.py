@@ -8,6 +8,7 @@ import streamlit as st
 from explorer.data import cifar10
 from explorer.figures.batchnorm import evaluation_bars
 from explorer.ladders import Page
+from explorer.lecture import inside
 from explorer.probes import bn_statistics
 from explorer.runs import evaluation, queue
 from explorer.runs.evaluation import KEY, Evaluated
@@ -41,6 +42,14 @@ def show() -> None:
         st.caption(_on_what())
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
+    elif (kept := inside.recorded()) is not None:
+        parts.recorded(kept.device, "Measure all three")
+        _bars(kept.evaluated, "recorded")
+        st.info(
+            f"**Recorded.** {parts.escape(verdict(kept.evaluated.found, kept.evaluated.batch))}",
+            icon=":material/balance:",
+        )
+        parts.source_note(kept.source)
     with st.expander("How it works", icon=":material/code:"):
         from explorer.models.batchnorm import LectureBnLayer
 
@@ -73,20 +82,25 @@ def _draw(job: Job[Evaluated]) -> None:
     if result is None:
         return
     found = result.found
-    with st.container(border=True):
-        plot.chart(
-            PAGE,
-            "bars",
-            (job.id, *stamp),
-            lambda: evaluation_bars(found, key=job.id),
-            "Validation loss with each kind of statistics, a bar each.",
-            f"Measured here with {result.weights} on {found[0].pictures:,} validation pictures, the same for "
-            "every bar. Only the statistics differ, never a weight.",
-        )
+    _bars(result, job.id, *stamp)
     if job.state == State.DONE:
         steps.did(Page.BATCHNORM, "statistics")
         st.info(f"**Measured here.** {parts.escape(verdict(found, result.batch))}", icon=":material/balance:")
     parts.source_note(job.source)
+
+
+def _bars(result: Evaluated, key: str, *stamp: int) -> None:
+    found = result.found
+    with st.container(border=True):
+        plot.chart(
+            PAGE,
+            "bars",
+            (key, *stamp),
+            lambda: evaluation_bars(found, key=key),
+            "Validation loss with each kind of statistics, a bar each.",
+            f"Measured with {result.weights} on {found[0].pictures:,} validation pictures, the same for every bar. "
+            "Only the statistics differ, never a weight.",
+        )
 
 
 def verdict(found: "tuple[bn_statistics.Evaluation, ...]", batch: int) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from explorer.data import Source, SourceKind
 from explorer.figures.batchnorm import rate_depth_map
 from explorer.ladders import UNTRAINED, Page
+from explorer.lecture import inside
 from explorer.runs import grid, queue
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job
@@ -43,13 +43,11 @@ def show() -> None:
         )
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
-    else:
-        empty = np.full((len(grid.NORMS), len(grid.DEPTHS), len(grid.RATES)), np.nan)
-        _chart(
-            "empty",
-            (),
-            GridView(grid.RATES, grid.DEPTHS, grid.NORMS, 3, grid.STEPS, empty, Source("", SourceKind.REAL, "")),
-        )
+    elif (kept := inside.recorded()) is not None:
+        parts.recorded(kept.device, "Fill the map")
+        _chart("recorded", (), kept.grid)
+        st.info(f"**Recorded.** {parts.escape(verdict(kept.grid))}", icon=":material/balance:")
+        parts.source_note(kept.source)
     with st.expander("How it works", icon=":material/code:"):
         parts.code(grid.template, "The network of a cell; depth, rate and normalisation are the cell's own.")
         parts.code(grid.cells)

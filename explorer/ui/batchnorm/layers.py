@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,8 +11,7 @@ import streamlit as st
 from explorer.figures import layers, pictures
 from explorer.figures.layers import short
 from explorer.figures.race import across_depth, common_range, race_losses
-from explorer.runs.jobs import Job
-from explorer.runs.race import LaneView, Raced, RaceView
+from explorer.runs.race import LaneView, RaceView
 from explorer.ui import links, plot, state
 from explorer.ui.state import Stamp
 
@@ -41,7 +41,21 @@ CLOSER = {
 }
 
 
-def show(page: str, job: Job[Raced], view: RaceView, version: tuple[int, int]) -> None:
+class Raced(Protocol):
+    """What is shown of: a race in a job, or a recorded one."""
+
+    @property
+    def id(self) -> str:
+        """Tells races apart."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        ...
+
+
+def show(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> None:
     """Everything about the layers, for a race at work or over; ``version`` is the job's stamp that ``view`` had."""
     if not any(len(lane.record) for lane in view.lanes):
         return
@@ -82,7 +96,7 @@ def show(page: str, job: Job[Raced], view: RaceView, version: tuple[int, int]) -
         _closer(page, view, stamp, step)
 
 
-def _scrub(page: str, job: Job[Raced], view: RaceView) -> int | None:
+def _scrub(page: str, job: Raced, view: RaceView) -> int | None:
     """The step to look at; None is the latest."""
     last, key = view.planned, state.place(page).key("step", job.id)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -97,7 +111,7 @@ def _scrub(page: str, job: Job[Raced], view: RaceView) -> int | None:
     return None if at >= last else at
 
 
-def _last_step(job: Job[Raced], view: RaceView) -> int:
+def _last_step(job: Raced, view: RaceView) -> int:
     """Where the axes of steps end: with the plan while it races, then where it came to."""
     return view.reached if job.ended else view.planned
 
@@ -107,9 +121,7 @@ def _row(lane: LaneView, step: int | None) -> int:
     return len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
 
 
-def _over_time(
-    page: str, job: Job[Raced], view: RaceView, version: tuple[int, int], what: str, step: int | None
-) -> None:
+def _over_time(page: str, job: Raced, view: RaceView, version: tuple[int, int], what: str, step: int | None) -> None:
     span = None if what == HISTOGRAMS else common_range(view, what)
     # Heat maps are larger than curves: while the race runs they follow at half the pace.
     drawn = version if job.ended else sum(version) // 4

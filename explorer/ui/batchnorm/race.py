@@ -1,6 +1,7 @@
 """The race on a page: choose a claim or networks of one's own, start, watch, and read what came out."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -10,7 +11,7 @@ from explorer.experiment import Experiment
 from explorer.figures.layers import short
 from explorer.figures.race import looks
 from explorer.ladders import Page
-from explorer.lecture import races
+from explorer.lecture import races, recorded
 from explorer.lecture.races import BY_KEY
 from explorer.models import batchnorm
 from explorer.probes import plain
@@ -44,6 +45,8 @@ def show() -> None:
     _transport(job, phase, chosen, experiments, options)
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
+    elif experiments and (kept := _recorded(chosen, experiments, options.where)) is not None:
+        _draw_recorded(kept)
     elif experiments:
         first_batch.show(experiments, options.where)
     _behind()
@@ -145,9 +148,43 @@ def _draw(job: jobs.Job[Raced]) -> None:
     view, experiments = raced.view, raced.experiments
     st.markdown(f"**{parts.escape(job.title)}**")
     _lanes(view, experiments)
-    _verdict(job, view, raced.claim)
+    if any(lane.broke for lane in view.lanes):
+        steps.did(Page.BATCHNORM, "broke")
+    if view.finished:
+        _verdict(view, raced.claim, "Measured here.")
+    elif job.ended:
+        st.caption("Stopped before the end: nothing is decided.")
     layers.show(PAGE, job, view, stamp)
     parts.source_note(view.source)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A claim's race as it was recorded."""
+
+    claim: str
+    view: RaceView
+    device: str
+    ended = True
+
+    @property
+    def id(self) -> str:
+        return f"recorded.{self.claim}"
+
+
+def _recorded(chosen: str, experiments: Mapping[str, Experiment], where: str) -> _Recorded | None:
+    """The recorded race of exactly these networks, looked at in the same place, if there is one."""
+    found = recorded.race(chosen) if chosen in BY_KEY else None
+    if found is None or {lane.name: lane.experiment for lane in found[0].lanes} != dict(experiments):
+        return None
+    return _Recorded(chosen, *found) if found[0].lanes[0].record.where == where else None
+
+
+def _draw_recorded(kept: _Recorded) -> None:
+    parts.recorded(kept.device, "Start the race")
+    _lanes(kept.view, {lane.name: lane.experiment for lane in kept.view.lanes})
+    _verdict(kept.view, kept.claim, "Recorded.")
+    layers.show(PAGE, kept, kept.view, (0, 0))
 
 
 def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
@@ -169,24 +206,19 @@ def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
                 f"parameters, rate {lane.experiment.lr:g}.",
             )
             if lane.broke:
-                steps.did(Page.BATCHNORM, "broke")
                 layer = f" in {short(lane.broke.layer)}" if lane.broke.layer else ""
                 st.badge(
                     f"step {lane.broke.step}{layer}", icon=":material/trending_up:", color="red", help=lane.broke.why
                 )
 
 
-def _verdict(job: jobs.Job[Raced], view: RaceView, claim: str) -> None:
+def _verdict(view: RaceView, claim: str, source: str) -> None:
     """What came out, in words, also where it contradicts the lecture."""
     preset = BY_KEY.get(claim)
     pushed = any(mark.text.startswith("lr ") for lane in view.lanes for mark in lane.history.marks)
     rates = " The rates were pushed on the way, so they are not those in the names." if pushed else ""
-    if not view.finished:
-        if job.ended:
-            st.caption("Stopped before the end: nothing is decided.")
-        return
     if preset is None:
-        st.info(f"**Measured here.** {_ranked(view)}{rates}", icon=":material/flag:")
+        st.info(f"**{source}** {_ranked(view)}{rates}", icon=":material/flag:")
         return
     found = preset.verdict(view)
     show = {True: st.success, False: st.warning, None: st.info}[found.agrees]
@@ -196,7 +228,7 @@ def _verdict(job: jobs.Job[Raced], view: RaceView, claim: str) -> None:
         if networks.whole(preset, view.lanes[0].experiment.images)
         else (" With fewer pictures than this claim's own race, so take it with care.")
     )
-    show(f"**Measured here.** {parts.escape(found.text)}{smaller}{rates}", icon=icon)
+    show(f"**{source}** {parts.escape(found.text)}{smaller}{rates}", icon=icon)
 
 
 def _ranked(view: RaceView) -> str:

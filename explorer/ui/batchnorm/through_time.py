@@ -13,6 +13,7 @@ from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
 from explorer.figures import style
 from explorer.figures.through_time import exploding_norms, reach_curves
+from explorer.lecture import inside
 from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
 from explorer.runs import jobs, queue
@@ -35,6 +36,7 @@ VARY = {"bptt": "bptt", "hidden": "Hidden units", "clip": "Clipping"}
 VALUES = {"bptt": (4, 16, 64), "hidden": (32, 128, 256), "clip": (0.0, 0.25)}
 WEIGHTS = ("Trained", "Fresh", "Both")
 CLIPS = (0.1, 0.25, 0.5, 1.0, 5.0)
+RECORDED = ("gru", "bptt")  # what of the growing reach ships
 EXPLODE = {"bptt": ("Longer bptt", (8, 32, 64)), "lr": ("Higher rates", (1e-3, 1e-2, 1e-1))}
 
 
@@ -217,6 +219,9 @@ def _while_training() -> None:
         job, phase = _buttons(here, lambda: submit_reach(key, vary))
     if job is not None:
         live.panel(GROW, job, _draw_growth, phase)
+    elif (kept := inside.recorded()) is not None and (key, vary) == RECORDED:
+        parts.recorded(kept.device, "Run", "on the lecture's text")
+        _growth(kept.reached, f"{MODELS[key]}, {VARY[vary]}", "recorded")
 
 
 def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> jobs.Job[Reached]:
@@ -240,10 +245,14 @@ def _draw_growth(job: jobs.Job[Reached]) -> None:
     version = job.stamp
     runbar.status(job)
     parts.problem(job)
-    found = job.result.models if job.result else ()
+    if job.result:
+        _growth(job.result, job.title, job.id, *version)
+
+
+def _growth(reached: Reached, title: str, key: str, *version: int) -> None:
     curves = {
         f"{one.name}, {step} steps" if step else f"{one.name}, fresh": curve
-        for one in found
+        for one in reached.models
         for step, curve in one.curves.items()
         if step in (0, max(one.curves))
     }
@@ -251,10 +260,10 @@ def _draw_growth(job: jobs.Job[Reached]) -> None:
         plot.chart(
             GROW,
             "growth",
-            (job.id, *version),
-            lambda: reach_curves(_largest(curves), key=job.id, height=340),
+            (key, *version),
+            lambda: reach_curves(_largest(curves), key=key, height=340),
             "Reach of each model in training.",
-            f"{job.title}, 128 units where not said otherwise, on the validation text. Measured here.",
+            f"{title}, 128 units where not said otherwise, on the validation text.",
         )
 
 
@@ -286,6 +295,10 @@ def _exploding() -> None:
         job, phase = _buttons(here, lambda: submit_explosion(setting, clip))
     if job is not None:
         live.panel(EXPLOSION, job, _draw_explosion, phase)
+    elif (kept := inside.recorded()) is not None and (setting, clip) == ("bptt", 1.0):
+        parts.recorded(kept.device, "Run", "on the lecture's text")
+        _norms(kept.exploded, "recorded")
+        _told(kept.exploded)
 
 
 def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exploded]:
@@ -303,19 +316,25 @@ def _draw_explosion(job: jobs.Job[Exploded]) -> None:
     version = job.stamp
     runbar.status(job)
     parts.problem(job)
-    runs = job.result.runs if job.result else ()
-    if not runs:
-        return
+    if job.result and job.result.runs:
+        _norms(job.result, job.id, *version)
+        if job.state == State.DONE:
+            _told(job.result)
+
+
+def _norms(exploded: Exploded, key: str, *version: int) -> None:
     plot.chart(
         EXPLOSION,
         "norms",
-        (job.id, *version),
-        lambda: exploding_norms(runs, key=job.id, height=340),
+        (key, *version),
+        lambda: exploding_norms(exploded.runs, key=key, height=340),
         "Gradient norm at each step, with and without clipping.",
         "Before clipping, log scale; dotted: the run whose gradients were clipped. A curve that ends broke.",
     )
-    if job.state == State.DONE:
-        st.markdown("\n".join(f"- {_worst(run)}" for run in runs))
+
+
+def _told(exploded: Exploded) -> None:
+    st.markdown("\n".join(f"- {_worst(run)}" for run in exploded.runs))
 
 
 def _worst(run: Explosion) -> str:
