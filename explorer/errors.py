@@ -1,5 +1,10 @@
 """The one family of exceptions: a sentence for the person, the detail for the log."""
 
+import logging
+import secrets
+
+log = logging.getLogger(__name__)
+
 
 class ExplorerError(Exception):
     """An error that may be shown as it is: what happened, and what to do.
@@ -43,7 +48,17 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def explain(error: Exception) -> str:
-    """A sentence for a page about an error nobody foresaw."""
+    """A sentence for a page about an error nobody foresaw; the log has the rest, under the number it names."""
     if out_of_memory(error):
+        log.warning("out of memory: %s", error)
         return "The device ran out of memory. Use a smaller batch, a smaller model, or a shorter bptt."
-    return f"Something went wrong ({type(error).__name__}: {error}). The server's log has the details."
+    return f"Something went wrong ({type(error).__name__}). The server's log has the details under {numbered(error)}."
+
+
+def numbered(error: Exception) -> str:
+    """The number under which the log has an error nobody foresaw, written there the first time it is asked for."""
+    number: str = getattr(error, "explorer_number", "")
+    if not number:
+        number = error.explorer_number = secrets.token_hex(3)  # type: ignore[attr-defined]
+        log.error("error %s: %r", number, error, exc_info=error)
+    return number

@@ -57,16 +57,24 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(home: Path, script: Path | None = None, seconds: float = 30) -> Iterator[Server]:
+def serve(
+    home: Path, script: Path | None = None, seconds: float = 30, threads: str | None = "1", **settings: str
+) -> Iterator[Server]:
     """A fresh server, ended afterwards.
 
     Args:
         home: an empty folder: the server's EXPLORER_HOME, and where its log goes.
         script: what to serve instead of this app.
+        threads: its OMP_NUM_THREADS; None leaves it unset.
+        settings: more of its environment, by name.
 
     Raises:
         NotStarted: it did not answer in time.
     """
+    environment = os.environ | {"EXPLORER_HOME": str(home)} | settings
+    environment.pop("OMP_NUM_THREADS", None)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = threads
     port = _free_port()
     url, log = f"http://127.0.0.1:{port}", home / "server.log"
     with log.open("wb") as out:
@@ -85,7 +93,7 @@ def serve(home: Path, script: Path | None = None, seconds: float = 30) -> Iterat
             cwd=paths.REPOSITORY,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"EXPLORER_HOME": str(home), "OMP_NUM_THREADS": "1"},
+            env=environment,
         )
     try:
         _wait(url, seconds, log)

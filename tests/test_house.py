@@ -63,6 +63,7 @@ def test_pages_start_without_torch_and_compute_nothing(path):
 FLOORS = [
     {"errors"},
     {"paths", "devices", "series"},
+    {"limits"},
     {"ladders"},
     {"experiment"},
     {"data"},

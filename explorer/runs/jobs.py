@@ -13,11 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from explorer.errors import ExplorerError, explain
+from explorer import limits
+from explorer.errors import ExplorerError
+from explorer.runs.courtesy import COURTESY
 from explorer.runs.history import History
 from explorer.runs.lane import Lane
+from explorer.runs.pace import Pace
 from explorer.runs.questions import Questions, Unanswered
-from explorer.runs.words import ENDED, Diverged, Kind, State, Stopped
+from explorer.runs.words import ENDED, Kind, State, Stopped, ending
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -28,7 +31,6 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")  # what a job leaves for its page: one frozen dataclass for each kind
 
 
-LEASE = 900.0  # seconds without a page looking on before a session's run is stopped
 NOBODY_LOOKING = "Stopped because nobody was looking any more."
 GONE = "This has ended; what it left is on disk."
 
@@ -55,10 +57,9 @@ class Job(Generic[R]):
     troubles: dict[str, str] = field(default_factory=dict)  #: what the disk refused, a sentence each, by what it was
     live: dict[str, float] = field(default_factory=dict)  #: live settings changed since it began, as last asked for
     progress: float = 0.0  #: share done, in [0, 1]
-    rate: float = 0.0  #: steps a second, lately
+    pace: Pace = field(default_factory=Pace)  #: its steps, and the time they took
     created: float = field(default_factory=time.time)
     version: int = 0  #: grows when state, message or what is published change
-    run_seconds: float = 0.0  #: time spent running, pauses left out
     budget: int | None = None  #: steps left before it pauses by itself
     lane: "Lane[Job[Any]] | None" = None  #: where its place to run comes from; None in the terminal
     has_place: bool = False  #: whether it holds a place of the lane now
@@ -74,9 +75,7 @@ class Job(Generic[R]):
         self._questions = Questions()
         self.began = False  # whether its work has, in a thread of its own
         self._stop = self._pause = self._until_epoch = False
-        self._seen = self._tick = time.monotonic()
-        self._rate_mark = (time.monotonic(), 0)
-        self._steps = 0
+        self._seen = time.monotonic()
 
     # -- asked by pages ----------------------------------------------------------------------------
     @property
@@ -87,9 +86,7 @@ class Job(Generic[R]):
     @property
     def eta(self) -> float | None:
         """Seconds to the end at the pace so far; None before there is a pace."""
-        if self.state not in (State.RUNNING, State.PAUSED) or self.progress < 0.005 or self.run_seconds < 0.3:
-            return None
-        return self.run_seconds * (1 - self.progress) / self.progress
+        return None if self.ended or self.state == State.STOPPING else self.pace.left(self.progress)
 
     @property
     def notice(self) -> str:
@@ -108,11 +105,16 @@ class Job(Generic[R]):
     @property
     def forgotten(self) -> bool:
         """Whether the page of a session's job has been gone for long."""
-        return bool(self.owner) and time.monotonic() - self._seen > LEASE
+        return bool(self.owner) and time.monotonic() - self._seen > 60 * limits.now().lease_minutes
 
     def before(self) -> "list[Job[Any]]":
         """The jobs that run, or will, before this one; none if it does not wait for a place."""
         return self.lane.before(self) if self.lane else []
+
+    @property
+    def wait(self) -> float | None:
+        """About how many seconds until it has its turn; None where that cannot be told."""
+        return self.lane.wait(self, lambda other: other.eta) if self.lane else None
 
     def stop(self, why: str = "") -> None:
         """Ask it to end after the current step; one that has not begun ends at once, having nothing to wind up."""
@@ -182,21 +184,21 @@ class Job(Generic[R]):
         Raises:
             Stopped: the job was asked to stop.
         """
-        now = time.monotonic()
-        self.run_seconds += now - self._tick
-        self._tick = now
         self.progress = progress
         with self._wake:  # a page may be changing the budget just now
-            if not epoch_ended:
-                self._count_step(now)
+            self.pace.passed(steps=0 if epoch_ended else 1)
+            if self.budget is not None and not epoch_ended:
+                self.budget -= 1
             if self.budget == 0 or (epoch_ended and self._until_epoch):
                 self._pause, self.budget, self._until_epoch = True, None, False
-        if self._questions:
-            self._answer()
-        if self._pause and not self._stop and progress < 1:  # at the end there is nothing to hold back
-            self._hold()
+        self.breathe()
+        if not self._stop and progress < 1 and (self._pause or (self.lane and self.lane.due(self))):
+            self._hold()  # at the end there is nothing to hold back
         if self.forgotten:
             self.message = NOBODY_LOOKING
+            raise Stopped
+        if self.owner and (minutes := limits.now().run_minutes) and self.pace.seconds > 60 * minutes:
+            self.message = f"Ended after {minutes} minutes, the longest that this server lets a run go on."
             raise Stopped
         if self._stop:
             raise Stopped
@@ -206,14 +208,15 @@ class Job(Generic[R]):
             changes, self._changes = self._changes, []
         return changes
 
-    def _count_step(self, now: float) -> None:
-        self._steps += 1
-        if self.budget is not None:
-            self.budget -= 1
-        since, steps = self._rate_mark
-        if now - since > 1.0:
-            self.rate = (self._steps - steps) / (now - since)
-            self._rate_mark = (now, self._steps)
+    def breathe(self) -> None:
+        """Answer what is asked of the work, and let short questions to other models go first.
+
+        For the work's thread, wherever its model is whole: between two steps, and in the middle of a validation.
+        """
+        if self._questions:
+            self._answer()
+        while self.lane and COURTESY.let_pass(lambda: self._stop or bool(self._questions)) and not self._stop:
+            self._answer()
 
     def ready(self) -> None:
         """Call before the first step: holds here a job that was submitted paused."""
@@ -226,22 +229,22 @@ class Job(Generic[R]):
             raise Stopped
 
     def _hold(self) -> None:
-        """Wait, without a place to run in, until resumed or stopped.
+        """Wait, without a place to run in, until resumed or stopped; then, or as its turn is over, for the next turn.
 
         A job that is stopped does not wait for a place again: what it has left to do is to save.
         """
         if self.before_hold:
             self.before_hold()
+        waiting = State.QUEUED if self.lane else State.RUNNING
         with self._wake:
-            self._set_state(State.STOPPING if self._stop else State.PAUSED)
+            self._set_state(State.STOPPING if self._stop else State.PAUSED if self._pause else waiting)
         self.leave_place()
         self._wait(lambda: self._stop or not self._pause)
         with self._wake:
-            self._set_state(State.STOPPING if self._stop else State.QUEUED if self.lane else State.RUNNING)
+            self._set_state(State.STOPPING if self._stop else waiting)
         if not self._stop:
             self._wait_for_place()
-        self._tick = time.monotonic()
-        self._rate_mark = (self._tick, self._steps)
+        self.pace.go()
         with self._wake:
             self._set_state(State.STOPPING if self._stop else State.RUNNING)
 
@@ -329,19 +332,13 @@ class Job(Generic[R]):
                 return
             self.began = True
             self._set_state(State.RUNNING)
-        self._tick = time.monotonic()
-        self._rate_mark = (self._tick, 0)
+        self.pace.go()
         try:
             self.work(self)
             self.progress = 1.0
             self._set_state(State.DONE)
-        except Stopped:
-            self._set_state(State.STOPPED)
-        except Diverged as outcome:
-            self._set_state(State.DIVERGED, str(outcome))
-        except ExplorerError as error:
-            log.warning("%s %s: %s (%s)", self.kind, self.id, error, error.detail)
-            self._set_state(State.FAILED, str(error))
         except Exception as error:
-            log.exception("%s %s failed", self.kind, self.id)
-            self._set_state(State.FAILED, explain(error))
+            state, message = ending(error)
+            if isinstance(error, ExplorerError) and state == State.FAILED:
+                log.warning("%s %s: %s (%s)", self.kind, self.id, error, error.detail)
+            self._set_state(state, message)

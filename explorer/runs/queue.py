@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from explorer import limits
 from explorer.errors import ExplorerError, explain
 from explorer.runs.jobs import NOBODY_LOOKING, Job
 from explorer.runs.lane import Lane
@@ -21,8 +22,6 @@ R = TypeVar("R")
 REPLACED = "Stopped because you started it again."
 KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
 KEPT_BODIES = 4  # of these with a whole photo network as their result, 85 MB each
-MOST = 200  # jobs that may run, pause or wait at once: each may hold a model and a thread
-EACH = 6  # and of one owner
 LONG = frozenset({Kind.TRAIN, Kind.RACE, Kind.MAP, Kind.UNFREEZE})  # train for minutes; all others run beside
 RETRY = 5.0  # seconds between two tries to finish what an ended job could not
 GIVE_UP = 6 * 3600.0  # seconds after which it is not tried any more
@@ -44,8 +43,8 @@ class Registry:
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
-        self._training: Lane[Job[Any]] = Lane(workers)
-        self._beside: Lane[Job[Any]] = Lane(BESIDE)
+        self._training: Lane[Job[Any]] = Lane(workers, _turn)
+        self._beside: Lane[Job[Any]] = Lane(BESIDE, _turn)
         self._jobs: dict[str, Job[Any]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._starting = threading.Lock()
@@ -148,12 +147,13 @@ class Registry:
 
     def _check_room(self, job: Job[Any], instead_of: Job[Any] | None) -> None:
         alive = [j for j in self._jobs.values() if not (j.ended or j.state == State.STOPPING or j is instead_of)]
-        if job.owner and sum(other.owner == job.owner for other in alive) >= EACH:
+        each, most = limits.now().jobs_each, limits.now().jobs
+        if job.owner and sum(other.owner == job.owner for other in alive) >= each:
             raise QueueFull(
-                f"{EACH} jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
+                f"{each} jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
             )
-        if len(alive) >= MOST:
-            raise QueueFull(f"This server has as many jobs as it takes ({MOST}). Start this again in a few minutes.")
+        if len(alive) >= most:
+            raise QueueFull(f"This server has as many jobs as it takes ({most}). Start this again in a few minutes.")
 
     def _stop_the_forgotten(self) -> None:
         """Stop what waits to begin and whose page is gone: it has no thread to see that by itself."""
@@ -203,13 +203,29 @@ class Registry:
             job.leave_place()
 
 
+def _turn() -> float:
+    return limits.now().turn_seconds
+
+
 def waits_for(job: Job[Any]) -> str:
-    """What a queued job waits for, in a sentence for its owner."""
+    """What a queued job waits for, and for how long, in a sentence for its owner."""
     ahead = job.before()
     if ahead and job.owner and all(other.owner == job.owner for other in ahead):
         titles = " and ".join(dict.fromkeys(other.title for other in ahead))
         return f"Waits for a run of your own: {titles}. Pause or stop that one to let this go first."
-    return f"{len(ahead)} ahead of you in the queue"
+    wait = job.wait
+    soon = "" if wait is None else f", about {_rounded(wait)}"
+    if job.began:
+        return f"Others have their turn: {len(ahead)} before this goes on{soon}"
+    return f"{len(ahead)} ahead of you in the queue{soon} until this begins"
+
+
+def _rounded(seconds: float) -> str:
+    """As exact as an estimate is: 5, 10, 15 … seconds, then minutes."""
+    if seconds < 55:
+        return f"{5 * max(1, round(seconds / 5))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
 def _share_cores(parts: int) -> None:
@@ -230,14 +246,11 @@ _registry_lock = threading.Lock()
 
 
 def registry() -> Registry:
-    """The one registry of this process; ``EXPLORER_WORKERS`` (1 by default) sets its workers."""
+    """The one registry of this process, with as many workers as its limits say."""
     global _registry
     with _registry_lock:
         if _registry is None or _registry.closed:
-            workers = 1
-            with contextlib.suppress(ValueError):
-                workers = max(1, int(os.environ.get("EXPLORER_WORKERS", "1")))
-            _registry = Registry(workers)
+            _registry = Registry(limits.now().workers)
         return _registry
 
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from explorer.data.text import Vocabulary
-from explorer.errors import ExplorerError, explain
 from explorer.models import generate
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
 from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
-from explorer.runs.words import Diverged, Kind, State, Stopped
+from explorer.runs.words import Kind, State, Stopped, ending
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Epoch, Learner
 from explorer.training.schedules import plan
@@ -75,6 +74,7 @@ def train(
         learner = learner or prepare.learner_for(experiment, start)
         recorder.begin(learner.data.source)
         job.answers["weights"] = lambda: Weights.of(learner)
+        learner.between = job.breathe
         drive(
             job,
             _moments(job, experiment, learner, recorder, on_epoch),
@@ -87,8 +87,7 @@ def train(
         message = job.message
         raise
     except Exception as ended:
-        outcome = State.DIVERGED if isinstance(ended, Diverged) else State.FAILED
-        message = str(ended) if isinstance(ended, ExplorerError) else explain(ended)
+        outcome, message = ending(ended)
         raise
     finally:
         final = None
@@ -135,7 +134,7 @@ def _moments(
             history.add(event)
             recorder.after_step()
             yield Moment(event.epoch / schedule.epochs)
-        if experiment.max_seconds and job.run_seconds > experiment.max_seconds:
+        if experiment.max_seconds and job.pace.seconds > experiment.max_seconds:
             job.message = f"Ended after {experiment.max_seconds} seconds, as asked."
             return
 

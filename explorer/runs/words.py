@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, explain
 
 
 class State(StrEnum):
@@ -42,3 +42,12 @@ class Stopped(Exception):
 
 class Diverged(ExplorerError):
     """Raised when the loss is no longer a number, or has exploded. The message says what to try."""
+
+
+def ending(error: Exception) -> tuple[State, str]:
+    """How a job has ended whose work raised this, and what to say about it."""
+    if isinstance(error, Stopped):
+        return State.STOPPED, ""
+    if isinstance(error, Diverged):
+        return State.DIVERGED, str(error)
+    return State.FAILED, str(error) if isinstance(error, ExplorerError) else explain(error)

@@ -10,7 +10,7 @@ knows nothing of threads, pages or files, and never waits for the device: losses
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,7 @@ class Learner:
         self.reset = experiment.reset if getattr(model, "stateful", False) else "batch"
         self.label_smoothing = experiment.label_smoothing
         self.clip = experiment.clip
+        self.between: Callable[[], None] = lambda: None  # called between two batches of a validation
         self.need: Need | None = None  # the memory it has been promised
         self.watch_gradients = False
         self.lr_factor = 1.0  #: a live change of rate, on top of the plan's
@@ -137,6 +138,7 @@ class Learner:
         total = right = torch.zeros((), device=self.device)
         count = 0
         for batch in self.data.valid_batches():
+            self.between()
             if not getattr(self.model, "stateful", False):
                 self.state = None
             logits = self.forward(batch.x)

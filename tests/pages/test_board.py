@@ -115,11 +115,11 @@ def test_a_pace_reads_as_one_would_say_it(rate, words) -> None:
 
 def test_a_run_that_holds_has_no_pace_and_no_end_in_sight() -> None:
     job = running()
-    job.progress, job.run_seconds, job.rate = 0.5, 10.0, 3.0
+    job.progress, job.pace.seconds, job.pace.rate = 0.5, 10.0, 3.0
     assert runbar.advancement(job) == "50% · 10 s left · 3 steps/s"
     job.state = State.PAUSED
     assert runbar.advancement(job) == "50%"
-    job.state, job.rate, job.run_seconds = State.RUNNING, 0.0, 0.1
+    job.state, job.pace.rate, job.pace.seconds = State.RUNNING, 0.0, 0.1
     assert runbar.advancement(job) == "50%", "it has just begun"
 
 

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from explorer import limits
 from explorer.errors import DataError, ExplorerError
-from explorer.runs import jobs
+from explorer.limits import Limits
 from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
@@ -79,13 +80,13 @@ def test_pausing_holds_the_steps_and_lets_the_next_job_in(registry):
     until(lambda: work.done > 3)
     job.pause()
     until(lambda: job.state == State.PAUSED)
-    done, spent = work.done, job.run_seconds
+    done, spent = work.done, job.pace.seconds
     other = start(registry, Work(steps=5))
     until(lambda: other.ended)
     assert work.done == done
     job.resume()
     until(lambda: work.done > done)
-    assert job.run_seconds < spent + 5
+    assert job.pace.seconds < spent + 5
 
 
 def test_what_is_pending_is_shown_before_a_pause(registry):
@@ -174,7 +175,7 @@ def test_live_changes_arrive_in_order_at_the_next_step(registry):
     ("error", "state", "words"),
     [
         (DataError("There is no text here. Upload one.", "detail"), State.FAILED, "There is no text here. Upload one."),
-        (ValueError("shapes"), State.FAILED, "ValueError: shapes"),
+        (ValueError("shapes"), State.FAILED, "Something went wrong (ValueError)"),
         (RuntimeError("CUDA out of memory. Tried to"), State.FAILED, "smaller batch"),
         (Diverged("The loss blew up. Try less."), State.DIVERGED, "The loss blew up. Try less."),
     ],
@@ -244,7 +245,7 @@ def test_a_step_asked_for_just_as_the_work_gets_ready_is_done(registry):
 
 
 def test_a_job_nobody_looks_at_ends(registry, monkeypatch):
-    monkeypatch.setattr(jobs, "LEASE", 0.1)
+    monkeypatch.setattr(limits, "now", lambda: Limits(lease_minutes=0.1 / 60))
     watched, left = Registry(workers=2), Work()
     job = start(watched, left, owner="ann")
     seen = start(watched, owner="bob")
@@ -260,7 +261,7 @@ def test_a_paused_job_nobody_looks_at_ends_and_says_why(registry, monkeypatch):
     until(lambda: job.state == State.RUNNING)
     job.pause()
     until(lambda: job.state == State.PAUSED)
-    monkeypatch.setattr(jobs, "LEASE", 0.1)
+    monkeypatch.setattr(limits, "now", lambda: Limits(lease_minutes=0.1 / 60))
     until(lambda: job.ended)
     assert job.state == State.STOPPED and "nobody" in job.message
 
@@ -279,9 +280,61 @@ def test_eta_rate_and_stamp_move(registry):
     work = Work(steps=4000)
     job = start(registry, work)
     assert job.eta is None
-    until(lambda: job.eta is not None and job.rate > 0)
+    until(lambda: job.eta is not None and job.pace.rate > 0)
     assert 0 < job.eta < 600
     version, stamp = job.version, job.stamp
     job.publish("here")
     assert job.result == "here" and job.version == version + 1
     assert job.stamp != stamp
+
+
+def test_a_run_gives_its_place_to_another_after_a_turn_and_goes_on_later(registry, monkeypatch):
+    monkeypatch.setattr(limits, "now", lambda: Limits(turn_seconds=0.1))
+    long, flushed = Work(), []
+    first = start(registry, long, owner="ann")
+    until(lambda: long.done > 3)
+    first.before_hold = lambda: flushed.append(long.done)
+    short = start(registry, Work(steps=20), owner="bob")
+    until(lambda: short.ended)
+    assert short.state == State.DONE and not first.ended and flushed
+    done = long.done
+    until(lambda: long.done > done + 20 and first.state == State.RUNNING)
+    assert first.pace.seconds > 0
+
+
+def test_a_run_that_waits_for_its_next_turn_answers_stops_and_takes_the_place_of_nobody(registry, monkeypatch):
+    monkeypatch.setattr(limits, "now", lambda: Limits(turn_seconds=0.05))
+    work = Work()
+    first = start(registry, work, owner="ann")
+    first.answers["steps"] = lambda: work.done
+    until(lambda: work.done > 3)
+    second = start(registry, owner="bob")
+    until(lambda: second.state == State.RUNNING and first.state == State.QUEUED)
+    monkeypatch.setattr(limits, "now", lambda: Limits())
+    assert first.ask("steps").result(10) == work.done
+    first.stop()
+    until(lambda: first.ended)
+    assert first.state == State.STOPPED and second.state == State.RUNNING and registry._training.free == 0
+
+
+def test_a_run_alone_keeps_its_place(registry, monkeypatch):
+    monkeypatch.setattr(limits, "now", lambda: Limits(turn_seconds=0))
+    work, states = Work(steps=200), set()
+    job = start(registry, work, owner="ann")
+    until(lambda: states.add(job.state) or job.ended)
+    assert states <= {State.QUEUED, State.RUNNING, State.DONE} and job.state == State.DONE
+
+
+def test_the_longest_a_run_may_go_on_is_the_servers_word(registry, monkeypatch):
+    monkeypatch.setattr(limits, "now", lambda: Limits(run_minutes=0.1 / 60))
+    job, terminals = start(Registry(2), owner="ann"), start(registry)
+    until(lambda: job.ended)
+    assert job.state == State.STOPPED and "the longest that this server" in job.message
+    assert not terminals.ended, "what the terminal trains has no such end"
+
+
+def test_one_that_trains_breathes_in_the_middle_of_a_validation(tiny):
+    learner, breaths = tiny("gru"), []
+    learner.between = lambda: breaths.append(learner.model.training)
+    learner.evaluate()
+    assert breaths and not any(breaths)

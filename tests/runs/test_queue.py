@@ -1,5 +1,6 @@
 """The queue: who runs, who waits, who is refused, and what is remembered."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import time
 
 import pytest
 
-from explorer.runs import jobs, queue
+from explorer import limits
+from explorer.limits import Limits
+from explorer.runs import queue
 from explorer.runs.jobs import Job
 from explorer.runs.queue import QueueFull, Registry
 from explorer.runs.words import Kind, State
@@ -67,14 +70,16 @@ def test_a_measurement_neither_ends_a_training_nor_waits_for_it(registry):
 
 def test_a_second_run_of_ones_own_says_what_it_waits_for(registry):
     first, second = start(registry, owner="ann"), start(registry, owner="ann")
-    third = start(registry, owner="bob")
     until(lambda: first.state == State.RUNNING)
     assert queue.waits_for(second) == "Waits for a run of your own: test. Pause or stop that one to let this go first."
-    assert queue.waits_for(third) == "2 ahead of you in the queue"
+    third = start(registry, owner="bob")
+    third.pace.seconds, first.pace.seconds, first.progress = 0.0, 10.0, 0.5
+    words = queue.waits_for(third)
+    assert re.fullmatch(r"1 ahead of you in the queue, about \d+ s until this begins", words), words
 
 
 def test_a_full_server_refuses_with_a_sentence_and_takes_more_when_something_ended(registry, monkeypatch):
-    monkeypatch.setattr(queue, "MOST", 3)
+    monkeypatch.setattr(limits, "now", lambda: Limits(jobs=3))
     taken = [start(registry, owner=str(n)) for n in range(3)]
     refused, heard = Work(), []
     with pytest.raises(QueueFull, match=r"as many jobs as it takes \(3\)"):
@@ -91,7 +96,7 @@ def test_a_full_server_refuses_with_a_sentence_and_takes_more_when_something_end
 
 
 def test_nobody_takes_every_place_in_the_queue(registry, monkeypatch):
-    monkeypatch.setattr(queue, "EACH", 2)
+    monkeypatch.setattr(limits, "now", lambda: Limits(jobs_each=2))
     for _ in range(2):
         start(registry, owner="ann")
     with pytest.raises(QueueFull, match="2 jobs of yours"):
@@ -100,19 +105,18 @@ def test_nobody_takes_every_place_in_the_queue(registry, monkeypatch):
 
 
 def test_a_queue_has_no_threads_and_ends_as_fast_as_it_is_long(registry, monkeypatch):
-    monkeypatch.setattr(queue, "MOST", 10_000)
-    before = threading.active_count()
+    monkeypatch.setattr(limits, "now", lambda: Limits(jobs=10_000))
     began = time.monotonic()
     many = [start(registry, owner=str(n)) for n in range(2000)]
     until(lambda: many[0].state == State.RUNNING)
-    assert threading.active_count() <= before + 1
+    assert sum(thread.name.startswith("job-") for thread in threading.enumerate()) <= 1
     registry.close()
     assert {job.state for job in many} == {State.STOPPED}
     assert time.monotonic() - began < 30, "with a thread each it took minutes"
 
 
 def test_places_are_told_in_the_order_they_are_given(registry):
-    """One that goes on after a pause stands behind those that came meanwhile."""
+    """Two that came have begun; so one that goes on after a pause is before a third newcomer."""
     first = start(registry)
     until(lambda: first.state == State.RUNNING)
     first.pause()
@@ -121,10 +125,10 @@ def test_places_are_told_in_the_order_they_are_given(registry):
     until(lambda: second.state == State.RUNNING)
     first.resume()
     until(lambda: first.state == State.QUEUED and registry.ahead_of(first))
-    assert [registry.ahead_of(job) for job in (second, third, first)] == [0, 1, 2]
+    assert [registry.ahead_of(job) for job in (second, first, third)] == [0, 1, 2]
     second.stop()
-    until(lambda: third.state == State.RUNNING)
-    assert registry.ahead_of(first) == 1
+    until(lambda: first.state == State.RUNNING)
+    assert registry.ahead_of(third) == 1
 
 
 def test_a_server_without_threads_to_spare_says_so_and_serves_the_next(registry, monkeypatch):
@@ -144,10 +148,10 @@ def test_a_server_without_threads_to_spare_says_so_and_serves_the_next(registry,
 
 
 def test_a_queued_job_nobody_looks_at_makes_room(registry, monkeypatch):
-    monkeypatch.setattr(queue, "MOST", 2)
+    monkeypatch.setattr(limits, "now", lambda: Limits(jobs=2))
     start(registry)
     waiting = start(registry, owner="ann")
-    monkeypatch.setattr(jobs, "LEASE", 0.0)
+    monkeypatch.setattr(limits, "now", lambda: Limits(lease_minutes=0))
     time.sleep(0.01)
     assert start(registry).state == State.QUEUED and waiting.state == State.STOPPED and "nobody" in waiting.message
 
@@ -200,6 +204,7 @@ def test_few_ended_jobs_that_hold_a_network_are_kept(registry, monkeypatch):
 @pytest.mark.parametrize(("words", "workers"), [(None, 1), ("3", 3), ("0", 1), ("-2", 1), ("many", 1)])
 def test_the_environment_sets_the_workers(monkeypatch, words, workers):
     monkeypatch.setattr(queue, "_registry", None)
+    monkeypatch.setattr(limits, "_known", None)
     monkeypatch.delenv("EXPLORER_WORKERS", raising=False)
     if words is not None:
         monkeypatch.setenv("EXPLORER_WORKERS", words)

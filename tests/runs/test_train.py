@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 
+from explorer import limits
 from explorer.data import files
 from explorer.errors import DataError, StorageError
+from explorer.limits import Limits
 from explorer.runs import queue, record, train
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
@@ -262,14 +264,14 @@ def test_a_loss_that_blows_up_in_the_very_last_steps_still_settles_the_run(tiny,
     learner = tiny("gru", epochs=100, max_seconds=1 if not stop else 0)
     job = job_for(learner, store)
     real = learner.train_batch
-    job.run_seconds = 0.0
+    job.pace.seconds = 0.0
 
     def train_batch(batch, lr, momentum=0.9):
         step = real(batch, lr, momentum)
         if learner.step == 3:
             if stop:
                 job.stop()
-            job.run_seconds = 5.0
+            job.pace.seconds = 5.0
             return type(step)(**{**vars(step), "loss": torch.tensor(float("nan"))})
         return step
 
@@ -295,7 +297,7 @@ def test_a_failure_is_stored_with_the_sentence_the_page_shows(tiny, store):
 def test_a_time_budget_ends_the_run_and_says_so(tiny, store):
     learner = slow(tiny("gru", epochs=200, max_seconds=1), 0.001)
     job = finished(learner, store)
-    assert job.state == State.DONE and "1 seconds" in job.message and 0.9 < job.run_seconds < 3
+    assert job.state == State.DONE and "1 seconds" in job.message and 0.9 < job.pace.seconds < 3
     assert store.run(job.id).message == job.message and store.weights(job.id).exists()
 
 
@@ -510,7 +512,7 @@ def test_a_run_that_cannot_begin_is_recorded_with_its_reason(home, store, monkey
     job = train.submit(Experiment.of("gru", data="own-0123456789ab"), "ann", store)
     until(lambda: job.ended)
     assert (store.run(job.id).state, store.run(job.id).message) == (State.FAILED, job.message)
-    monkeypatch.setattr(queue, "MOST", 0)
+    monkeypatch.setattr(limits, "now", lambda: Limits(jobs=0))
     with pytest.raises(queue.QueueFull):
         train.submit(Experiment.of("gru"), "ann", store)
     assert len(store.runs()) == 1

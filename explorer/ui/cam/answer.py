@@ -16,6 +16,7 @@ from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
 from explorer.figures.cam import probabilities
 from explorer.ladders import Page
+from explorer.runs.courtesy import COURTESY
 from explorer.ui import links, parts, plot, state, steps
 from explorer.ui.cam.networks import LoadedNetwork, small_keys, title
 from explorer.ui.cam.options import ViewOptions
@@ -77,7 +78,10 @@ def ask(loaded: LoadedNetwork, shown: ShownPhoto, options: ViewOptions) -> Photo
     began = time.perf_counter()
     slow = options.method == Method.OCCLUSION
     try:
-        with st.spinner("Hiding one tile after the other …", show_time=True) if slow else nullcontext():
+        with (
+            st.spinner("Hiding one tile after the other …", show_time=True) if slow else nullcontext(),
+            COURTESY.asking(),
+        ):
             found = explain(loaded.network, shown.photo, view=options.view, method=options.method, class_index=index)
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from explorer.errors import WeightsError
 from explorer.experiment import Experiment
+from explorer.runs.courtesy import COURTESY
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
@@ -80,6 +81,8 @@ def _from_run(job: Job[Any]) -> Author:
     """
     from explorer import devices
 
+    if not job.began:
+        raise WeightsError("This run has not begun: it waits for its turn. Ask it again once it has.")
     try:
         with st.spinner("Waiting for the run to finish its step …"):
             weights = job.ask("weights").result(PATIENCE)
@@ -125,12 +128,15 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
         with st.container(border=True):
             asked = (at_work.id if at_work else str(path), questions := _questions())
             with st.container(horizontal=True, vertical_alignment="center"):
-                write = st.button("Write", type="primary", icon=":material/edit:", key=here.key("write"))
+                write = st.button(
+                    "Write", type="primary", icon=":material/edit:", key=here.key("write"), on_click=COURTESY.expect
+                )
                 several = st.button(
                     "Four temperatures",
                     icon=":material/thermostat:",
                     key=here.key("several"),
                     help="The same prompt and seed at 0.5 to 1.3, as one batch.",
+                    on_click=COURTESY.expect,
                 )
                 surprise = st.toggle(
                     "Colour by surprise",
@@ -142,7 +148,7 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
             place = st.empty()
             shown: Written | None = here.written
             if write or several or (job is None and (shown is None or shown.asked != asked)):
-                with parts.refusals():  # what was written before stays
+                with parts.refusals(), COURTESY.asking():  # what was written before stays
                     author = author_of(page, experiment, job)
                     _sign(signature, author.name)
                     if several:

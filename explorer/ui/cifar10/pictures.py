@@ -11,6 +11,7 @@ from explorer.data.pictures import PAD, augmentation, crop, symmetric_pad
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures.pictures import by_class, confusion, mosaic
+from explorer.runs.courtesy import COURTESY
 from explorer.runs.jobs import Job
 from explorer.runs.store import Which
 from explorer.training import checkpoint, evaluate
@@ -104,7 +105,8 @@ def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: 
         if path is None:
             st.caption(words)
             return
-        found = _predictions(path, path.stat().st_mtime, pictures.source.origin)
+        with COURTESY.asking():
+            found = _predictions(path, path.stat().st_mtime, pictures.source.origin)
     except OtherDataError as error:  # without CIFAR-10 that is to be expected
         st.caption(parts.escape(str(error)))
         return
