@@ -1,5 +1,9 @@
 """How much memory is left: the machine's word, and that of every control group around this process."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -67,3 +71,28 @@ def test_the_tightest_group_decides(machine, group, files, left):
 def test_the_cpu_has_what_the_host_has_and_this_machine_has_something():
     free = devices.free_memory(torch.device("cpu"))
     assert free is None or free > 1_000_000
+
+
+def test_one_thread_is_given_back_afterwards():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with pytest.raises(KeyError), devices.one_thread():
+        assert torch.get_num_threads() == 1
+        raise KeyError
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("policy", ["", "ACTIVE"])
+def test_torchs_threads_sleep_while_they_wait_unless_somebody_says_otherwise(policy):
+    """Beside a core that is busy, spinning threads make a step ten times as slow."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+    said = subprocess.run(
+        [sys.executable, "-c", "import explorer.devices, os; print(os.environ['OMP_WAIT_POLICY'])"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == (policy or "PASSIVE")

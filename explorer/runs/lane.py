@@ -138,14 +138,15 @@ class Lane(Generic[G]):
             with self._lock:
                 if not self._waiting or self.free <= 0:
                     return
-                guest = self._line()[0]
+                guest = self._line().pop(0)  # what is left of the line stays as it is
                 _, take = self._waiting.pop(guest)
                 self._newcomers = 0 if guest.began else min(self._newcomers + 1, NEWCOMERS)
                 self._inside[guest] = time.monotonic()
-                self._known = None
             if not take():
                 with self._lock:
                     del self._inside[guest]
+                    if any(_same(other, guest) for other in self._waiting):
+                        self._known = None
 
 
 def _whose(guest: Guest) -> object:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from explorer import devices
 from explorer.data.text import Vocabulary
 from explorer.models import generate
 from explorer.runs.drive import Moment, Moments, drive
@@ -154,9 +155,10 @@ def _sample(learner: Learner, experiment: "Experiment", length: int = 160) -> st
     if vocabulary is None:
         return ""
     learner.model.eval()
-    drawn = generate.side_by_side(
-        learner.model, vocabulary, "for thos", length, [0.8], seed=experiment.seed, window=experiment.window
-    )
+    with devices.one_thread():
+        drawn = generate.side_by_side(
+            learner.model, vocabulary, "for thos", length, [0.8], seed=experiment.seed, window=experiment.window
+        )
     return "for thos" + "".join(character.text for character in drawn[0])
 
 

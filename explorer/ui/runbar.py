@@ -99,7 +99,7 @@ def advancement(job: Job[Any]) -> str:
     said = [f"{job.progress:.0%}"]
     if job.state == State.RUNNING:
         said += [f"{parts.seconds(job.eta)} left"] if job.eta is not None else []
-        said += [pace(job.rate)] if job.rate else []
+        said += [pace(job.pace.rate)] if job.pace.rate else []
     return " · ".join(said)
 
 

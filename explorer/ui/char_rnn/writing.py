@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
+from explorer import devices
 from explorer.errors import WeightsError
 from explorer.experiment import Experiment
 from explorer.runs.courtesy import COURTESY
@@ -63,7 +64,6 @@ class Written:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _from_file(path: Path, stamp: float, name: str) -> Author:
-    from explorer import devices
     from explorer.training import checkpoint
 
     model, story = checkpoint.load(path, devices.choose())
@@ -79,7 +79,6 @@ def _from_run(job: Job[Any]) -> Author:
         Unanswered: the run has ended meanwhile.
         WeightsError: it cannot write now.
     """
-    from explorer import devices
 
     if not job.began:
         raise WeightsError("This run has not begun: it waits for its turn. Ask it again once it has.")
@@ -148,7 +147,7 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
             place = st.empty()
             shown: Written | None = here.written
             if write or several or (job is None and (shown is None or shown.asked != asked)):
-                with parts.refusals(), COURTESY.asking():  # what was written before stays
+                with parts.refusals(), COURTESY.asking(), devices.one_thread():  # what was written before stays
                     author = author_of(page, experiment, job)
                     _sign(signature, author.name)
                     if several:

@@ -21,7 +21,7 @@ from explorer.ui import download, live, parts, plot, state
 def load() -> Pictures | None:
     """The pictures; the first time on a machine they are decoded, which takes some seconds. None after an error."""
     try:
-        with st.spinner("Reading the pictures …", show_time=True):
+        with st.spinner("Reading the pictures …", show_time=True), COURTESY.asking():
             return cifar10.load()
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
