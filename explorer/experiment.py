@@ -6,84 +6,26 @@ terminal's options and every check are derived from it; no page repeats a range.
 
 import dataclasses
 import json
-import math
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.ladders import Ladder
+from explorer.settings import Scale, Setting, from_zero, row
 
-LANGUAGE, VISION = Ladder.LANGUAGE, Ladder.VISION
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One row of the table: what a control, a link and the terminal need to know about a field."""
-
-    name: str
-    kind: type
-    default: Any
-    label: str
-    help: str
-    group: str  #: the heading it stands under: model, data, training, rate
-    low: float = -math.inf
-    high: float = math.inf
-    step: float | None = None
-    log: bool = False  #: a logarithmic slider
-    choices: tuple[float, ...] = ()  #: the stops of a slider; any other number in the range may be typed in a link
-    options: tuple[str, ...] = ()
-    pattern: str = ""  #: what a word must look like, where there are no options
-    live: bool = False  #: takes effect at the next step; every other change restarts the run
-    ladder: Ladder | None = None  #: None for both
-    when: tuple[str, tuple[str, ...]] | None = None  #: shown only while another setting has one of these values
-
-    def check(self, value: Any) -> Any:
-        """``value`` converted and checked; raises SettingsError with the allowed range."""
-        try:
-            if self.kind is bool:
-                value = _as_bool(value)
-            elif self.kind is int:
-                if float(value) != int(float(value)):
-                    raise ValueError(value)
-                value = int(float(value))
-            else:
-                value = self.kind(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise SettingsError(f"{self.label} must be {_article(self.kind)}, not {value!r}.") from error
-        if self.options and value not in self.options:
-            raise SettingsError(f"{self.label} must be one of {', '.join(self.options)}, not {value!r}.")
-        if self.pattern and not re.fullmatch(self.pattern, value):
-            raise SettingsError(f"{self.label} cannot be {value[:40]!r}. {self.help}")
-        if self.kind in (int, float) and not self.low <= value <= self.high:  # a NaN fails here too
-            raise SettingsError(f"{self.label} must lie between {self.low:.10g} and {self.high:.10g}, not {value}.")
-        return value
+LANGUAGE, VISION, LOG, TYPED = Ladder.LANGUAGE, Ladder.VISION, Scale.LOG, Scale.TYPED
 
 
-def _as_bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if str(value).lower() not in words:
-        raise ValueError(value)
-    return words[str(value).lower()]
+class Norm(StrEnum):
+    """How a layer normalises: see :class:`explorer.models.batchnorm.BnLayer`."""
 
-
-def _article(kind: type) -> str:
-    return {int: "a whole number", float: "a number", bool: "on or off"}.get(kind, "a word")
-
-
-def _setting(default: Any, label: str, help: str, group: str, **rest: Any) -> Any:
-    return field(default=default, metadata={"label": label, "help": help, "group": group, **rest})
-
-
-def _from_zero(low: float, high: float) -> tuple[float, ...]:
-    """0, then 1, 2 and 5 times powers of ten from ``low`` to ``high``."""
-    powers = range(round(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    stops = (float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5))
-    return (0.0, *(stop for stop in stops if stop <= high))
+    LECTURE = "lecture"
+    RUNNING = "running"
+    TORCH = "torch"
+    NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -94,151 +36,151 @@ class Experiment:
 
     # fmt: off
     # -- the model ---------------------------------------------------------------------------------
-    window: int = _setting(
+    window: int = row(
         8, "Characters fed", "How many characters the model reads before it predicts the next one.",
-        "model", low=2, high=64, log=True, ladder=LANGUAGE,
+        "model", low=2, high=64, scale=LOG, ladder=LANGUAGE,
     )
-    n_fac: int = _setting(
+    n_fac: int = row(
         42, "Embedding (n_fac)", "Length of the vector that stands for one character.",
-        "model", low=4, high=256, log=True, ladder=LANGUAGE,
+        "model", low=4, high=256, scale=LOG, ladder=LANGUAGE,
     )
-    hidden: int = _setting(
+    hidden: int = row(
         256, "Hidden units", "Length of the hidden state: all the model can carry from one character to the next.",
-        "model", low=8, high=1024, log=True, step=8, ladder=LANGUAGE,
+        "model", low=8, high=1024, scale=LOG, step=8, ladder=LANGUAGE,
     )
-    layers: int = _setting(
+    layers: int = row(
         1, "Layers", "Recurrent layers on top of each other; each reads the hidden states of the one below.",
         "model", low=1, high=4, ladder=LANGUAGE,
     )
-    widths: str = _setting(
+    widths: str = row(
         "20,40,80", "Widths", "Channels (or units) of each stage, separated by commas. Each stage halves the picture.",
         "model", pattern=r"\s*\d{1,4}(\s*,\s*\d{1,4}){0,5}\s*", ladder=VISION,
     )
-    depth: int = _setting(
+    depth: int = row(
         1, "Layers per stage", "Convolutions in each stage: the first halves the picture, the others keep its size.",
         "model", low=1, high=6, ladder=VISION,
     )
-    stem: int = _setting(
+    stem: int = row(
         5, "Stem kernel", "Side of the first convolution's kernel; 0 leaves the stem out.",
         "model", low=0, high=7, ladder=VISION,
     )
-    norm: str = _setting(
-        "lecture", "Normalisation",
+    norm: Norm = row(
+        Norm.LECTURE, "Normalisation",
         "lecture: by hand, evaluating with the last training batch's statistics. running: by hand, with running "
         "averages. torch: nn.BatchNorm2d. none: no normalisation.",
-        "model", options=("lecture", "running", "torch", "none"), ladder=VISION,
+        "model", options=(*Norm,), ladder=VISION,
     )
-    skip: bool = _setting(
+    skip: bool = row(
         False, "Skip connections", "Each size-keeping layer adds its input to its output: y = x + f(x).",
         "model", ladder=VISION,
     )
-    dropout: float = _setting(
+    dropout: float = row(
         0.0, "Dropout", "Share of activations zeroed at each training step, so that no unit can be relied on alone.",
         "model", low=0.0, high=0.9, step=0.05, live=True,
     )
 
     # -- the data ----------------------------------------------------------------------------------
-    data: str = _setting(
+    data: str = row(
         "auto", "Data", "auto: the lecture's data, or the named stand-in where it cannot be had.", "data",
         pattern=r"[a-z0-9][a-z0-9-]{0,39}",
     )
-    bptt: int = _setting(
+    bptt: int = row(
         8, "bptt", "Characters per step. Gradients flow back through this many and no further; the state flows on.",
-        "data", low=2, high=256, log=True, ladder=LANGUAGE,
+        "data", low=2, high=256, scale=LOG, ladder=LANGUAGE,
     )
-    jitter: bool = _setting(
+    jitter: bool = row(
         True, "Vary bptt", "Draw each batch's length at random around bptt, as the lecture's loader does.",
         "data", ladder=LANGUAGE,
     )
-    reset: str = _setting(
+    reset: str = row(
         "never", "Reset the hidden state", "never: memory runs on, as in the lecture. epoch: zero it at each "
         "epoch's start. batch: zero it at every batch and see what that costs.",
         "data", options=("never", "epoch", "batch"), ladder=LANGUAGE,
     )
-    newlines: bool = _setting(
+    newlines: bool = row(
         False, "Keep line breaks", "Samples look nicer, but losses are then not comparable with the lecture's.",
         "data", ladder=LANGUAGE,
     )
-    batch_size: int = _setting(
-        64, "Batch size", "Parallel streams of text, or pictures per step.", "data", low=1, high=2048, log=True,
+    batch_size: int = row(
+        64, "Batch size", "Parallel streams of text, or pictures per step.", "data", low=1, high=2048, scale=LOG,
     )
-    images: int = _setting(
+    images: int = row(
         40_000, "Training pictures", "How many of the 40,000 training pictures to use; fewer is quicker.",
-        "data", low=500, high=40_000, log=True, step=500, ladder=VISION,
+        "data", low=500, high=40_000, scale=LOG, step=500, ladder=VISION,
     )
-    size: int = _setting(
+    size: int = row(
         32, "Picture size", "Enlarge each picture to this many pixels a side before the network sees it: the lecture's "
         "sz. Slower, and finer feature maps.",
         "data", low=32, high=64, step=4, ladder=VISION,
     )
-    augment: bool = _setting(
+    augment: bool = row(
         True, "Augment", "Flip each picture at random and crop it from a padded copy, as the lecture does.",
         "data", ladder=VISION,
     )
 
     # -- the rate ----------------------------------------------------------------------------------
-    lr: float = _setting(
+    lr: float = row(
         1e-3, "Learning rate", "Step size of the main schedule (its highest rate).",
-        "rate", low=1e-6, high=100.0, log=True, live=True,
+        "rate", low=1e-6, high=100.0, scale=LOG, live=True,
     )
-    schedule: str = _setting(
+    schedule: str = row(
         "constant", "Schedule", "How the rate moves: constant; step (a tenth for the last epochs, as the lecture "
         "does by hand); cosine (with restarts); one-cycle (up, then down).",
         "rate", options=("constant", "step", "cosine", "one-cycle"),
     )
-    drop_epochs: int = _setting(
+    drop_epochs: int = row(
         1, "Epochs at a tenth", "With step: how many of the last epochs run at a tenth of the rate.",
         "rate", low=1, high=100, when=("schedule", ("step",)),
     )
-    cycle_len: int = _setting(
+    cycle_len: int = row(
         1, "cycle_len", "With cosine: epochs in the first cycle, before the rate jumps up again.",
         "rate", low=1, high=100, when=("schedule", ("cosine",)),
     )
-    cycle_mult: int = _setting(
+    cycle_mult: int = row(
         1, "cycle_mult", "With cosine: each cycle is this many times as long as the one before.",
         "rate", low=1, high=4, when=("schedule", ("cosine",)),
     )
-    lead_epochs: int = _setting(
+    lead_epochs: int = row(
         0, "Lead-in epochs", "Epochs at a constant rate before the schedule starts: the lecture's first fit.",
         "rate", low=0, high=50,
     )
-    lead_lr: float = _setting(
-        1e-2, "Lead-in rate", "The rate of the lead-in epochs.", "rate", low=1e-6, high=100.0, log=True,
+    lead_lr: float = row(
+        1e-2, "Lead-in rate", "The rate of the lead-in epochs.", "rate", low=1e-6, high=100.0, scale=LOG,
     )
 
     # -- the training ------------------------------------------------------------------------------
-    epochs: int = _setting(
+    epochs: int = row(
         4, "Epochs", "Passes over the training data in the main schedule.", "training", low=1, high=200,
         choices=(*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200),
     )
-    optimiser: str = _setting(
+    optimiser: str = row(
         "adam", "Optimiser", "Adam scales each weight's step by its gradients' size; AdamW decays weights apart "
         "from that; SGD (momentum 0.9) does not; nesterov is SGD that looks ahead.",
         "training", options=("adam", "adamw", "sgd", "nesterov"),
     )
-    weight_decay: float = _setting(
+    weight_decay: float = row(
         0.0, "Weight decay", "Pulls every weight towards zero a little at each step.",
-        "training", low=0.0, high=0.1, choices=_from_zero(1e-6, 0.1), live=True,
+        "training", low=0.0, high=0.1, choices=from_zero(1e-6, 0.1), live=True,
     )
-    clip: float = _setting(
+    clip: float = row(
         0.0, "Clip gradients", "Scale the gradient down when its norm is above this; 0 does not clip.",
-        "training", low=0.0, high=100.0, choices=_from_zero(0.1, 100.0), live=True,
+        "training", low=0.0, high=100.0, choices=from_zero(0.1, 100.0), live=True,
     )
-    label_smoothing: float = _setting(
+    label_smoothing: float = row(
         0.0, "Label smoothing", "Train towards this much less than full certainty.",
         "training", low=0.0, high=0.5, step=0.05, ladder=VISION,
     )
-    precision: str = _setting(
+    precision: str = row(
         "auto", "Precision", "What the network multiplies in while it trains. auto: bfloat16 on CUDA, float32 elsewhere; "
         "bfloat16 also halves the time on processors built for it. Validation is always in float32.",
         "training", options=("auto", "float32", "bfloat16"), ladder=VISION,
     )
-    seed: int = _setting(
-        0, "Seed", "Decides the initial weights and the order of the batches.", "training", low=0, high=2**31 - 1,
+    seed: int = row(
+        0, "Seed", "Decides the initial weights and the order of the batches.", "training", low=0, high=2**31 - 1, scale=TYPED,
     )
-    max_seconds: int = _setting(
+    max_seconds: int = row(
         0, "Most seconds", "Stop after this long, whatever the epochs; 0 sets no limit.",
-        "training", low=0, high=86_400,
+        "training", low=0, high=86_400, scale=TYPED,
     )
 
     # fmt: on

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from explorer import ladders
 from explorer.errors import SettingsError
-from explorer.experiment import SETTINGS, Experiment, applies, settings_of
+from explorer.experiment import SETTINGS, Experiment, Norm, applies, settings_of
+from explorer.settings import Scale
 
 RUNGS = [rung for ladder in ladders.LADDERS.values() for rung in ladder]
 PRESETS = [(rung.key, preset) for rung in RUNGS for preset in rung.presets]
@@ -117,7 +118,7 @@ def test_every_setting_is_described_and_its_default_allowed(setting):
         assert setting.check(setting.low) == setting.low and setting.check(setting.high) == setting.high
         with pytest.raises(SettingsError):
             setting.check(math.nextafter(setting.high, math.inf) if setting.kind is float else setting.high + 1)
-        assert not (setting.log and setting.low <= 0), "a logarithmic slider cannot begin at 0"
+        assert not (setting.scale == Scale.LOG and setting.low <= 0), "a logarithmic slider cannot begin at 0"
     if setting.options:
         assert setting.default in setting.options
     if setting.when:
@@ -172,3 +173,20 @@ def test_checks_convert():
         "gru", jitter=False, epochs=3, lr=0.01, seed=2
     )
     assert Experiment.of("lstm").total_epochs == 17
+
+
+def test_a_normalisation_is_its_word_and_is_written_as_it_always_was():
+    found = Experiment.from_json('{"model": "bn", "norm": "torch"}')
+    assert found.norm is Norm.TORCH and Experiment.of("bn", norm="torch") == found
+    assert found.to_query() == {"model": "bn", "norm": "torch"} and '"norm": "torch"' in found.to_json()
+    assert [*Norm] == ["lecture", "running", "torch", "none"]
+
+
+def test_a_slider_rests_within_its_range_at_even_factors_or_where_the_table_says():
+    assert SETTINGS["batch_size"].stops == (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+    assert SETTINGS["lr"].stops[:4] == (1e-6, 2e-6, 3e-6, 5e-6) and SETTINGS["lr"].stops[-1] == 100.0
+    assert SETTINGS["images"].stops[0] == 500 and SETTINGS["images"].stops[-1] == 40_000
+    assert SETTINGS["clip"].stops[:4] == (0.0, 0.1, 0.2, 0.5) and SETTINGS["dropout"].stops == ()
+    assert {name for name, setting in SETTINGS.items() if setting.scale == Scale.TYPED} == {"seed", "max_seconds"}
+    for setting in SETTINGS.values():
+        assert all(setting.check(stop) == stop for stop in setting.stops), setting.name

@@ -65,6 +65,7 @@ FLOORS = [
     {"paths", "devices", "series"},
     {"limits"},
     {"ladders"},
+    {"settings"},
     {"experiment"},
     {"data"},
     {"models", "cam"},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.experiment import Norm
 from explorer.figures import style
 from explorer.ladders import GUESSING
 
@@ -38,7 +39,7 @@ def rate_depth_map(grid: "GridView", *, key: str = "", height: int = 330) -> go.
             ygap=2,
             hovertemplate="rate %{x}, %{y} layers: %{text}<extra></extra>",
         )
-        title = "without BatchNorm" if norm == "none" else "with BatchNorm"
+        title = "without BatchNorm" if norm == Norm.NONE else "with BatchNorm"
         fig.update_xaxes(title_text=f"learning rate,<br>{title}", type="category", showgrid=False, row=1, col=column)
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=layers, showgrid=False)
     fig.update_yaxes(title_text="convolutions", col=1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.experiment import Norm
 from explorer.figures import style
 from explorer.figures.layers import WHAT, short, spanning
 from explorer.ladders import GUESSING
@@ -24,7 +25,7 @@ def looks(experiments: "Mapping[str, Experiment]") -> dict[str, tuple[str, str]]
     found: dict[str, tuple[str, str]] = {}
     used = {True: 0, False: 0}
     for place, (name, experiment) in enumerate(experiments.items()):
-        normed = experiment.norm != "none"
+        normed = experiment.norm != Norm.NONE
         found[name] = ((NORMED if normed else PLAIN)[used[normed] % 4], style.DASHES[place % 4])
         used[normed] += 1
     return found

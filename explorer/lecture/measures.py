@@ -15,7 +15,7 @@ from explorer.cam.classifier import shipped
 from explorer.cam.explain import explain
 from explorer.cam.truth import deletion_curve
 from explorer.data import dogscats, text
-from explorer.experiment import Experiment
+from explorer.experiment import Experiment, Norm
 from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Values, Verdict, judge, recorded_memory
 from explorer.models.summary import summarise
@@ -94,7 +94,7 @@ def _stages(**changes: Any) -> Experiment:
         widths="8,16,32,64",
         stem=0,
         depth=1,
-        norm="none",
+        norm=Norm.NONE,
         skip=False,
         images=IMAGES,
         augment=False,
@@ -172,21 +172,21 @@ def _measure_deeper(on_progress: OnProgress) -> Values:
     arms = {
         "8 at 0.003": _stages(depth=2, lr=0.003),
         "8 at 0.3": _stages(depth=2, lr=0.3),
-        "8 with BatchNorm": _stages(depth=2, norm="running"),
+        "8 with BatchNorm": _stages(depth=2, norm=Norm.RUNNING),
     }
     return _arms(arms, 60, on_progress)
 
 
 def _measure_rate(on_progress: OnProgress) -> Values:
-    arms = {"plain": _stages(lr=0.3), "BatchNorm": _stages(lr=0.3, norm="running")}
+    arms = {"plain": _stages(lr=0.3), "BatchNorm": _stages(lr=0.3, norm=Norm.RUNNING)}
     return _arms(arms, 60, on_progress)
 
 
 def _depths(on_progress: OnProgress, arms: tuple[str, ...], steps: int) -> Values:
     made = {
-        "shallow": _stages(widths="8,16,32", norm="running", lr=5e-3),
-        "deep": _stages(widths="8,16,32", norm="running", lr=5e-3, depth=5),
-        "skips": _stages(widths="8,16,32", norm="running", lr=5e-3, depth=5, skip=True),
+        "shallow": _stages(widths="8,16,32", norm=Norm.RUNNING, lr=5e-3),
+        "deep": _stages(widths="8,16,32", norm=Norm.RUNNING, lr=5e-3, depth=5),
+        "skips": _stages(widths="8,16,32", norm=Norm.RUNNING, lr=5e-3, depth=5, skip=True),
     }
     return _arms({name: made[name] for name in arms}, steps, on_progress, validate=True)
 
@@ -212,7 +212,7 @@ def _measure_map(on_progress: OnProgress) -> Values:
 
 
 def _measure_last_batch(on_progress: OnProgress) -> Values:
-    learner = _picture_learner(_stages(norm="lecture", widths="8,16,32"))
+    learner = _picture_learner(_stages(norm=Norm.LECTURE, widths="8,16,32"))
     _train(learner, 0.03, 62, lambda share: on_progress(0.8 * share))
     generator, found = torch.Generator().manual_seed(0), {}
     batch = next(iter(learner.data.train_batches(generator)))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.experiment import Experiment
+from explorer.experiment import Experiment, Norm
 from explorer.ladders import UNTRAINED
 from explorer.lecture.claims import BY_ID
 from explorer.lecture.verdicts import Verdict
@@ -52,7 +52,7 @@ def _quick(**changes: Any) -> Experiment:
         widths="16,32,64,128",
         stem=0,
         depth=1,
-        norm="none",
+        norm=Norm.NONE,
         skip=False,
         images=10_000,
         augment=False,
@@ -112,7 +112,7 @@ def _accuracies(race: RaceView, fair: bool) -> Verdict:
 
 def _same(depth: int, skip: bool = False) -> Experiment:
     return Experiment.of(
-        "builder", depth=depth, skip=skip, norm="lecture", lr=3e-2, epochs=4, schedule="cosine", cycle_len=4
+        "builder", depth=depth, skip=skip, norm=Norm.LECTURE, lr=3e-2, epochs=4, schedule="cosine", cycle_len=4
     )
 
 
@@ -124,7 +124,7 @@ PRESETS: tuple[Preset, ...] = (
         BY_ID["deeper"].quote,
         "Same rate, batches and seed; one or two layers a stage. Watch the deep network's spread shrink to nothing "
         "from layer to layer.",
-        {"4 layers": _quick(), "8 layers": _quick(depth=2), "8 layers, BatchNorm": _quick(depth=2, norm="running")},
+        {"4 layers": _quick(), "8 layers": _quick(depth=2), "8 layers, BatchNorm": _quick(depth=2, norm=Norm.RUNNING)},
         _deeper,
         30,
     ),
@@ -137,8 +137,8 @@ PRESETS: tuple[Preset, ...] = (
         {
             "plain, 0.03": _quick(),
             "plain, 0.3": _quick(lr=0.3),
-            "BatchNorm, 0.03": _quick(norm="running"),
-            "BatchNorm, 0.3": _quick(norm="running", lr=0.3),
+            "BatchNorm, 0.03": _quick(norm=Norm.RUNNING),
+            "BatchNorm, 0.3": _quick(norm=Norm.RUNNING, lr=0.3),
         },
         _ten_times,
         30,
@@ -151,9 +151,9 @@ PRESETS: tuple[Preset, ...] = (
         "Fair: same rate, batches, epochs and seed, BatchNorm everywhere. Judged by training loss, since a deeper "
         "network that trains worse is the puzzle that residual networks solved (He et al. 2015).",
         {
-            "3 layers": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4),
-            "18 layers": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4, depth=6),
-            "18 layers, skips": _quick(widths="8,16,32", norm="running", lr=5e-3, epochs=4, depth=6, skip=True),
+            "3 layers": _quick(widths="8,16,32", norm=Norm.RUNNING, lr=5e-3, epochs=4),
+            "18 layers": _quick(widths="8,16,32", norm=Norm.RUNNING, lr=5e-3, epochs=4, depth=6),
+            "18 layers, skips": _quick(widths="8,16,32", norm=Norm.RUNNING, lr=5e-3, epochs=4, depth=6, skip=True),
         },
         _skip,
         40,

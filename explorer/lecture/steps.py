@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.experiment import Norm
 from explorer.ladders import Page
 from explorer.runs.words import State
 
@@ -98,7 +99,7 @@ PAGES: dict[str, tuple[Step, ...]] = {
             "without",
             "Take it away again",
             "The same network with *Normalisation* set to *none*.",
-            _trained("bn", "deep-bn", norm=lambda v: v == "none"),
+            _trained("bn", "deep-bn", norm=lambda v: v == Norm.NONE),
         ),
         Step("skip", "Let it skip", "Train a ResNet for two epochs.", _trained("resnet", "resnet2", epochs=2)),
         Step(

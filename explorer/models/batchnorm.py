@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.errors import SettingsError
+from explorer.experiment import Norm
 
-NORMS = ("lecture", "running", "torch", "none")
 EPS = 1e-5  # added to the variance: the lecture has none, so there a dead channel gives 0/0
-MOMENTUM = {"lecture": 1.0, "running": 0.1}  # weight of the newest batch in what evaluation uses
+MOMENTUM = {Norm.LECTURE: 1.0, Norm.RUNNING: 0.1}  # weight of the newest batch in what evaluation uses
 
 
 class LectureBnLayer(nn.Module):
@@ -67,15 +67,15 @@ class BnLayer(nn.Module):
     means: Tensor
     variances: Tensor
 
-    def __init__(self, ni: int, nf: int, stride: int = 2, kernel_size: int = 3, norm: str = "lecture") -> None:
+    def __init__(self, ni: int, nf: int, stride: int = 2, kernel_size: int = 3, norm: Norm = Norm.LECTURE) -> None:
         super().__init__()
-        if norm not in NORMS:
-            raise SettingsError(f"Normalisation must be one of {', '.join(NORMS)}, not {norm!r}.")
-        self.norm = norm
-        self.conv = nn.Conv2d(ni, nf, kernel_size, stride, padding=1, bias=norm == "none")
-        if norm == "torch":
+        if norm not in (*Norm,):
+            raise SettingsError(f"Normalisation must be one of {', '.join(Norm)}, not {norm!r}.")
+        self.norm = Norm(norm)
+        self.conv = nn.Conv2d(ni, nf, kernel_size, stride, padding=1, bias=norm == Norm.NONE)
+        if norm == Norm.TORCH:
             self.bn = nn.BatchNorm2d(nf)
-        elif norm != "none":
+        elif norm != Norm.NONE:
             self.a = nn.Parameter(torch.zeros(nf, 1, 1))
             self.m = nn.Parameter(torch.ones(nf, 1, 1))
             # Buffers are saved with the weights; the lecture's plain attributes were not.
@@ -85,9 +85,9 @@ class BnLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output, of ``x``'s type."""
         x = F.relu(self.conv(x))
-        if self.norm == "none":
+        if self.norm == Norm.NONE:
             return x
-        return self.bn(x) if self.norm == "torch" else self.normalise(x)
+        return self.bn(x) if self.norm == Norm.TORCH else self.normalise(x)
 
     def normalise(self, x: Tensor) -> Tensor:
         """``(x - mean) / deviation * m + a``, channel by channel."""
@@ -111,7 +111,7 @@ class BnLayer(nn.Module):
         with torch.no_grad():  # remembered without their history, or every batch's graph would stay alive
             self.means.lerp_(mean, MOMENTUM[self.norm])
             self.variances.lerp_(unbiased, MOMENTUM[self.norm])
-        return mean, unbiased if self.norm == "lecture" else variance
+        return mean, unbiased if self.norm == Norm.LECTURE else variance
 
     def extra_repr(self) -> str:
         """What ``print(model)`` adds."""

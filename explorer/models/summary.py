@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explorer.experiment import Norm
 from explorer.models.batchnorm import BnLayer
 
 Shape = tuple[int, ...]
@@ -164,7 +165,7 @@ def multiply_adds(module: nn.Module, given: Shape, result: Shape) -> int:
     if isinstance(module, nn.Linear):
         return values * module.in_features
     if isinstance(module, (nn.modules.batchnorm._BatchNorm, BnLayer)):
-        return 0 if getattr(module, "norm", "") in ("none", "torch") else values  # x · scale + shift
+        return 0 if getattr(module, "norm", None) in (Norm.NONE, Norm.TORCH) else values  # x · scale + shift
     if hasattr(module, "weight_hh") or hasattr(module, "weight_hh_l0"):  # recurrent: PyTorch's, or by hand
         matrices = sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight"))
         steps = 1  # rows of input: time × batch, or batch for a cell

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.errors import SettingsError
+from explorer.experiment import Norm
 from explorer.models.batchnorm import BnLayer
 from explorer.models.randomness import Dropout
 from explorer.models.sizes import parse_widths, picture_sides
@@ -102,7 +103,7 @@ class ConvNet2(nn.Module):
 class ConvBnNet(nn.Module):
     """BatchNorm in every layer and a rich first convolution: ``ConvBnNet([10, 20, 40, 80, 160], 10)``."""
 
-    def __init__(self, layers: list[int], c: int, norm: str = "lecture") -> None:
+    def __init__(self, layers: list[int], c: int, norm: Norm = Norm.LECTURE) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, layers[0], kernel_size=5, stride=1, padding=2)
         self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
@@ -125,7 +126,7 @@ class ConvBnNet(nn.Module):
 class ConvBnNet2(nn.Module):
     """A second layer in each stage, which keeps the size: twice as deep."""
 
-    def __init__(self, layers: list[int], c: int, norm: str = "lecture") -> None:
+    def __init__(self, layers: list[int], c: int, norm: Norm = Norm.LECTURE) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, layers[0], kernel_size=5, stride=1, padding=2)
         self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
@@ -159,7 +160,7 @@ class ResnetLayer(BnLayer):
 class Resnet(nn.Module):
     """Two residual layers in each stage: ``Resnet([10, 20, 40, 80, 160], 10)``."""
 
-    def __init__(self, layers: list[int], c: int, norm: str = "lecture") -> None:
+    def __init__(self, layers: list[int], c: int, norm: Norm = Norm.LECTURE) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, layers[0], kernel_size=5, stride=1, padding=2)
         self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
@@ -188,7 +189,7 @@ class Resnet(nn.Module):
 class Resnet2(nn.Module):
     """Wider, a 7 × 7 stem with BatchNorm, dropout: ``Resnet2([16, 32, 64, 128, 256], 10, 0.2)``."""
 
-    def __init__(self, layers: list[int], c: int, p: float = 0.5, norm: str = "lecture") -> None:
+    def __init__(self, layers: list[int], c: int, p: float = 0.5, norm: Norm = Norm.LECTURE) -> None:
         super().__init__()
         self.conv1 = BnLayer(3, layers[0], stride=1, kernel_size=7, norm=norm)
         self.layers = nn.ModuleList([BnLayer(layers[i], layers[i + 1], norm=norm) for i in range(len(layers) - 1)])
@@ -235,7 +236,7 @@ class StageNet(nn.Module):
         c: int,
         depth: int = 1,
         stem: int = 5,
-        norm: str = "lecture",
+        norm: Norm = Norm.LECTURE,
         skip: bool = False,
         dropout: float = 0.0,
     ) -> None:

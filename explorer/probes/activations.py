@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.errors import SettingsError
+from explorer.experiment import Norm
 from explorer.models.batchnorm import BnLayer
 from explorer.models.cells import GRUCell, RNNCell
 from explorer.models.vision import ConvLayer, ConvNet, SimpleNet
@@ -316,8 +317,8 @@ def _flat(tensors: Iterable[Tensor]) -> Tensor:
 
 def _scale_shift(layer: nn.Module) -> tuple[Tensor, ...]:
     """BatchNorm's m and a, whoever wrote it; nothing where there is none."""
-    if isinstance(layer, BnLayer) and layer.norm != "none":
-        return (layer.bn.weight, layer.bn.bias) if layer.norm == "torch" else (layer.m, layer.a)
+    if isinstance(layer, BnLayer) and layer.norm != Norm.NONE:
+        return (layer.bn.weight, layer.bn.bias) if layer.norm == Norm.TORCH else (layer.m, layer.a)
     return ()
 
 

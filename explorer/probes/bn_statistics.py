@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.errors import SettingsError
+from explorer.experiment import Norm
 from explorer.models.batchnorm import BnLayer
 from explorer.training.learner import Learner, cross_entropy
 
@@ -47,7 +48,7 @@ def evaluation_statistics(
     Raises:
         SettingsError: nothing in the model normalises.
     """
-    layers = [m for m in learner.model.modules() if isinstance(m, BnLayer) and m.norm != "none"]
+    layers = [m for m in learner.model.modules() if isinstance(m, BnLayer) and m.norm != Norm.NONE]
     if not layers:
         raise SettingsError("This network has no BatchNorm. Choose one that has.")
     x, y = _validation(learner, pictures, seed)
@@ -92,7 +93,7 @@ def _use_own(layers: list[BnLayer], own: bool) -> None:
 
 def _kept(layer: BnLayer) -> Kept:
     """What it evaluates with: means and variances, (channels,) each."""
-    names = ("bn.running_mean", "bn.running_var") if layer.norm == "torch" else ("means", "variances")
+    names = ("bn.running_mean", "bn.running_var") if layer.norm == Norm.TORCH else ("means", "variances")
     means, variances = (layer.get_buffer(name) for name in names)
     return means, variances
 

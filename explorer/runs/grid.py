@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from explorer.data import Batch, Source
-from explorer.experiment import Experiment
+from explorer.experiment import Experiment, Norm
 from explorer.runs.drive import Moment, Moments, drive, given
 from explorer.runs.jobs import Job
 from explorer.training import prepare
@@ -21,7 +21,7 @@ from explorer.training.learner import Learner
 
 DEPTHS = (1, 2, 3, 4, 6)  #: convolutions in each of three stages
 RATES = tuple(float(f"{rate:.2g}") for rate in np.geomspace(1e-3, 1.0, 7))
-NORMS = ("none", "running")
+NORMS = (Norm.NONE, Norm.RUNNING)
 STEPS, IMAGES, BATCH_SIZE = 80, 2_000, 64
 LAST = 10  #: the loss reached is the mean of so many last steps
 DIVERGED = 4.0  #: times the loss of guessing: such a cell counts as broken
@@ -33,7 +33,7 @@ class GridView:
 
     rates: tuple[float, ...]
     depths: tuple[int, ...]  #: convolutions in each stage; a net has ``stages`` times as many
-    norms: tuple[str, ...]
+    norms: tuple[Norm, ...]
     stages: int
     steps: int
     loss: np.ndarray

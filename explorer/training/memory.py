@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from explorer import devices
 from explorer.data.text import TextData
 from explorer.errors import SettingsError
+from explorer.experiment import Norm
 from explorer.ladders import Cut
 from explorer.models import vision
 from explorer.models.sizes import parse_widths, picture_sides
@@ -35,7 +36,7 @@ GATES = {"gru": 3, "gru-cell": 3, "lstm": 4}
 KEPT = {"char3": 3, "char-loop": 3, "gru": 8, "gru-cell": 9, "lstm": 8}
 LOOPS, CELLS = ("char3", "char-loop"), ("rnn-cell", "gru-cell")  #: rungs that go through time in Python
 #: Maps of its output's size that a convolution with activation and normalisation keeps for the way back, and makes.
-MAPS = {"lecture": (3, 3), "running": (3, 3), "torch": (2, 3), "none": (1, 2)}
+MAPS = {Norm.LECTURE: (3, 3), Norm.RUNNING: (3, 3), Norm.TORCH: (2, 3), Norm.NONE: (1, 2)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +192,7 @@ def layers_of(e: "Experiment") -> list[Layer]:
     depth = {"deep-bn": 2, "resnet": 3, "resnet2": 3, "builder": e.depth}.get(e.model, 1)
     skip = e.model.startswith("resnet") or (e.model == "builder" and e.skip)
     # x + f(x) is one map more; only what normalisation gives need not be kept for it.
-    more = 1 if skip and e.norm == "none" else 0
+    more = 1 if skip and e.norm == Norm.NONE else 0
     stages = [(width, depth) for width in widths]
     kernel, layers, ni = 3, [], 3
     if len(sides) > len(widths) + 1:

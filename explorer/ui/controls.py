@@ -1,7 +1,6 @@
 """Controls made from the table of settings, over the chart and in the sidebar; the link in the address bar follows."""
 
 import contextlib
-import math
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -10,8 +9,9 @@ import streamlit as st
 
 from explorer import ladders
 from explorer.errors import SettingsError
-from explorer.experiment import SETTINGS, Experiment, Setting, settings_of
+from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.ladders import Ladder
+from explorer.settings import Scale, Setting
 from explorer.ui import app, internals, links, state
 
 GROUPS = {
@@ -158,11 +158,9 @@ def _widget(setting: Setting, value: Any, key: str) -> Any:
         return st.selectbox(label, setting.options, index=setting.options.index(value), **shared)
     if setting.kind is str:
         return _text(setting, label, value, shared)
-    if setting.choices:
-        return st.select_slider(label, sorted({*setting.choices, value}), value=value, format_func=_short, **shared)
-    if setting.log:
-        return st.select_slider(label, _ladder(setting, value), value=value, format_func=_short, **shared)
-    if setting.high - setting.low > 1000:
+    if setting.stops:
+        return st.select_slider(label, sorted({*setting.stops, value}), value=value, format_func=_short, **shared)
+    if setting.scale == Scale.TYPED:
         return st.number_input(label, int(setting.low), int(setting.high), int(value), **shared)
     low, high, start, step = map(setting.kind, (setting.low, setting.high, value, setting.step or 1))
     return st.slider(label, low, high, start, step, **shared)
@@ -175,16 +173,6 @@ def _text(setting: Setting, label: str, value: Any, shared: dict[str, Any]) -> A
     except SettingsError as error:
         st.caption(f":red[{error}]")
         return value
-
-
-def _ladder(setting: Setting, value: float) -> list[float]:
-    """1, 2, 3, 5 times powers of ten (powers of two for whole numbers), within the range, and the value itself."""
-    if setting.kind is int:
-        stops: Iterable[float] = [*(2**k for k in range(1, 17)), int(setting.low), int(setting.high)]
-    else:
-        powers = range(math.floor(math.log10(setting.low)), math.ceil(math.log10(setting.high)) + 1)
-        stops = (float(f"{digit}e{power}") for power in powers for digit in (1, 2, 3, 5, 7))
-    return sorted({stop for stop in stops if setting.low <= stop <= setting.high} | {value})
 
 
 def _short(value: float) -> str:

@@ -117,3 +117,11 @@ def test_mistakes_after_a_restart_are_those_of_the_run_in_the_link() -> None:
     later = texts(open_page("cifar10", **SMALL, run=job.id))
     assert said in later
     assert "the shipped weights" not in later
+
+
+def test_a_normalisation_chosen_is_in_the_address(home) -> None:
+    at = open_page("cifar10", model="bn", data="standin", images="500")
+    box = next(box for box in at.selectbox if box.label == "Normalisation")
+    assert box.options == ["lecture", "running", "torch", "none"] and box.value == "lecture"
+    box.select("torch").run()
+    assert not at.exception and "torch" in at.query_params["norm"]

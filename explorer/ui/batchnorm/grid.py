@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from explorer.experiment import Norm
 from explorer.figures.batchnorm import rate_depth_map
 from explorer.ladders import UNTRAINED, Page
 from explorer.lecture import inside
@@ -98,7 +99,7 @@ def verdict(view: GridView) -> str:
     learnt = view.trainable(UNTRAINED) & ran
     said = []
     for number, norm in enumerate(view.norms):
-        name = "Without BatchNorm" if norm == "none" else "With BatchNorm"
+        name = "Without BatchNorm" if norm == Norm.NONE else "With BatchNorm"
         words = f"{name} {learnt[number].sum()} of {ran[number].sum()} cells got below {UNTRAINED}"
         if learnt[number].any():
             rows, columns = np.nonzero(learnt[number])

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from explorer.experiment import SETTINGS, Experiment
+from explorer.experiment import SETTINGS, Experiment, Norm
 from explorer.figures.race import looks
 from explorer.lecture.races import BY_KEY, PRESETS, Preset
 from explorer.models import vision
@@ -21,7 +21,12 @@ MOST = 4  # networks of one's own
 BATCHES = (16, 32, 64, 128, 256)
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 WHERE = links.one_of(activations.PLACES, lambda place: str(place).split()[0])
-NORMS = {"none": "none", "running": "BatchNorm", "lecture": "the lecture's BnLayer", "torch": "nn.BatchNorm2d"}
+NORMS = {
+    Norm.NONE: "none",
+    Norm.RUNNING: "BatchNorm",
+    Norm.LECTURE: "the lecture's BnLayer",
+    Norm.TORCH: "nn.BatchNorm2d",
+}
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def of_ones_own(options: Options) -> dict[str, Experiment]:
     found = {}
     for number, row in enumerate(rows, 1):
         words = [f"{row['depth'] * (widths.count(',') + 1)} layers", f"{row['lr']:g}"]
-        words += ["BatchNorm"] * (row["norm"] != "none") + ["skips"] * row["skip"]
+        words += ["BatchNorm"] * (row["norm"] != Norm.NONE) + ["skips"] * row["skip"]
         found[f"{number}: {', '.join(words)}"] = Experiment.of("builder", **shared, **row)
     return found
 
