@@ -39,8 +39,7 @@ def picture_sides(experiment: "Experiment") -> list[int]:
     if key == "simplenet":
         return []
     sides = [experiment.size]
-    stem = {"convnet": 0, "convnet2": 0, "resnet2": 7, "builder": experiment.stem}.get(key, 5)
-    if stem:
+    if stem := experiment.stem:
         padding = 1 if stem == 7 else stem // 2
         sides.append(sides[-1] + 2 * padding - stem + 1)
     padding = 0 if key == "convnet" else 1

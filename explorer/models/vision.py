@@ -8,6 +8,7 @@ are drawn from it.
 
 # ruff: noqa: E741 (``l`` is the lecture's name for a layer)
 
+import inspect
 from typing import TYPE_CHECKING
 
 import torch
@@ -297,23 +298,16 @@ def build(experiment: "Experiment") -> nn.Module:
 
 
 def _make(experiment: "Experiment") -> nn.Module:
+    """The rung's class, told what it asks for by name."""
     e, widths = experiment, parse_widths(experiment.widths)
-    half = max(widths[0] // 2, 1)
-    match e.model:
-        case "simplenet":
-            return SimpleNet([3 * SIDE * SIDE, *widths, CLASSES])
-        case "convnet":
-            return ConvNet([3, *widths], CLASSES)
-        case "convnet2":
-            return ConvNet2([3, *widths], CLASSES)
-        case "bn":
-            return ConvBnNet([half, *widths], CLASSES, e.norm)
-        case "deep-bn":
-            return ConvBnNet2([half, *widths], CLASSES, e.norm)
-        case "resnet":
-            return Resnet([half, *widths], CLASSES, e.norm)
-        case "resnet2":
-            return Resnet2([half, *widths], CLASSES, e.dropout, e.norm)
-        case "builder":
-            return StageNet(widths, CLASSES, e.depth, e.stem, e.norm, e.skip, e.dropout)
-    raise SettingsError(f"{e.model!r} is not a model for pictures.")
+    if e.rung.is_language:
+        raise SettingsError(f"{e.model!r} is not a model for pictures.")
+    model_class = e.rung.model_class
+    asked = inspect.signature(model_class).parameters
+    layers = [max(widths[0] // 2, 1) if e.stem else 3, *widths]
+    if "c" not in asked:  # fully connected, from the pixels to the classes
+        layers = [3 * SIDE * SIDE, *widths, CLASSES]
+    known = {"layers": layers, "widths": widths, "c": CLASSES, "p": e.dropout, "dropout": e.dropout}
+    known |= {"norm": e.norm, "depth": e.depth, "stem": e.stem, "skip": e.skip}
+    model: nn.Module = model_class(**{name: known[name] for name in asked})
+    return model

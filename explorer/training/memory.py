@@ -189,14 +189,12 @@ def layers_of(e: "Experiment") -> list[Layer]:
         sizes = [3 * vision.SIDE**2, *widths, vision.CLASSES]
         return [Layer((ni + 1) * nf, ni, nf, 1, 2) for ni, nf in itertools.pairwise(sizes)]
     kept, made = (1, 2) if "norm" in e.rung.fixed else MAPS[e.norm]
-    depth = {"deep-bn": 2, "resnet": 3, "resnet2": 3, "builder": e.depth}.get(e.model, 1)
-    skip = e.model.startswith("resnet") or (e.model == "builder" and e.skip)
     # x + f(x) is one map more; only what normalisation gives need not be kept for it.
-    more = 1 if skip and e.norm == Norm.NONE else 0
-    stages = [(width, depth) for width in widths]
+    more = 1 if e.skip and e.norm == Norm.NONE else 0
+    stages = [(width, e.depth) for width in widths]
     kernel, layers, ni = 3, [], 3
     if len(sides) > len(widths) + 1:
-        kernel = {"resnet2": 7, "builder": e.stem}.get(e.model, 5)
+        kernel = e.stem
         stages.insert(0, (max(widths[0] // 2, 1), 1))
     for number, ((nf, repeats), (before, side)) in enumerate(zip(stages, itertools.pairwise(sides), strict=True)):
         plain = number == 0 and len(stages) > len(widths) and kernel != 7  # a stem without activation

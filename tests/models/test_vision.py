@@ -182,6 +182,22 @@ def test_one_stage_fewer_works():
         assert build(Experiment.of(key, widths=widths))(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("key", [key for key in RUNGS if key not in ("simplenet", "builder")])
+def test_a_rungs_shape_stands_in_the_table(key):
+    """What memory and pictures' sides are worked out from is what the class builds."""
+    experiment = Experiment.of(key, widths="4,8")
+    net = build(experiment)
+    kernels = [m.kernel_size[0] for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert kernels == [experiment.stem] * (experiment.stem > 0) + [3] * 2 * experiment.depth
+    assert any(isinstance(m, ResnetLayer) for m in net.modules()) == experiment.skip
+
+
+def test_a_run_of_before_the_shape_stood_in_the_table_still_opens():
+    old = '{"model": "convnet", "widths": "20,40,80", "stem": 5, "depth": 1, "norm": "lecture", "skip": false}'
+    assert Experiment.from_json(old) == Experiment.of("convnet") and Experiment.of("convnet").stem == 0
+    assert build(Experiment.from_json(old)).layers[0].in_channels == 3
+
+
 def test_an_absurd_size_is_refused_without_taking_memory():
     with pytest.raises(SettingsError, match="parameters"):
         check(Experiment.of("builder", widths="1024,1024,1024,1024,1024", depth=6))
