@@ -74,6 +74,10 @@ class Experiment:
         False, "Skip connections", "Each size-keeping layer adds its input to its output: y = x + f(x).",
         "model", ladder=VISION,
     )
+    pool: str = row(
+        "max", "Pooling", "What the last layer sees of each channel. both: mean and maximum side by side.",
+        "model", options=("max", "mean", "both"), ladder=VISION,
+    )
     dropout: float = row(
         0.0, "Dropout", "Share of activations zeroed at each training step, so that no unit can be relied on alone.",
         "model", low=0.0, high=0.9, step=0.05, live=True,
@@ -100,6 +104,10 @@ class Experiment:
     newlines: bool = row(
         False, "Keep line breaks", "Samples look nicer, but losses are then not comparable with the lecture's.",
         "data", ladder=LANGUAGE,
+    )
+    every_symbol: bool = row(
+        False, "Every symbol", "The lecture's first alphabet: capitals, line breaks and rare symbols count, too. "
+        "A harder task: losses are not comparable.", "data", ladder=LANGUAGE,
     )
     batch_size: int = row(
         64, "Batch size", "Parallel streams of text, or pictures per step.", "data", low=1, high=2048, scale=LOG,

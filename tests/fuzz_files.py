@@ -25,7 +25,7 @@ from explorer.cam.explain import explain
 from explorer.cam.network import CamNet, build
 from explorer.data import Source
 from explorer.data.photos import Photo, read_photo
-from explorer.data.text import Vocabulary
+from explorer.data.vocabulary import Vocabulary
 from explorer.data.zips import read_zip
 from explorer.errors import DataError, PhotoError, WeightsError
 from explorer.experiment import Experiment

@@ -23,6 +23,7 @@ from explorer.cam.explain import explain as explained
 from explorer.cam.network import CamNet
 from explorer.data import Source
 from explorer.data import text as corpus
+from explorer.data.vocabulary import Vocabulary
 from explorer.experiment import Experiment
 from explorer.models import vision
 from explorer.probes import gradients
@@ -61,7 +62,7 @@ def explain(network: CamNet) -> Iterator[str]:
         yield digest(found.logits, found.maps)
 
 
-def build(vocabulary: corpus.Vocabulary, network: CamNet) -> Iterator[str]:
+def build(vocabulary: Vocabulary, network: CamNet) -> Iterator[str]:
     """Networks of a seed, and others: one that draws from wherever torch draws, and heads for the shared body."""
 
     class Text:

@@ -250,8 +250,11 @@ def headed(
     out, features = getattr(model, "out", None), getattr(model, "features", None)
     if features is None or not isinstance(out, nn.Linear):
         raise SettingsError("A fully connected network has no maps. Choose one with convolutions.")
+    pool = getattr(getattr(model, "pool", None), "kind", "max")
+    if pool == "both":
+        raise SettingsError("This network sees each channel's mean and its maximum: no one map tells its score.")
     return HeadedNet(
-        (("features", features),), as_maps(out), tuple(classes), size, tuple(mean), tuple(std), "max", out.weight.device
+        (("features", features),), as_maps(out), tuple(classes), size, tuple(mean), tuple(std), pool, out.weight.device
     )
 
 

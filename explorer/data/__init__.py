@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from explorer.data.text import Vocabulary
+    from explorer.data.vocabulary import Vocabulary
 
 SIDE = 32  #: pixels a side of a picture set's pictures
 

@@ -5,8 +5,8 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 from explorer import paths
 from explorer.data import Batch, Source, SourceKind
 from explorer.data.files import replacing
+from explorer.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from explorer.errors import DataError
 from explorer.ladders import Cut
 
@@ -29,36 +30,8 @@ BYTES, CHARACTERS, MD5 = 600_901, 600_893, "a941bb9acc3a83c1f5186b846bbee663"
 SMALLEST, LARGEST = 2_000, 20_000_000  # bytes of a text of one's own
 NAMES = ("auto", "pydoc")  # the texts that are everybody's
 _OWN = re.compile(r"own-([0-9a-f]{16})-([0-9a-f]{12})")  # whose it is, and which
-UNKNOWN, PADDING = "<unk>", "<pad>"
 MIN_FREQUENCY = 3
 _GONE = "The text this was made with is not on this server. Paste or upload it again."
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Characters by frequency, ties alphabetical, after ``<unk>`` and ``<pad>``, as torchtext orders them."""
-
-    itos: tuple[str, ...]
-
-    @functools.cached_property
-    def stoi(self) -> dict[str, int]:
-        """From character to number."""
-        return {character: number for number, character in enumerate(self.itos)}
-
-    def __len__(self) -> int:
-        return len(self.itos)
-
-    def encode(self, text: str) -> np.ndarray:
-        """Token numbers of ``text``, int64; what is not in the vocabulary becomes 0, ``<unk>``."""
-        codes, inverse = np.unique(
-            np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), return_inverse=True
-        )
-        numbers = np.array([self.stoi.get(chr(code), 0) for code in codes], np.int64)
-        return numbers[inverse] if len(codes) else np.zeros(0, np.int64)
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of token numbers; ``<unk>`` shows as □."""
-        return "".join("□" if token < 2 else self.itos[token] for token in tokens)
 
 
 @dataclass(frozen=True)
@@ -69,6 +42,8 @@ class Corpus:
     valid: np.ndarray
     vocabulary: Vocabulary
     source: Source
+    text: str = field(default="", repr=False)  #: as it was read
+    rare: tuple[tuple[str, int], ...] = ()  #: what became ``<unk>``, and how often it occurs in training
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -80,28 +55,36 @@ def _split(text: str) -> tuple[str, str]:
     return "".join(lines[:cut]), "".join(lines[cut:])
 
 
-def prepare(text: str, source: Source, newlines: bool = False) -> Corpus:
+def prepare(text: str, source: Source, newlines: bool = False, every_symbol: bool = False) -> Corpus:
     """The lecture's preparation: 80 % of the lines, newlines dropped, lower case, rare characters to ``<unk>``.
 
-    One ``<eos>`` ends each split; being rarer than three it is itself ``<unk>``.
+    One ``<eos>`` ends each split; being rarer than three it is itself ``<unk>``. ``every_symbol`` is that of the
+    lecture's first models: case and newlines stay and no symbol is rare. (They are sorted; torchtext's two come first,
+    so that a number is one more than in the notes.)
 
     Raises:
         DataError: fewer than four symbols that occur three times.
     """
-    train, valid = (part if newlines else part.replace("\n", "") for part in _split(text))
-    train, valid = train.lower(), valid.lower()
-    common = [(-n, c) for c, n in Counter(train).items() if n >= MIN_FREQUENCY]
+    keep = newlines or every_symbol
+    train, valid = (part if keep else part.replace("\n", "") for part in _split(text))
+    if not every_symbol:
+        train, valid = train.lower(), valid.lower()
+    counts = Counter(train)
+    common = [(-n, c) for c, n in counts.items() if n >= MIN_FREQUENCY]
     if len(common) < 4:
         raise DataError(
             "This text has too few different characters to learn from. Give one with at least four symbols."
         )
-    vocabulary = Vocabulary((UNKNOWN, PADDING, *(c for _, c in sorted(common))))
+    known = sorted({*train, *valid}) if every_symbol else [c for _, c in sorted(common)]
+    vocabulary = Vocabulary((UNKNOWN, PADDING, *known))
     eos = np.zeros(1, np.int64)
     return Corpus(
         np.concatenate([vocabulary.encode(train), eos]),
         np.concatenate([vocabulary.encode(valid), eos]),
         vocabulary,
         source,
+        text,
+        tuple((c, n) for c, n in counts.most_common() if c not in vocabulary.stoi),
     )
 
 
@@ -222,23 +205,23 @@ def _own(data: str) -> tuple[str, Source]:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(data: str, newlines: bool, path: Path | None, stamp: float) -> Corpus:
+def _load(data: str, newlines: bool, every_symbol: bool, path: Path | None, stamp: float) -> Corpus:
     if is_own(data):
         text, source = _own(data)
     elif path is not None:
         text, source = _nietzsche(path)
     else:
         text, source = _pydoc() if data == "pydoc" else _shipped()
-    return prepare(text, source, newlines)
+    return prepare(text, source, newlines, every_symbol)
 
 
-def load(data: str = "auto", newlines: bool = False) -> Corpus:
+def load(data: str = "auto", newlines: bool = False, every_symbol: bool = False) -> Corpus:
     """The corpus an experiment names. Cached.
 
     Args:
         data: "auto" for the lecture's text, which ships (a ``nietzsche.txt`` in ``$EXPLORER_DATA`` goes before it);
             "pydoc" for Python's own help texts; or what :func:`keep_own` returned.
-        newlines: keep line ends as characters.
+        newlines, every_symbol: see :func:`prepare`.
 
     Raises:
         DataError: the text is not here, or cannot be used.
@@ -246,7 +229,12 @@ def load(data: str = "auto", newlines: bool = False) -> Corpus:
     if data not in NAMES and not is_own(data):
         raise DataError(f"There is no text {data!r}. Use auto, pydoc, or upload one.")
     path = paths.find_data("nietzsche.txt") if data == "auto" else None
-    return _load(data, newlines, path, path.stat().st_mtime if path else 0.0)
+    return _load(data, newlines, every_symbol, path, path.stat().st_mtime if path else 0.0)
+
+
+def of(experiment: "Experiment") -> Corpus:
+    """The corpus an experiment learns from; raises as :func:`load`."""
+    return load(experiment.data, experiment.newlines, experiment.every_symbol)
 
 
 class TextData:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from explorer.errors import SettingsError
 
 if TYPE_CHECKING:
-    from explorer.data.text import Vocabulary
+    from explorer.data.vocabulary import Vocabulary
 
 
 COLDEST = 1e-4  # below this, dividing by the temperature overflows, and only the likeliest has a chance anyway
@@ -28,7 +28,7 @@ class Character:
 
 def encode_prompt(prompt: str, vocabulary: "Vocabulary", device: torch.device) -> Tensor:
     """Token numbers, (time, 1); an empty prompt is a space."""
-    tokens = torch.from_numpy(vocabulary.encode(prompt.lower() or " "))
+    tokens = torch.from_numpy(vocabulary.encode((prompt if vocabulary.cased else prompt.lower()) or " "))
     return tokens[:, None].to(device)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from explorer.errors import SettingsError
 from explorer.experiment import Norm
 from explorer.models.batchnorm import BnLayer
+from explorer.models.pooling import GlobalPool
 from explorer.models.randomness import Dropout
 from explorer.models.sizes import parse_widths, picture_sides
 
@@ -229,6 +230,7 @@ class StageNet(nn.Module):
         norm: see :class:`BnLayer`.
         skip: the size-keeping layers add their input, as ``ResnetLayer`` does.
         dropout: share of activations zeroed before the last layer.
+        pool: what the last layer sees of each channel: its largest value, its mean, or both.
     """
 
     def __init__(
@@ -240,6 +242,7 @@ class StageNet(nn.Module):
         norm: Norm = Norm.LECTURE,
         skip: bool = False,
         dropout: float = 0.0,
+        pool: str = "max",
     ) -> None:
         super().__init__()
         ni = max(widths[0] // 2, 1) if stem else 3
@@ -254,8 +257,9 @@ class StageNet(nn.Module):
             layers = [BnLayer(ni, nf, norm=norm)] + [keep(nf, nf, 1, norm=norm) for _ in range(depth - 1)]
             self.stages.append(nn.Sequential(*layers))
             ni = nf
+        self.pool = GlobalPool(pool)
         self.drop = Dropout(dropout)
-        self.out = nn.Linear(ni, c)
+        self.out = nn.Linear(self.pool.width(ni), c)
 
     def features(self, x: Tensor) -> Tensor:
         """Each stage halves the side, rounding up."""
@@ -266,8 +270,7 @@ class StageNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
-        x = F.adaptive_max_pool2d(self.features(x), 1)
-        x = self.out(self.drop(x.flatten(1)))
+        x = self.out(self.drop(self.pool(self.features(x))))
         return x
 
 
@@ -308,6 +311,6 @@ def _make(experiment: "Experiment") -> nn.Module:
     if "c" not in asked:  # fully connected, from the pixels to the classes
         layers = [3 * SIDE * SIDE, *widths, CLASSES]
     known = {"layers": layers, "widths": widths, "c": CLASSES, "p": e.dropout, "dropout": e.dropout}
-    known |= {"norm": e.norm, "depth": e.depth, "stem": e.stem, "skip": e.skip}
+    known |= {"norm": e.norm, "depth": e.depth, "stem": e.stem, "skip": e.skip, "pool": e.pool}
     model: nn.Module = model_class(**{name: known[name] for name in asked})
     return model

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from explorer.experiment import Experiment
 
 EXPLODED, WINDOW = 4.0, 20  # broken: this many times the first loss, for so many steps on end
-SHARED = ("data", "batch_size", "images", "augment", "newlines", "bptt", "jitter", "window")
+SHARED = ("data", "batch_size", "images", "augment", "newlines", "every_symbol", "bptt", "jitter", "window")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from explorer.data.files import write_whole
 from explorer.errors import StorageError
 from explorer.runs.history import COLUMNS, EpochRow, Mark
 from explorer.runs.jobs import Job
-from explorer.runs.store import Run, Store, Which
+from explorer.runs.store import Run, Store, Which, cycle
 from explorer.runs.words import Diverged, State
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Recorder:
         self._entered = self._told = self._deleted = False  # in the index; as the line says; gone from it
         self._rows: list[np.ndarray] = []
         self._written = (0, 0)  # epochs and marks already stored
-        self._weights: dict[Which, bytes] = {}  # as files, that the disk has not taken yet
+        self._weights: dict[str, bytes] = {}  # as files, that the disk has not taken yet
         self._drained = self._stored = time.monotonic()
 
     # -- the run's line ----------------------------------------------------------------------------
@@ -157,6 +157,11 @@ class Recorder:
         self._weights[Which.BEST] = content
         self._write_weights()
 
+    def keep_cycle(self, number: int, content: bytes) -> None:
+        """Save the weights at the end of a cycle, counted from 0, beside the others: the lecture's ``cyc_0`` …"""
+        self._weights[cycle(number)] = content
+        self._write_weights()
+
     def _write_weights(self) -> bool:
         if self.store is None or self._deleted:
             self._weights.clear()
@@ -166,7 +171,7 @@ class Recorder:
                     self._weights.pop(which, None)
         return not self._weights
 
-    def _write_file(self, store: Store, which: Which, content: bytes) -> None:
+    def _write_file(self, store: Store, which: str, content: bytes) -> None:
         store.keep(self.job.id, which, lambda path: write_whole(path, content))
 
 

@@ -48,6 +48,11 @@ class Which(StrEnum):
     FINAL = "final"  #: of its last step
 
 
+def cycle(number: int) -> str:
+    """Which weights: those at the end of a cycle of the rate, counted from 0."""
+    return f"cyc{number}"
+
+
 @dataclass(frozen=True)
 class Run:
     """One line of the index."""
@@ -171,7 +176,7 @@ class Store:
                 "UPDATE runs SET state = ?, message = ?, updated = ? WHERE id = ?", (state, message, time.time(), run)
             )
 
-    def keep(self, run: str, which: Which, write: Callable[[Path], None]) -> bool:
+    def keep(self, run: str, which: str, write: Callable[[Path], None]) -> bool:
         """Have ``write`` put weights where they belong; False, and no file, if the run was or is being deleted."""
         write(self.weights(run, which))
         if self.run(run) is not None:
@@ -257,7 +262,7 @@ class Store:
             found = {run: connection.execute(_EPOCHS, [run]).fetchall() for run in runs}
         return {run: _snapshot([], epochs) for run, epochs in found.items()}
 
-    def weights(self, run: str, which: Which = Which.FINAL) -> Path:
+    def weights(self, run: str, which: str = Which.FINAL) -> Path:
         """Where a run's weights lie; the file may be absent.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from explorer import devices
-from explorer.data.text import Vocabulary
+from explorer.data.vocabulary import Vocabulary
 from explorer.models import generate
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
@@ -20,10 +20,13 @@ from explorer.runs.store import Store
 from explorer.runs.words import Kind, State, Stopped, ending
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Epoch, Learner
-from explorer.training.schedules import plan
+from explorer.training.schedules import cycle_ends, plan
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
+
+
+CYCLES = 8  # at most: the weights that are kept at the ends of cycles, the last ones
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def _moments(
     recorder: Recorder,
     on_epoch: Callable[[EpochRow], None] | None,
 ) -> Moments[Training]:
-    schedule = plan(experiment)
+    schedule, ends = plan(experiment), cycle_ends(experiment)
     history = job.history
     best = math.inf
     begun = Training(learner.data.vocabulary)
@@ -130,6 +133,8 @@ def _moments(
             if recorder.store and score < best:
                 best = score
                 recorder.keep_best(_weights(job, experiment, learner))
+            if recorder.store and event.number in ends[-CYCLES:]:  # the lecture's on_cycle_end
+                recorder.keep_cycle(ends.index(event.number), _weights(job, experiment, learner))
             yield Moment(event.number / schedule.epochs, epoch_ended=True)
         else:
             history.add(event)

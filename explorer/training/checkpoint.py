@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from explorer import paths
 from explorer.data import Source, SourceKind
 from explorer.data.files import write_whole
-from explorer.data.text import Vocabulary
+from explorer.data.vocabulary import Vocabulary
 from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
 

@@ -18,6 +18,7 @@ from explorer.errors import SettingsError
 from explorer.experiment import Norm
 from explorer.ladders import Cut
 from explorer.models import vision
+from explorer.models.pooling import GlobalPool
 from explorer.models.sizes import parse_widths, picture_sides
 
 if TYPE_CHECKING:
@@ -204,5 +205,6 @@ def layers_of(e: "Experiment") -> list[Layer]:
             maps = (1, 1) if plain else (kept + more * (repeat > 0), made + more * (repeat > 0))
             layers.append(Layer(weights, given, nf * side**2, *maps))
             ni, kernel = nf, 3
+    ni = GlobalPool(e.pool).width(ni)
     layers.append(Layer((ni + 1) * vision.CLASSES, ni, vision.CLASSES, 1, 1))
     return layers

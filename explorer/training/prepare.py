@@ -32,7 +32,7 @@ def data_for(experiment: "Experiment", device: torch.device) -> text.TextData | 
 
 def text_for(experiment: "Experiment", device: torch.device) -> text.TextData:
     """The batches of a language experiment; raises as :func:`data_for`."""
-    return text.TextData(text.load(experiment.data, experiment.newlines), experiment, device)
+    return text.TextData(text.of(experiment), experiment, device)
 
 
 def pictures_for(experiment: "Experiment", device: torch.device) -> VisionData:

@@ -47,6 +47,14 @@ def cycles(epochs: int, cycle_len: int, cycle_mult: int) -> list[int]:
     return lengths
 
 
+def cycle_ends(experiment: "Experiment") -> tuple[int, ...]:
+    """Epochs done at the end of each cycle, the lead-in counted: (2 + 15, 1, 2) → (3, 5, 9, 17). () without cycles."""
+    if experiment.schedule != "cosine":
+        return ()
+    lengths = cycles(experiment.epochs, experiment.cycle_len, experiment.cycle_mult)
+    return tuple(experiment.lead_epochs + sum(lengths[: i + 1]) for i in range(len(lengths)))
+
+
 def restarts(epochs: int, cycle_len: int = 1, cycle_mult: int = 1) -> Schedule:
     """Cosine annealing to zero, begun again at the end of each cycle (SGDR)."""
     lengths = cycles(epochs, cycle_len, cycle_mult)

@@ -16,7 +16,7 @@ import time
 import torch
 
 from explorer import devices
-from explorer.data import text
+from explorer.data.vocabulary import Vocabulary
 from explorer.experiment import Experiment
 from explorer.models import generate
 
@@ -45,7 +45,7 @@ def ours(model, vocabulary, length: int, seed: int) -> str:
 
 def measure(key: str, rounds: int, length: int) -> dict[str, float]:
     """Microseconds a character of both, and their ratio."""
-    vocabulary = text.Vocabulary(("<unk>", "<pad>", *" etaonisrhldcufmpgywbvk,x-jqz.;"))
+    vocabulary = Vocabulary(("<unk>", "<pad>", *" etaonisrhldcufmpgywbvk,x-jqz.;"))
     torch.manual_seed(0)
     experiment = Experiment.of(key)
     model = experiment.rung.build(experiment, len(vocabulary)).to(devices.choose()).eval()

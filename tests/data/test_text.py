@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from explorer.data import Source
 from explorer.data import text as corpus
 from explorer.data.text import TextData, decode, keep_own, load, prepare
+from explorer.data.vocabulary import Vocabulary
 from explorer.errors import DataError
 from explorer.experiment import Experiment
 from explorer.training.prepare import pictures_for
@@ -83,7 +84,7 @@ def test_the_loaders_jitter_is_the_lectures(nietzsche):
 def numbered(length, key, **settings):
     """A corpus whose tokens are its places, so that order can be read off a batch."""
     tokens = np.arange(length)
-    made = corpus.Corpus(tokens, tokens, corpus.Vocabulary(("<unk>", "<pad>", *"abcd")), SOURCE)
+    made = corpus.Corpus(tokens, tokens, Vocabulary(("<unk>", "<pad>", *"abcd")), SOURCE)
     return TextData(made, Experiment.of(key, **settings), CPU)
 
 
@@ -294,7 +295,7 @@ def test_a_text_that_is_not_here_gives_a_sentence(name, home):
 
 @given(st.text(st.characters(codec="utf-8"), max_size=300))
 def test_encoding_and_decoding_are_inverse_up_to_what_is_unknown(text):
-    vocabulary = corpus.Vocabulary(("<unk>", "<pad>", *"abc ü😀"))
+    vocabulary = Vocabulary(("<unk>", "<pad>", *"abc ü😀"))
     tokens = vocabulary.encode(text)
     assert tokens.dtype == np.int64 and len(tokens) == len(text)
     assert vocabulary.decode(tokens.tolist()) == "".join(c if c in "abc ü😀" else "□" for c in text)

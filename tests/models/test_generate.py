@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer import ladders
-from explorer.data.text import Vocabulary
+from explorer.data.vocabulary import Vocabulary
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.models import generate

@@ -25,7 +25,7 @@ from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
-from explorer.runs.store import Store
+from explorer.runs.store import Store, cycle
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
 from explorer.training.schedules import plan
@@ -97,6 +97,20 @@ def test_the_final_and_the_best_weights_are_kept(tiny, store):
     assert story.epochs == 3 and story.experiment == learner.experiment
     best = checkpoint.read_story(store.weights(job.id, "best"))
     assert best.val_loss == store.history(job.id).best_val_loss
+
+
+def test_the_weights_at_the_end_of_each_cycle_are_kept_as_the_lecture_keeps_them(tiny, store):
+    learner = tiny("gru", lr=0.02, epochs=3, schedule="cosine", cycle_mult=2)
+    job = finished(learner, store)
+    first, last = (checkpoint.read_story(store.weights(job.id, cycle(number))) for number in (0, 1))
+    rows = store.history(job.id).epochs
+    assert (first.epochs, first.val_loss) == (1, rows[0].val_loss)
+    assert (last.epochs, last.val_loss) == (3, rows[2].val_loss)
+    assert not store.weights(job.id, cycle(2)).exists()
+    store.delete(job.id)
+    assert not store.weights(job.id, cycle(0)).parent.exists()
+    long = finished(tiny("gru", lr=0.02, epochs=10, schedule="cosine"), store)
+    assert [n for n in range(10) if store.weights(long.id, cycle(n)).exists()] == list(range(2, 10))
 
 
 def test_the_smoothed_training_loss_is_the_lectures(tiny, store):
@@ -443,7 +457,7 @@ QUEUE = """
 import sys, time
 from pathlib import Path
 from explorer.experiment import Experiment
-from explorer.runs.store import Store
+from explorer.runs.store import Store, cycle
 from explorer.runs import train
 experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4, epochs=50)
 store = Store(Path(sys.argv[1]))

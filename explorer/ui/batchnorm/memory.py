@@ -15,7 +15,7 @@ from explorer.ui.batchnorm.through_time import MODELS, Stamp, fresh_instead, mod
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from explorer.data.text import Vocabulary
+    from explorer.data.vocabulary import Vocabulary
 
 PAGE = "batchnorm.memory"
 Identity = tuple[str, Stamp, str]  # which network, when its files were written, the text read

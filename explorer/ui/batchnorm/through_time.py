@@ -24,7 +24,7 @@ from explorer.ui import app, links, live, parts, plot, runbar, state
 
 if TYPE_CHECKING:
     from explorer.data import Source
-    from explorer.data.text import Vocabulary
+    from explorer.data.vocabulary import Vocabulary
 
 PAGE = "batchnorm.time"
 GROW, EXPLOSION = f"{PAGE}.grow", f"{PAGE}.explode"
