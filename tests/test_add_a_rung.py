@@ -71,4 +71,6 @@ def test_its_page_lets_one_choose_it_and_shows_its_code(home):
 
     at = open_page("char_rnn", model="bigram")
     assert any("Bigrams" in pills.options for pills in at.get("button_group") if hasattr(pills, "options"))
+    at.session_state["char_rnn.behind"] = "The model's code"
+    at.run()
     assert "BigramModel" in texts(at) and any("class BigramModel" in code.value for code in at.code)

@@ -141,3 +141,43 @@ def correlation(units: np.ndarray, values: np.ndarray) -> np.ndarray:
     scale = np.sqrt((u**2).sum(0) * (v**2).sum())
     r: np.ndarray = np.divide(v @ u, scale, out=np.zeros(units.shape[1]), where=scale > 1e-12)
     return r
+
+
+@dataclass(frozen=True)
+class Worked:
+    """One unit at one character, with every number that its formula takes.
+
+    ``given`` and ``recurrent`` hold, for each gate by its letter, what comes from below (W x + b) and from the state
+    before (W h + b); ``gates`` what they become. A plain RNN has the one "gate" ``h``.
+    """
+
+    given: dict[str, float]
+    recurrent: dict[str, float]
+    gates: dict[str, float]
+    h: tuple[float, float]  #: before and after
+    c: tuple[float, float] | None = None  #: of an LSTM
+
+
+GATES = {1: ("h",), 3: ("r", "z", "n"), 4: ("i", "f", "g", "o")}  #: by how many blocks the weights have
+
+
+@torch.no_grad()
+def worked(model: nn.Module, traced: Trace, tokens: Tensor, at: int, unit: int, layer: int = -1) -> Worked:
+    """What a unit of a layer computes when character ``at`` of ``tokens`` is read; ``traced`` is the text's trace."""
+    weights = _weights(model.get_submodule("rnn"))
+    number = layer % len(weights)
+    w_ih, w_hh, b_ih, b_hh = weights[number]
+    values = traced.layers[number]
+    below = model.get_submodule("e")(tokens[at]) if number == 0 else w_ih.new_tensor(traced.layers[number - 1]["h"][at])
+    before = w_hh.new_tensor(values["h"][at - 1]) if at else w_hh.new_zeros(w_hh.shape[1])
+    names = GATES[len(w_hh) // w_hh.shape[1]]
+    given, recurrent = (
+        dict(zip(names, (part.view(len(names), -1)[:, unit]).tolist(), strict=True))
+        for part in (w_ih @ below + b_ih, w_hh @ before + b_hh)
+    )
+    gates = {name: float(values[name][at, unit]) for name in names}
+
+    def pair(name: str) -> tuple[float, float]:
+        return float(values[name][at - 1, unit]) if at else 0.0, float(values[name][at, unit])
+
+    return Worked(given, recurrent, gates, pair("h"), pair("c") if "c" in values else None)

@@ -4,16 +4,23 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from explorer.ui import state
+from explorer.ui import links, state
 
 Draw = Callable[[], None]
 
 
 @st.fragment
-def tabs(page: str, views: Mapping[str, Draw]) -> None:
-    """A tab for each view, by its title. The others wait until they are opened, which draws nothing else anew."""
-    opened = st.tabs(list(views), on_change="rerun", key=state.place(page).key("behind"))
-    for tab, draw in zip(opened, views.values(), strict=True):
+def tabs(page: str, titles: Mapping[str, str], views: Mapping[str, Draw]) -> None:
+    """A tab for each view. The others wait until they are opened, which draws nothing else anew.
+
+    Args:
+        page: whose they are.
+        titles: by the short word that stands in the address.
+        views: what draws each, by the same words.
+    """
+    key = links.tab("show", state.place(page).key("behind"), titles)
+    opened = st.tabs(list(titles.values()), on_change="rerun", key=key)
+    for tab, draw in zip(opened, (views[word] for word in titles), strict=True):
         if tab.open:
             with tab:
                 draw()

@@ -10,31 +10,47 @@ from explorer.figures import diagrams
 from explorer.ladders import Cut
 from explorer.models import cells, char_rnn
 from explorer.runs.jobs import Job
-from explorer.ui import behind, beside, board, parts
-from explorer.ui.char_rnn import lecture_text, text
+from explorer.ui import behind, beside, loop, parts
+from explorer.ui.char_rnn import alphabet, batch, cell, lecture_text, next_character, text
+
+TABS = {
+    "text": "The text",
+    "batch": "A mini-batch",
+    "next": "The next character",
+    "code": "The model's code",
+    "memory": "Where the memory goes",
+    "notes": "The lecture's numbers",
+    "loop": "The training loop",
+}
 
 
 def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     """The tabs; only the open one is drawn."""
     behind.tabs(
         page,
+        TABS,
         {
-            "The text": partial(text.show, page, experiment),
-            "The model's code": partial(_code, experiment),
-            "Where the memory goes": _memory,
-            "The lecture's numbers": partial(_numbers, page, experiment, job),
-            "The training loop": board.training_loop,
+            "text": partial(_text, page, experiment),
+            "batch": partial(batch.show, experiment),
+            "next": partial(next_character.show, page, experiment, job),
+            "code": partial(_code, page, experiment, job),
+            "memory": _memory,
+            "notes": partial(_numbers, page, experiment, job),
+            "loop": partial(loop.show, page, experiment, job),
         },
     )
 
 
-def _code(experiment: Experiment) -> None:
+def _text(page: str, experiment: Experiment) -> None:
+    text.show(page, experiment)
+    alphabet.show(page, experiment)
+
+
+def _code(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     rung = experiment.rung
     parts.drawing(diagrams.unrolled(experiment) + diagrams.arrows_legend())
-    if rung.key in ("gru", "gru-cell"):
-        parts.drawing(diagrams.gru_cell())
-    if rung.key == "lstm":
-        parts.drawing(diagrams.lstm_cell())
+    if cell.has_one(experiment):
+        cell.show(page, experiment, job)
     parts.code(
         rung.model_class,
         "As it runs here. The lecture keeps the hidden state in the model as "

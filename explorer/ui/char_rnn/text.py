@@ -15,7 +15,7 @@ def show(page: str, experiment: Experiment) -> None:
     """Which text there is, what is in it, and a way to bring another."""
     _choose(page, experiment)
     try:
-        loaded = text.load(experiment.data, experiment.newlines)
+        loaded = text.of(experiment)
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         if st.button("Use the lecture's text", icon=":material/undo:"):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from torch import nn
 
-    from explorer.data.text import Vocabulary
+    from explorer.data.vocabulary import Vocabulary
     from explorer.models.generate import Character
 
     Texts = dict[float, list[Character]]  #: by temperature
