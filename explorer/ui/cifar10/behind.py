@@ -10,28 +10,50 @@ from explorer.experiment import Experiment
 from explorer.figures import diagrams
 from explorer.models.sizes import picture_sides
 from explorer.runs.jobs import Job
-from explorer.ui import behind, beside, board, parts
-from explorer.ui.cifar10 import network, pictures
+from explorer.ui import behind, beside, loop, parts
+from explorer.ui.cifar10 import about, network, pictures, pooling, residual
+
+TABS = {
+    "pictures": "The pictures",
+    "network": "The network",
+    "code": "The model's code",
+    "notes": "The lecture's numbers",
+    "loop": "The training loop",
+}
 
 
 def show(page: str, experiment: Experiment, job: Job[Any] | None, shown: Pictures) -> None:
     """The tabs; only the open one is drawn."""
     behind.tabs(
         page,
+        TABS,
         {
-            "The pictures": partial(pictures.show, page, shown, experiment),
-            "The network": partial(_network, page, experiment),
-            "The model's code": partial(network.code, experiment),
-            "The lecture's numbers": partial(_numbers, page, experiment, job),
-            "The training loop": board.training_loop,
+            "pictures": partial(_pictures, page, shown, experiment),
+            "network": partial(_network, page, experiment),
+            "code": partial(_code, page, experiment, job),
+            "notes": partial(_numbers, page, experiment, job),
+            "loop": partial(loop.show, page, experiment, job),
         },
     )
+
+
+def _pictures(page: str, shown: Pictures, experiment: Experiment) -> None:
+    pictures.show(page, shown, experiment)
+    about.show(page, shown)
+
+
+def _code(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
+    network.code(experiment)
+    if experiment.model in ("resnet", "resnet2", "builder"):
+        draw = partial(residual.show, page, experiment, job)
+        behind.fold(page, "boosting", "Residuals, and boosting", ":material/stacked_bar_chart:", draw)
 
 
 def _network(page: str, experiment: Experiment) -> None:
     sides = picture_sides(experiment)
     parts.drawing(diagrams.conv_ladder(sides) if sides else diagrams.shared_weights())
     network.show(page, experiment)
+    behind.fold(page, "pooling", "Adaptive pooling: a toy", ":material/grid_on:", partial(pooling.show, experiment))
 
 
 def _numbers(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
