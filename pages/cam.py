@@ -8,7 +8,7 @@ app.enter()
 
 from explorer.ladders import Page
 from explorer.ui import cards, claim, parts, steps
-from explorer.ui.cam import behind, classes, photos
+from explorer.ui.cam import behind, classes, photos, two_fits
 from explorer.ui.cam.answer import ask, show
 from explorer.ui.cam.networks import network, small_keys
 from explorer.ui.cam.options import sidebar
@@ -36,6 +36,9 @@ elif loaded:
 if answer:
     st.header("Behind the answer", anchor=False)
     behind.show(answer)
+
+st.header("Train cats and dogs, as the lecture does", anchor=False)
+two_fits.show()
 
 st.header("Teach it your own classes", anchor=False)
 classes.show()

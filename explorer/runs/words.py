@@ -34,6 +34,7 @@ class Kind(StrEnum):
     CLAIM = "claim"
     OWN_CLASSES = "own-classes"
     UNFREEZE = "unfreeze"
+    CATS_DOGS = "cats-dogs"
 
 
 class Stopped(Exception):

@@ -173,6 +173,7 @@ class Race(Place):
 
 
 CLASSES = "cam.classes"  # a section of its page
+FITS = "cam.fits"  # another
 RACE = f"{Page.BATCHNORM}.race"  #: the section's name
 _KINDS: dict[str, type[Place]] = {
     Page.HOME: Home,

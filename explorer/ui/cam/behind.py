@@ -8,23 +8,26 @@ from explorer.cam.heat import COLORMAPS, shared_scale, signed_scale
 from explorer.cam.maps import Method, contrast
 from explorer.errors import ExplorerError
 from explorer.ui import links, parts, state
-from explorer.ui.cam import numbers, recipe, truth
+from explorer.ui.cam import layers, numbers, printed, recipe, truth
 from explorer.ui.cam.answer import PhotoAnswer
 
 TABS = {
     "classes": "All classes",
     "numbers": "The numbers",
     "steps": "Step by step",
+    "map": "The lecture's map",
     "layers": "Layer by layer",
+    "network": "The network",
     "truth": "Does it tell the truth?",
 }
 DIVERGING = COLORMAPS[-1]
 
 
 def show(answer: PhotoAnswer) -> None:
-    """Five ways behind the answer; only the open one is computed."""
+    """Ways behind the answer; only the open one is computed."""
     tabs = st.tabs(list(TABS.values()), on_change="rerun", key=links.tab("show", state.cam().key("tab"), TABS))
-    for tab, draw in zip(tabs, (_classes, numbers.show, recipe.show, _layers, truth.show), strict=True):
+    views = (_classes, numbers.show, recipe.show, printed.show, _layers, layers.show, truth.show)
+    for tab, draw in zip(tabs, views, strict=True):
         if tab.open:
             with tab:
                 draw(answer)
@@ -68,7 +71,7 @@ def _classes(answer: PhotoAnswer) -> None:
 def _layers(answer: PhotoAnswer) -> None:
     method = answer.options.method if answer.options.method.by_gradient else Method.GRADCAM
     try:
-        layers = layer_maps(
+        found = layer_maps(
             answer.loaded.network, answer.shown.photo, answer.index, view=answer.options.view, method=method
         )
     except ExplorerError as error:
@@ -76,7 +79,7 @@ def _layers(answer: PhotoAnswer) -> None:
         return
     title = "Grad-CAM++" if method == Method.GRADCAM_PLUS else "Grad-CAM"
     st.caption(f"{title} for **{answer.name(answer.index)}** at every stage, from edges to meaning.")
-    for column, (name, heat) in zip(st.columns(max(3, len(layers))), layers.items(), strict=False):
+    for column, (name, heat) in zip(st.columns(max(3, len(found))), found.items(), strict=False):
         column.image(answer.draw(heat.values), width="stretch", alt=f"Heat at {name}")
         rows, columns = heat.values.shape
         column.markdown(f"**{name}**  \n:small[{rows} × {columns} cells{', empty' if heat.flat else ''}]")
