@@ -9,12 +9,7 @@ app.enter()
 
 from explorer.ui import parts
 
-parts.title(
-    "Inside the network",
-    "layers",
-    "Train networks side by side on the same batches and watch every layer while one of them breaks. "
-    "Then look the other way: how far back in time does a gradient reach?",
-)
+parts.title("Inside the network", "layers")
 with st.spinner("Loading torch …"):
     app.engine().wait()
 

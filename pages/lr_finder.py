@@ -10,11 +10,7 @@ from explorer.ui.lr_finder import sweep
 
 PAGE = Page.LR_FINDER
 sweep.follow()
-parts.title(
-    "LR finder",
-    "speed",
-    "Raise the rate at every step. Where the loss falls is a good one; where it shoots up is too much.",
-)
+parts.title("LR finder", "speed")
 sweep.show()
 sweep.how_it_works()
 steps.try_this(PAGE)

@@ -87,9 +87,15 @@ def race_losses(race: "RaceView", *, until: int | None = None, key: str = "", he
 def across_depth(
     race: "RaceView", what: str = "std", step: int | None = None, *, key: str = "", height: int = 320
 ) -> go.Figure:
-    """One statistic from the first layer to the last, a line a network, at the sampled step nearest ``step``."""
+    """One statistic from the first layer to the last, a line a network, at the sampled step nearest ``step``.
+
+    A network ends with its classifier, which is another kind of layer and has another mark.
+    """
     title, log_y = WHAT[what]
-    fig = style.figure("layer, from the input to the output", title, log_y=log_y, key=key, height=height)
+    fig = style.figure("layer (◇ the classifier)", title, log_y=log_y, key=key, height=height)
+    fig.update_xaxes(dtick=1)
+    if log_y and (span := common_range(race, what)):
+        style.decades(fig, *span)
     for lane, (colour, dash) in zip(race.lanes, _looks(race).values(), strict=True):
         if len(lane.record):
             row = len(lane.record) - 1 if step is None else int(np.abs(lane.record.steps - step).argmin())
@@ -100,8 +106,12 @@ def across_depth(
                 name=lane.name,
                 mode="lines+markers",
                 line={"color": colour, "width": 2, "dash": dash},
-                marker={"color": colour},
-                text=lane.record.layers,
+                marker={
+                    "color": colour,
+                    "symbol": ["circle"] * (len(values) - 1) + ["diamond-open"],
+                    "size": [6] * (len(values) - 1) + [11],
+                },
+                text=[short(layer) for layer in lane.record.layers[:-1]] + ["classifier"],
                 hovertemplate="%{text}: %{y:.3g}",
             )
     return fig

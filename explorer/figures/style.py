@@ -61,6 +61,15 @@ def figure(
     return fig
 
 
+def decades(fig: go.Figure, low: float, high: float) -> None:
+    """A tick a power of ten on a logarithmic y axis, where at least two lie between ``low`` and ``high``.
+
+    Plotly's own would read "5 2 0.1 5 2": only the powers are written in full.
+    """
+    if low > 0 and np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 1:
+        fig.update_yaxes(dtick=1, tickformat="~g")
+
+
 def faded(colour: str, opacity: float) -> str:
     """``#rrggbb`` with an opacity, as rgba()."""
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))

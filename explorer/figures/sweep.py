@@ -25,6 +25,7 @@ def sweep_curves(
     sweeps: "Mapping[str, Sweep]",
     marks: Mapping[str, Mapping[str, float]] | None = None,
     first: Mapping[str, str] | None = None,
+    span: tuple[float, float] | None = None,
     *,
     key: str = "",
     height: int = 380,
@@ -35,9 +36,10 @@ def sweep_curves(
         sweeps: by the names in the legend.
         marks: of each curve, rates by the names they have in the figure; NaN is left out.
         first: the mark of each curve that is recommended, drawn larger.
+        span: the rates from which to which the axis goes; by default as far as there are any.
     """
     fig = style.figure("learning rate", "loss (nats)", log_x=True, key=key, height=height)
-    fig.update_xaxes(exponentformat="e", dtick=1)
+    fig.update_xaxes(exponentformat="e", dtick=1, range=np.log10(span) if span else None)
     for name, colour in colours(sweeps).items():
         _curve(fig, name, sweeps[name], colour)
     for name, colour in colours(sweeps).items():

@@ -175,6 +175,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
             "Training and validation loss over epochs.",
             "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
             + (" Dashed grey: what the lecture printed." if lecture and lecture.curve else ""),
+            main=True,
         )
     with narrow:
         if vision:

@@ -43,6 +43,12 @@ def strip(page: Page) -> None:
         )
 
 
+def shows(page: Page, race: str) -> bool:
+    """Whether a strip over the page says what came out of a race, by its preset's key."""
+    claim = BY_ID.get(state.widget(state.key(page, "claim"), ""))
+    return claim is not None and claim.race == race
+
+
 def _verdict(claim: Claim, page: Page) -> Verdict | None:
     """What came out, once it has; None until then, and for what the page shows that is not the claim's."""
     if claim.page == Page.CAM:

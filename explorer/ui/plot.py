@@ -19,7 +19,7 @@ from explorer.ui import internals, state
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-HIGH = 0.62  # of the window: the main chart on a projector
+HIGH = 0.6  # of the window: the main chart on a projector
 _JS = """
 let loading;
 function plotly(src) {

@@ -107,6 +107,7 @@ class LrFinder(Place):
 
     wanted: list[str] = field(default_factory=list)  #: the rungs that another page asks for
     swept: "dict[str, Experiment]" = field(default_factory=dict)  #: of the job, by the name in the legend
+    span: tuple[float, float] | None = None  #: the lowest and the highest rate of the job
     go: Page | None = None  #: where a rate that was taken leads
     picked: "tuple[str, float] | None" = None  #: a curve's name, and the rate clicked on it
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from explorer.figures import layers, race
+from explorer.figures import layers, race, style
 from explorer.ladders import GUESSING
 from explorer.runs.race import Break
 from tests.figures.size import small_enough
@@ -45,3 +45,18 @@ def test_a_network_has_one_look_in_every_figure(view):
             assert (trace.line.color, trace.line.dash) == look[trace.name]
     broke = next(note for note in losses.layout.annotations if note.text == "broken broke in 1.2")
     assert broke.font.color == look["broken"][0]
+
+
+def test_the_classifier_has_a_mark_of_its_own_in_every_network(view):
+    for trace in race.across_depth(view, "std").data:
+        *hidden, last = trace.marker.symbol
+        assert last == "diamond-open" and set(hidden) == {"circle"} and len(hidden) + 1 == len(trace.x)
+        assert trace.text[-1] == "classifier"
+
+
+def test_a_logarithmic_axis_over_decades_has_a_tick_a_power_of_ten():
+
+    wide, narrow = style.figure(log_y=True), style.figure(log_y=True)
+    style.decades(wide, 0.004, 3.0)
+    style.decades(narrow, 0.2, 0.9)
+    assert wide.layout.yaxis.dtick == 1 and narrow.layout.yaxis.dtick is None

@@ -303,7 +303,7 @@ def test_every_look_behind_the_answer_opens(tab, network) -> None:
     from explorer.ui.cam import behind
 
     at = open_page("cam")
-    at.session_state["cam.tab"] = next(name for name in behind.TABS if tab in name)
+    at.session_state["cam.tab"] = next(name for name in behind.TABS.values() if tab in name)
     at.selectbox(key="cam.network").set_value(network).run()
     assert not at.exception, at.exception
     if tab == "The numbers":

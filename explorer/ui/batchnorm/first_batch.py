@@ -42,17 +42,17 @@ def show(experiments: dict[str, Experiment], where: str) -> None:
                 f"networks, {where}. Log scale.",
             )
         with narrow:
-            st.markdown("**Before the first step**")
+            st.markdown("**Before the first step: the spread of each layer**")
             st.markdown("\n".join(f"- {parts.escape(_shrinks(lane))}" for lane in view.lanes))
             st.caption(
                 "A layer that passes on a tenth of the spread hands the next one almost a constant. BatchNorm sets "
-                "each channel's spread to one, so depth costs none."
+                "each channel's spread to one, so depth costs none. The classifier (◇) has no ReLU and weights of its "
+                "own, so its spread leaps up again."
             )
     parts.source_note(view.source)
 
 
 def _shrinks(lane: LaneView) -> str:
-    """How the spread changes from the first to the last hidden layer, in words."""
-    spread = lane.record.std[0]
-    hidden = spread[:-1] if len(spread) > 2 else spread
-    return f"{lane.name}: the spread goes from {hidden[0]:.2g} in the first layer to {hidden[-1]:.2g} in the last."
+    """How the spread changes from the first to the last convolution, and what the classifier ends with."""
+    *hidden, last = lane.record.std[0]
+    return f"{lane.name}: {hidden[0]:.2g} in the first layer, {hidden[-1]:.2g} in layer {len(hidden)}; ◇ {last:.2g}."

@@ -16,6 +16,7 @@ from explorer.ui import links, plot, state
 from explorer.ui.state import Stamp
 
 HISTOGRAMS = "hist"
+OUT = "out"  # how the probe calls the classifier
 VIEWS = {
     HISTOGRAMS: "Histograms",
     "std": "Spread",
@@ -55,60 +56,75 @@ class Raced(Protocol):
         ...
 
 
+def curves(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> None:
+    """The losses, and a statistic across the layers at the step looked at; ``version`` is the stamp ``view`` had."""
+    what = state.widget(_what(page), HISTOGRAMS)
+    statistic = "std" if what == HISTOGRAMS else what
+    step, until, stamp = _at(page, job, view), _last_step(job, view), (job.id, *version)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        plot.chart(
+            page,
+            "losses",
+            stamp,
+            lambda: race_losses(view, until=until, key=job.id, height=300),
+            "Training loss of each network over steps; a vertical line where one broke.",
+            "Training loss, smoothed, on the same batches. Dots: validation.",
+            main=True,
+        )
+    with right:
+        plot.chart(
+            page,
+            "depth",
+            (*stamp, statistic, step),
+            lambda: across_depth(view, statistic, step, key=job.id, height=300),
+            f"{VIEWS[statistic]} from the first layer to the last at step {step or 'now'}, a line a network.",
+            f"{VIEWS[statistic]} of each layer, **{f'at step {step:,}' if step else 'now'}**.",
+        )
+
+
 def show(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> None:
     """Everything about the layers, for a race at work or over; ``version`` is the job's stamp that ``view`` had."""
     if not any(len(lane.record) for lane in view.lanes):
         return
-    here = state.place(page)
     with st.container(border=True):
-        view_of = links.bound("layers", here.key("what"), links.one_of(VIEWS), HISTOGRAMS)
-        what = state.widget(view_of, HISTOGRAMS)
-        statistic = "std" if what == HISTOGRAMS else what
-        left, right = st.columns(2, gap="medium")
-        step = _scrub(page, job, view)
-        until = _last_step(job, view)
-        stamp = (job.id, *version)
-        with left:
-            plot.chart(
-                page,
-                "losses",
-                stamp,
-                lambda: race_losses(view, until=until, key=job.id, height=320),
-                "Training loss of each network over steps; a vertical line where one broke.",
-                "Training loss, smoothed, on the same batches; dots: validation. A network stops where it breaks.",
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            what = st.segmented_control(
+                "Every layer over time", list(VIEWS), required=True, format_func=VIEWS.__getitem__, key=_what(page)
             )
-        with right:
-            plot.chart(
-                page,
-                "depth",
-                (*stamp, statistic, step),
-                lambda: across_depth(view, statistic, step, key=job.id, height=320),
-                f"{VIEWS[statistic]} from the first layer to the last at step {step or 'now'}, a line a network.",
-                f"{VIEWS[statistic]} from layer to layer, **{f'at step {step:,}' if step else 'at the latest step'}**.",
-            )
+            step = _scrub(page, job, view)
+        _over_time(page, job, view, version, what or HISTOGRAMS, step)
+        st.caption(f"{WORDS[what or HISTOGRAMS]} Layer 2.1 is the first of stage 2; *{OUT}* is the classifier.")
     with st.container(border=True):
-        st.segmented_control(
-            "Every layer over time", list(VIEWS), required=True, format_func=VIEWS.__getitem__, key=view_of
-        )
-        _over_time(page, job, view, version, what, step)
-        st.caption(f"{WORDS[what]} Layer 2.1 is the first of stage 2; *out* is the classifier.")
-    with st.container(border=True):
-        _closer(page, view, stamp, step)
+        _closer(page, view, (job.id, *version), step)
+
+
+def _what(page: str) -> str:
+    """The key of the widget that chooses what is shown of every layer; a link may have chosen."""
+    return links.bound("layers", state.place(page).key("what"), links.one_of(VIEWS), HISTOGRAMS)
 
 
 def _scrub(page: str, job: Raced, view: RaceView) -> int | None:
-    """The step to look at; None is the latest."""
-    last, key = view.planned, state.place(page).key("step", job.id)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        # From the first step to the planned last one, so that the slider stays the same while the race goes on.
-        at = st.slider(
-            "Look at step",
-            1,
-            max(2, last),
-            key=links.bound("step", key, links.number(1, max(2, last), int), max(2, last)),
-            help="Drag left to scrub back through training. At the right end it follows the latest step.",
-        )
-    return None if at >= last else at
+    """The slider over the steps, and the step it is at; None is the latest."""
+    # From the first step to the planned last one, so that the slider stays the same while the race goes on.
+    st.slider(
+        "Look at step",
+        1,
+        max(2, view.planned),
+        key=_step(page, job, view),
+        help="Drag left to scrub back through training. At the right end it follows the latest step.",
+    )
+    return _at(page, job, view)
+
+
+def _step(page: str, job: Raced, view: RaceView) -> str:
+    last = max(2, view.planned)
+    return links.bound("step", state.place(page).key("step", job.id), links.number(1, last, int), last)
+
+
+def _at(page: str, job: Raced, view: RaceView) -> int | None:
+    at = state.widget(_step(page, job, view), view.planned)
+    return None if at >= view.planned else at
 
 
 def _last_step(job: Raced, view: RaceView) -> int:

@@ -1,6 +1,5 @@
 """Which networks race: a claim's, or two to four put together by the visitor; and what all of them share."""
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from explorer.experiment import SETTINGS, Experiment, Norm
+from explorer.experiment import Experiment, Norm, SETTINGS
 from explorer.figures.race import looks
 from explorer.lecture.races import BY_KEY, PRESETS, Preset
 from explorer.models import vision
@@ -18,6 +17,7 @@ from explorer.ui import links, parts, state
 
 OWN = "own"
 MOST = 4  # networks of one's own
+SIZES = (500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000)
 BATCHES = (16, 32, 64, 128, 256)
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 WHERE = links.one_of(activations.PLACES, lambda place: str(place).split()[0])
@@ -46,6 +46,7 @@ def choose() -> str:
         "What shall race?",
         list(titles),
         required=True,
+        label_visibility="collapsed",
         format_func=titles.__getitem__,
         key=links.bound("race", here.key("preset"), links.one_of(titles), PRESETS[0].key),
         persist_state="session",
@@ -53,52 +54,52 @@ def choose() -> str:
     return chosen or PRESETS[0].key
 
 
-def sidebar(chosen: str) -> Options:
-    """What all networks share."""
+def options(chosen: str) -> Options:
+    """What all networks share: how many pictures, beside the buttons; the rest in the sidebar."""
     here = state.race()
     first = next(iter(BY_KEY[chosen].experiments.values())) if chosen in BY_KEY else None
-    sizes = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000]
-    images = links.bound("images", here.key("images", chosen), links.one_of(sizes), first.images if first else 5_000)
+    images = st.select_slider(
+        "Training pictures",
+        SIZES,
+        format_func="{:,}".format,
+        key=links.bound("images", here.key("images", chosen), links.one_of(SIZES), first.images if first else 5_000),
+        help="Fewer is quicker, and says less. A change takes effect at the next start.",
+    )
     with st.sidebar:
         st.markdown("**The race**")
-        found = Options(
-            images=st.select_slider(
-                "Training pictures",
-                sizes,
-                format_func="{:,}".format,
-                key=images,
-                help="Fewer is quicker, and says less.",
-            ),
-            seed=st.number_input(
-                "Seed",
-                0,
-                10**6,
-                key=links.bound("seed", here.key("seed"), links.number(0, 10**6, int), 0),
-                help="Initial weights and the order of the batches. One seed is one draw.",
-            ),
-            where=st.radio(
-                "Look at each layer",
-                list(activations.PLACES),
-                key=links.bound("look", here.key("where"), WHERE, list(activations.PLACES)[1]),
-                captions=list(activations.PLACES.values()),
-            ),
+        seed = st.number_input(
+            "Seed",
+            0,
+            10**6,
+            key=links.bound("seed", here.key("seed"), links.number(0, 10**6, int), 0),
+            help="Initial weights and the order of the batches. One seed is one draw.",
         )
-        st.caption(f"Statistics are taken at one step in {activations.EVERY}. A change takes effect at the next start.")
-    return found
+        where = st.radio(
+            "Look at each layer",
+            list(activations.PLACES),
+            key=links.bound("look", here.key("where"), WHERE, list(activations.PLACES)[1]),
+            captions=list(activations.PLACES.values()),
+        )
+        st.caption(f"Looked at at one step in {activations.EVERY}. A change takes effect at the next start.")
+    return Options(images, seed, where)
 
 
-def of_claim(preset: Preset, options: Options) -> dict[str, Experiment]:
-    """A claim's networks, and the claim in words."""
-    experiments = preset.race(images=options.images, seed=options.seed)
-    with st.container(border=True):
-        st.markdown(f"**{preset.claim}**")
-        st.caption(f"The lecture's words: “{parts.escape(preset.words)}”")
-        _legend(experiments)
-        took = (
-            f" Takes about {parts.seconds(preset.seconds)} on two CPU cores." if whole(preset, options.images) else ""
-        )
-        st.caption(f"{preset.note}{took}")
-    return experiments
+def experiments(chosen: str, options: Options) -> dict[str, Experiment]:
+    """The networks of a claim, or those that the visitor puts together here.
+
+    Raises:
+        SettingsError: a setting is out of range.
+    """
+    if chosen == OWN:
+        return of_ones_own(options)
+    return BY_KEY[chosen].race(images=options.images, seed=options.seed)
+
+
+def about(preset: Preset, options: Options) -> None:
+    """A claim in words: the lecture's and ours."""
+    took = f" About {parts.seconds(preset.seconds)} on two CPU cores." if whole(preset, options.images) else ""
+    st.markdown(f"**{preset.claim}** {preset.note}{took}")
+    st.caption(f"The lecture: “{parts.escape(preset.words)}”")
 
 
 def whole(preset: Preset, images: int) -> bool:
@@ -204,17 +205,3 @@ def check(experiments: Mapping[str, Experiment]) -> None:
     race.check(experiments)
     for experiment in experiments.values():
         vision.check(experiment)
-
-
-def _legend(experiments: Mapping[str, Experiment]) -> None:
-    """The networks' names in their colours."""
-    chips = "".join(
-        f'<span style="white-space:nowrap;margin-right:1.4rem"><span style="display:inline-block;width:1.6rem;'
-        f'border-top:3px {_CSS_DASH[dash]} {colour};vertical-align:middle;margin-right:.45rem"></span>'
-        f"{html.escape(name)}</span>"
-        for name, (colour, dash) in looks(experiments).items()
-    )
-    st.html(f"<div>{chips}</div>")
-
-
-_CSS_DASH = {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "double"}

@@ -9,17 +9,17 @@ import streamlit as st
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.figures.layers import short
-from explorer.figures.race import looks
 from explorer.ladders import Page
 from explorer.lecture import races, recorded
 from explorer.lecture.races import BY_KEY
 from explorer.models import batchnorm
 from explorer.probes import plain
 from explorer.runs import jobs, queue, race
-from explorer.runs.race import Raced, RaceView
+from explorer.runs.race import LaneView, Raced, RaceView
 from explorer.runs.words import Kind
-from explorer.ui import app, live, parts, runbar, state, steps
+from explorer.ui import app, claim, live, parts, runbar, state, steps
 from explorer.ui.batchnorm import first_batch, layers, networks
+from explorer.ui.runbar import Number, Tone
 
 PAGE = state.RACE
 PUSHES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -29,26 +29,43 @@ QUICK = 10_000  # with at most so many pictures, one validation picture in four 
 def show() -> None:
     """The whole section."""
     chosen = networks.choose()
-    options = networks.sidebar(chosen)
+    job = live.find(PAGE)
+    bar = runbar.bar(PAGE, live.phase(job))
+    with bar, st.container(key=state.key(PAGE, "row"), horizontal=True, vertical_alignment="bottom", gap="small"):
+        buttons = st.container(horizontal=True, gap="small", width="content")
+        with st.container(key=state.key(PAGE, "demo")):
+            left, right = st.columns(2)
+        with left:
+            options = networks.options(chosen)
+        push = right
+    mixer = st.container()
     try:
-        own = chosen == networks.OWN
-        experiments = networks.of_ones_own(options) if own else networks.of_claim(BY_KEY[chosen], options)
+        with mixer:
+            experiments = networks.experiments(chosen, options)
         networks.check(experiments)
     except SettingsError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        mixer.error(parts.escape(str(error)), icon=":material/error:")
         experiments = {}
-    job = live.find(PAGE)
     if _asked_to_start(job) and experiments:
         with parts.refusals():
             job = _start(chosen, experiments, options)
     phase = live.phase(job)
-    _transport(job, phase, chosen, experiments, options)
+    with buttons:
+        _transport(job, phase, chosen, experiments, options)
+    with push:
+        _push(live.to_stop(job, phase))
     if job is not None:
+        with bar:
+            live.panel(PAGE, job, _status, phase, part="status")
         live.panel(PAGE, job, _draw, phase)
     elif experiments and (kept := _recorded(chosen, experiments, options.where)) is not None:
+        with bar:
+            runbar.row("recorded", "", map(_number, kept.view.lanes))
         _draw_recorded(kept)
     elif experiments:
         first_batch.show(experiments, options.where)
+    if chosen in BY_KEY:
+        networks.about(BY_KEY[chosen], options)
     _behind()
 
 
@@ -90,70 +107,83 @@ def _transport(
     experiments: dict[str, Experiment],
     options: networks.Options,
 ) -> None:
+    """Start or hold, and stop; the coloured button is the one that is wanted next."""
     here, going = state.race(), live.to_stop(job, phase)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if st.button(
-            "Start again" if going else "Start the race",
-            type="primary",
-            icon=":material/play_arrow:",
-            key=here.key("start"),
-            disabled=not experiments,
-            shortcut="t",
-        ):
-            with parts.refusals():
-                _start(chosen, experiments, options, instead_of=job)
-                st.rerun()
-        held = phase == live.Phase.PAUSED and going is not None
-        if (
-            st.button(
-                "Resume" if held else "Pause",
-                icon=":material/pause:",
-                key=here.key("pause"),
-                disabled=going is None,
-                shortcut="p",
-            )
-            and going
-        ):
-            (going.resume if held else going.pause)()
+    if going:
+        live.hold(here, going, phase)
+    if st.button(
+        "Start again" if going else "Start the race",
+        type="secondary" if going else "primary",
+        icon=":material/restart_alt:" if going else ":material/play_arrow:",
+        key=here.key("start"),
+        disabled=not experiments,
+        shortcut="t",
+    ):
+        with parts.refusals():
+            _start(chosen, experiments, options, instead_of=job)
             st.rerun()
-        live.stop(here, going)
-        if going:
-            st.select_slider(
-                "Push all rates",
-                PUSHES,
-                1.0,
-                format_func="× {:g}".format,
-                width=340,
-                key=here.key("push", going.id),
-                on_change=_push,
-                args=(going,),
-                help="Multiplies every network's rate from the next step on. Push until one of them breaks.",
-            )
+    live.stop(here, going)
 
 
-def _push(job: jobs.Job[Raced]) -> None:
-    if job.result is None:
-        return
-    first = next(iter(job.result.experiments.values()))
-    job.change("lr", first.lr * state.race().value(state.key("push", job.id), 1.0))
+def _push(going: jobs.Job[Any] | None) -> None:
+    """The slider that multiplies every network's rate while they race."""
+    here = state.race()
+    key = here.key("push", going.id if going else "none")
+
+    def push() -> None:
+        if going is not None and going.result is not None:
+            first = next(iter(going.result.experiments.values()))
+            going.change("lr", first.lr * state.widget(key, 1.0))
+
+    st.select_slider(
+        "Push all rates",
+        PUSHES,
+        1.0,
+        format_func="× {:g}".format,
+        key=key,
+        on_change=push,
+        disabled=going is None,
+        help="While they race: multiplies every network's rate from the next step on. Push until one breaks.",
+    )
+
+
+def _status(job: jobs.Job[Raced]) -> None:
+    """How the race stands, a number a network."""
+    view = job.result.view if job.result else None
+    runbar.status(job, [_number(lane) for lane in view.lanes] if view else ())
+
+
+def _number(lane: LaneView) -> Number:
+    last = lane.history.epochs[-1] if lane.history.epochs else None
+    note = f"{last.accuracy:.1%} right" if last else ""
+    value = f"{lane.final_loss:.2f}" if len(lane.history) else "–"
+    if lane.broke:
+        where = f" in {short(lane.broke.layer)}" if lane.broke.layer else ""
+        value, note = "broke", f"at step {lane.broke.step}{where}"
+    return Number(
+        lane.name,
+        value,
+        note,
+        Tone.WORSE if lane.broke else Tone.PLAIN,
+        f"Mean training loss of the last 20 steps, in nats; guessing costs 2.30. {lane.parameters:,} parameters, rate "
+        f"{lane.experiment.lr:g}." + (f" {lane.broke.why}" if lane.broke else ""),
+    )
 
 
 def _draw(job: jobs.Job[Raced]) -> None:
     stamp = job.stamp
-    runbar.status(job)
     parts.problem(job)
     raced = job.result
     if raced is None or raced.view is None:
         return
-    view, experiments = raced.view, raced.experiments
-    st.markdown(f"**{parts.escape(job.title)}**")
-    _lanes(view, experiments)
+    view = raced.view
     if any(lane.broke for lane in view.lanes):
         steps.did(Page.BATCHNORM, "broke")
-    if view.finished:
-        _verdict(view, raced.claim, "Measured here.")
-    elif job.ended:
+    layers.curves(PAGE, job, view, stamp)
+    if not view.finished and job.ended:
         st.caption("Stopped before the end: nothing is decided.")
+    elif view.finished and not claim.shows(Page.BATCHNORM, raced.claim):
+        _verdict(view, raced.claim, "Measured here.")
     layers.show(PAGE, job, view, stamp)
     parts.source_note(view.source)
 
@@ -181,35 +211,10 @@ def _recorded(chosen: str, experiments: Mapping[str, Experiment], where: str) ->
 
 
 def _draw_recorded(kept: _Recorded) -> None:
-    parts.recorded(kept.device, "Start the race")
-    _lanes(kept.view, {lane.name: lane.experiment for lane in kept.view.lanes})
+    layers.curves(PAGE, kept, kept.view, (0, 0))
     _verdict(kept.view, kept.claim, "Recorded.")
+    parts.recorded(kept.device, "Start the race")
     layers.show(PAGE, kept, kept.view, (0, 0))
-
-
-def _lanes(view: RaceView, experiments: Mapping[str, Experiment]) -> None:
-    look = looks(experiments)
-    for lane, column in zip(view.lanes, st.columns(len(view.lanes)), strict=True):
-        colour, _ = look[lane.name]
-        last = lane.history.epochs[-1] if lane.history.epochs else None
-        accuracy = f"{last.accuracy:.1%} of validation right, epoch {last.epoch}" if last else "not validated yet"
-        value = "broke" if lane.broke else f"{lane.final_loss:.2f}" if len(lane.history) else "–"
-        with column, st.container(border=True, height="stretch"):
-            st.html(f'<div style="border-top:4px solid {colour};margin:-.3rem 0 .3rem"></div>')
-            st.metric(
-                lane.name,
-                value,
-                accuracy,
-                delta_color="off",
-                delta_arrow="off",
-                help=f"Mean training loss of the last 20 steps, in nats; guessing costs 2.30. {lane.parameters:,} "
-                f"parameters, rate {lane.experiment.lr:g}.",
-            )
-            if lane.broke:
-                layer = f" in {short(lane.broke.layer)}" if lane.broke.layer else ""
-                st.badge(
-                    f"step {lane.broke.step}{layer}", icon=":material/trending_up:", color="red", help=lane.broke.why
-                )
 
 
 def _verdict(view: RaceView, claim: str, source: str) -> None:

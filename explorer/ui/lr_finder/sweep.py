@@ -15,6 +15,7 @@ from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
 from explorer.ui import app, links, live, parts, plot, runbar, state, steps
 from explorer.ui.lr_finder import rates
+from explorer.ui.runbar import Number
 
 if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
@@ -66,7 +67,8 @@ def controls() -> Asked:
     if here.wanted:
         here.set("models", here.wanted)
         here.wanted = []
-    left, right = st.columns(2, gap="medium")
+    with st.container(key=state.key(PAGE, "demo")):
+        left, right = st.columns(2, gap="medium")
     models = left.multiselect(
         "Models",
         list(RUNGS),
@@ -119,11 +121,22 @@ def controls() -> Asked:
 
 def show() -> None:
     """The controls and buttons, and the visitor's own sweep; until there is one, what ships."""
-    asked = controls()
-    with st.container(horizontal=True):
-        job, phase = live.start_stop(
-            PAGE, "Sweep", lambda earlier: _submit(asked, earlier), disabled=not asked.models, shortcuts=True
-        )
+    here = state.lr_finder()
+    bar = runbar.bar(PAGE, live.phase(queue.registry().find(here.job or "")))
+    with bar:
+        asked = controls()
+        with st.container(horizontal=True):
+            job, phase = live.start_stop(
+                PAGE,
+                "Sweep",
+                lambda earlier: _submit(asked, earlier),
+                again="Sweep again",
+                disabled=not asked.models,
+                holds=True,
+                shortcuts=True,
+            )
+        if job is not None:
+            live.panel(PAGE, job, _status, phase, part="status")
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
     else:
@@ -139,15 +152,21 @@ def _submit(asked: Asked, earlier: Job[Any] | None) -> Job[Any]:
     job: Job[Any] = Job(Kind.LR_FIND, ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner())
     queue.registry().submit(job, instead_of=earlier)
     here = state.lr_finder()
-    here.swept = wanted
+    here.swept, here.span = wanted, (asked.low, asked.high)
     rates.forget()
     return job
+
+
+def _status(job: Job[Any]) -> None:
+    """How far each sweep is: the rate that it tries, and its loss there."""
+    found: dict[str, Sweep] = job.result.curves if job.result else {}
+    numbers = [Number(name, f"{s.smooth[-1]:.2f}", f"at {s.lr[-1]:.2g}") for name, s in found.items() if len(s.lr)]
+    runbar.status(job, numbers)
 
 
 def _draw(job: Job[Any]) -> None:
     """The visitor's own sweep, as far as it is."""
     here = state.lr_finder()
-    runbar.status(job)
     parts.problem(job)
     found = job.result.curves if job.result else {}
     if found:
@@ -166,29 +185,26 @@ def _recorded(asked: Asked) -> None:
     shipped = {RUNGS[key].title: sweeps[key] for key in asked.models if key in sweeps}
     if not shipped:
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        parts.state_badge("recorded")
-        st.caption("With the lecture's settings, on its data. Press **Sweep** for your own.", width="content")
+    st.caption(":blue[**Recorded**] with the lecture's settings, on its data. Press **Sweep** for your own.")
     _curves(shipped, asked.experiments(), ("recorded", *shipped), ended=True)
 
 
 def _curves(found: "dict[str, Sweep]", swept: dict[str, Experiment], stamp: state.Stamp, ended: bool) -> None:
     """The curves over each other, and below them the rates they suggest."""
     offered = {name: rates.offer(name, sweep) for name, sweep in found.items()}
-    few = len(found) <= 2
+    few, span = len(found) <= 2, None if ended else state.lr_finder().span
     marks = {name: offer.all if few else offer.best for name, offer in offered.items()}
-    with st.container(border=True):
-        plot.chart(
-            PAGE,
-            "sweep",
-            (*stamp, state.lr_finder().picked),
-            lambda: sweep_curves(found, marks, {n: o.first for n, o in offered.items()}, key=str(stamp[0]), height=400),
-            "Loss against learning rate, with the suggested rates on each curve.",
-            "Bold: smoothed loss. Pale: each step. A sweep ends where the loss is four times its best. "
-            "**Click a curve** to take the rate there.",
-            main=True,
-            picked=rates.pick,
-        )
+    plot.chart(
+        PAGE,
+        "sweep",
+        (*stamp, state.lr_finder().picked),
+        lambda: sweep_curves(found, marks, {n: o.first for n, o in offered.items()}, span, key=str(stamp[0])),
+        "Loss against learning rate, with the suggested rates on each curve.",
+        "Bold: smoothed loss. Pale: each step. A sweep ends where the loss is four times its best. "
+        "**Click a curve** to take the rate there.",
+        main=True,
+        picked=rates.pick,
+    )
     for name, sweep in found.items():
         rates.show(name, sweep, offered[name], swept.get(name), str(stamp[0]), ended)
 
