@@ -7,8 +7,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from explorer.experiment import Experiment, Norm, SETTINGS
-from explorer.figures.race import looks
+from explorer.experiment import SETTINGS, Experiment, Norm
 from explorer.lecture.races import BY_KEY, PRESETS, Preset
 from explorer.models import vision
 from explorer.probes import activations
