@@ -61,6 +61,7 @@ def curves(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> N
     what = state.widget(_what(page), HISTOGRAMS)
     statistic = "std" if what == HISTOGRAMS else what
     step, until, stamp = _at(page, job, view), _last_step(job, view), (job.id, *version)
+    latest = "at the end" if job.ended else "now"
     left, right = st.columns([3, 2], gap="medium")
     with left:
         plot.chart(
@@ -79,7 +80,7 @@ def curves(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> N
             (*stamp, statistic, step),
             lambda: across_depth(view, statistic, step, key=job.id, height=300),
             f"{VIEWS[statistic]} from the first layer to the last at step {step or 'now'}, a line a network.",
-            f"{VIEWS[statistic]} of each layer, **{f'at step {step:,}' if step else 'now'}**.",
+            f"{VIEWS[statistic]} of each layer, **{f'at step {step:,}' if step else latest}**.",
         )
 
 
