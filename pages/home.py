@@ -52,13 +52,13 @@ PATHS = (
         "Language",
         "Learn to guess the next character.",
         style.TRAIN,
-        (("char3", ""), ("char-loop", ""), ("char-rnn", "RNN"), ("stateful", "Stateful"), ("gru", ""), ("lstm", "")),
+        ("char3", "char-loop", "char-rnn", "stateful", "gru", "lstm"),
     ),
     (
         "Vision",
         "Tell ten kinds of pictures apart; then ask where it looked.",
         style.VALID,
-        (("simplenet", ""), ("convnet", ""), ("bn", "BatchNorm"), ("deep-bn", ""), ("resnet", ""), ("cam", "")),
+        ("simplenet", "convnet", "bn", "deep-bn", "resnet", "cam"),
     ),
 )
 

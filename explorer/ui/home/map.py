@@ -14,11 +14,11 @@ from explorer.lecture.recorded import recording
 from explorer.series import smooth, spread
 from explorer.ui import clickable, state
 
-Way = tuple[str, str, str, Sequence[tuple[str, str]]]  #: title, words, colour; rungs' keys with a shorter title
+Way = tuple[str, str, str, Sequence[str]]  #: title, words, colour; rungs' keys
 
 
 def the_map(ways: Sequence[Way]) -> None:
-    """The lecture's paths, each a (title, idea, colour, stations); a station is a rung's key and a shorter title.
+    """The lecture's paths, each a (title, idea, colour, stations); a station is a rung's key.
 
     A card shows its rung's idea, a miniature of its recorded run, the best number here and the lecture's, and is a
     link to its page.
@@ -36,17 +36,17 @@ def map_html(ways: Sequence[Way]) -> str:
     """The whole map as HTML."""
     return "".join(
         f'<div class="x-path" style="--x:{colour}"><h2>{html.escape(title)}</h2><p>{html.escape(words)}</p></div>'
-        f'<div class="x-stations">{"".join(_station(number, *one) for number, one in enumerate(stations, 1))}</div>'
+        f'<div class="x-stations">{"".join(map(_station, range(1, 1 + len(stations)), stations))}</div>'
         for title, words, colour, stations in ways
     )
 
 
 @functools.lru_cache(maxsize=64)
-def _station(number: int, key: str, title: str) -> str:
+def _station(number: int, key: str) -> str:
     if key == Page.CAM:
         return _link(Page.CAM, style.VALID, _map_card(number))
     rung = ladders.rung(key)
-    card = _card(number, title or rung.title, rung.idea, _miniature(rung), _numbers(rung))
+    card = _card(number, rung.title, rung.idea, _miniature(rung), _numbers(rung))
     return _link(f"{rung.page}?model={key}", style.MODELS[key], card)
 
 
@@ -63,7 +63,7 @@ def _map_card(number: int) -> str:
     )
     return _card(
         number,
-        "Heat maps",
+        "Class activation maps",
         "Ask the last layer which parts of the photo made it say cat: the map before the average.",
         f'<div style="width:66px">{mini}</div><span style="margin-left:.8rem;opacity:.85">the lecture’s cat</span>',
         numbers,
