@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from explorer import quick
 from explorer.errors import SettingsError
 
 GUESSING = math.log(10)  #: nats a picture: what calling all ten classes equally likely costs
@@ -226,7 +227,7 @@ _VIS = "explorer.models.vision:build"
 _SGD = dict(optimiser="sgd", batch_size=256)
 _SHAPE = frozenset({"depth", "stem", "norm", "skip", "dropout", "pool"})
 
-VISION: tuple[Rung, ...] = (
+VISION: tuple[Rung, ...] = quick.added((
     Rung(
         "simplenet", "Fully connected", Ladder.VISION, "SimpleNet",
         "Every pixel has a weight to each of 40 units: 122,880 weights before anything is learnt about pictures.",
@@ -322,20 +323,19 @@ VISION: tuple[Rung, ...] = (
     ),
     Rung(
         "builder", "Your own", Ladder.VISION, "StageNet",
-        "Choose depth, widths, stem, normalisation and skip connections yourself; the rungs above are its presets.",
+        "Choose depth, widths, normalisation and skip connections yourself. The presets are the other networks.",
         _VIS,
         {
             "lecture": dict(_SGD, widths="20,40,80,160", stem=5, depth=3, norm="running", skip=True, lr=1e-1,
                             epochs=4, schedule="one-cycle"),
-            "ConvNet2": dict(widths="20,40,80", stem=0, depth=1, norm="none", skip=False),
-            "ConvBnNet": dict(depth=1, skip=False),
-            "ConvBnNet2": dict(depth=2, skip=False),
-            "Resnet": dict(depth=3, skip=True),
-            "Resnet2": dict(widths="32,64,128,256", stem=7, depth=3, skip=True, dropout=0.2),
+            "ConvLayer": dict(widths="20,40,80", stem=0, depth=1, norm="none", skip=False),
+            "BatchNorm by hand": dict(depth=1, skip=False), "Deeper": dict(depth=2, skip=False),
+            "ResNet": dict(depth=3, skip=True),
+            "ResNet 2": dict(widths="32,64,128,256", stem=7, depth=3, skip=True, dropout=0.2),
             "mean and max": dict(pool="both"),
         },
     ),
-)
+))
 
 # fmt: on
 

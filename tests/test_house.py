@@ -64,6 +64,7 @@ FLOORS = [
     {"errors"},
     {"paths", "devices", "series"},
     {"limits"},
+    {"quick"},
     {"ladders"},
     {"settings"},
     {"experiment"},

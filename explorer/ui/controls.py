@@ -20,9 +20,10 @@ GROUPS = {
     "model": ("Model", ":material/account_tree:"),
     "training": ("Training", ":material/fitness_center:"),
 }
-DEMO = {  # what one moves in front of a class, the first that mean something for the rung
+DEMO = {  # what one moves in front of a class, by rung or ladder: those that mean something for the rung
     Ladder.LANGUAGE: ("lr", "bptt", "hidden", "layers", "window", "epochs"),
-    Ladder.VISION: ("lr", "depth", "norm", "skip", "images", "epochs", "batch_size"),
+    Ladder.VISION: ("lr", "norm", "images", "epochs", "batch_size"),
+    "builder": ("lr", "depth", "widths", "norm", "skip"),
 }
 ACROSS = 4  # of them in the row
 _NOT_WIDGETS = {"data"}  # chosen elsewhere on the page
@@ -75,13 +76,13 @@ def rung_picker(page: str, experiment: Experiment) -> None:
 def demo(rung: ladders.Rung) -> list[Setting]:
     """The settings that stand over the chart, in one row."""
     meant = {setting.name: setting for setting in settings_of(rung)}
-    found = [meant[name] for name in DEMO[rung.ladder] if name in meant]
-    return found[:ACROSS]
+    names = DEMO.get(rung.key) or [name for name in DEMO[rung.ladder] if name in meant][:ACROSS]
+    return [meant[name] for name in names]
 
 
 def show(page: str, experiment: Experiment, bar: AbstractContextManager[Any]) -> Experiment:
-    """Every setting of the experiment's rung, each once: the demo's in the ``bar``, presets and the others in the
-    sidebar. Returns the experiment they describe.
+    """Every setting of the experiment's rung, each once: the demo's in the ``bar``, the others in the sidebar.
+    Returns the experiment they describe.
     """
     hidden = {*links.hide().split(","), *_NOT_WIDGETS}
     row = [setting for setting in demo(experiment.rung) if setting.name not in hidden]
@@ -94,7 +95,6 @@ def show(page: str, experiment: Experiment, bar: AbstractContextManager[Any]) ->
                     with column:
                         values |= _widgets(page, experiment, [setting], values)
     with st.sidebar:
-        _presets(page, experiment)
         for group, (title, icon) in GROUPS.items():
             settings = [s for s in settings_of(experiment.rung) if s.group == group and s.name not in hidden]
             settings = [s for s in settings if s not in row]
@@ -113,26 +113,6 @@ def _bolts(page: str) -> str:
     labels = ", ".join(f"{place} {internals.WIDGET_LABEL} p::after" for place in places)
     look = 'content: "bolt"; font-family: "Material Symbols Rounded"; vertical-align: bottom; padding-left: 0.25em;'
     return f"<style>{labels} {{ {look} }}</style>"
-
-
-def _presets(page: str, experiment: Experiment) -> None:
-    here, names = state.training(page), list(experiment.rung.presets)
-    key = here.key("preset", experiment.model)
-
-    def fill() -> None:
-        if chosen := state.widget(key, ""):
-            here.put(Experiment.of(experiment.model, chosen, seed=experiment.seed))
-
-    matching = [n for n in names if Experiment.of(experiment.model, n, seed=experiment.seed) == experiment]
-    state.set_widget(key, matching[0] if matching else None)
-    st.pills(
-        "Presets",
-        names,
-        key=key,
-        on_change=fill,
-        format_func=lambda name: "As in the lecture" if name == "lecture" else name[0].upper() + name[1:],
-        help="Fill every control at once. The lecture's own settings come first.",
-    )
 
 
 def _widgets(

@@ -7,7 +7,7 @@ import streamlit as st
 
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.runs.jobs import Job
-from explorer.ui import app, live, parts, state
+from explorer.ui import app, live, parts, presets, state
 from explorer.ui.live import Phase
 
 
@@ -100,6 +100,7 @@ def transport(
         live.stop(here, going)
         if going:
             _train(page, experiment, job, phase)
+        presets.menu(page, experiment)
         with st.popover("More", icon=":material/more_horiz:", key=here.key("more")):
             how = _more(page, experiment, weights)
         if how is not None:

@@ -43,15 +43,16 @@ def test_counts_layer_by_layer():
 @pytest.mark.parametrize(
     ("preset", "key"),
     [
-        ("ConvNet2", "convnet2"),
-        ("ConvBnNet", "bn"),
-        ("ConvBnNet2", "deep-bn"),
-        ("Resnet", "resnet"),
-        ("Resnet2", "resnet2"),
+        ("ConvLayer", "convnet2"),
+        ("BatchNorm by hand", "bn"),
+        ("Deeper", "deep-bn"),
+        ("ResNet", "resnet"),
+        ("ResNet 2", "resnet2"),
     ],
 )
 def test_the_builders_presets_are_the_rungs(preset, key):
     experiment, rung = Experiment.of("builder", preset), Experiment.of(key)
+    assert preset == rung.rung.title, "one name for a thing"
     made, theirs = build(experiment), build(rung)
     assert sorted(p.numel() for p in made.parameters()) == sorted(p.numel() for p in theirs.parameters())
     assert picture_sides(experiment) == picture_sides(rung)
@@ -62,7 +63,7 @@ def test_the_builders_presets_are_the_rungs(preset, key):
 def test_the_builder_computes_what_resnet_computes():
     torch.manual_seed(0)
     resnet = build(Experiment.of("resnet", widths="4,8"))
-    built = build(Experiment.of("builder", "Resnet", widths="4,8", norm="lecture"))
+    built = build(Experiment.of("builder", "ResNet", widths="4,8", norm="lecture"))
     state = {"stem.weight": resnet.conv1.weight, "stem.bias": resnet.conv1.bias}
     state |= {"out.weight": resnet.out.weight, "out.bias": resnet.out.bias}
     for stage in range(2):
