@@ -10,7 +10,7 @@ from explorer.errors import SettingsError
 from explorer.ladders import Page
 from explorer.models import vision
 from explorer.ui import board, cards, claim, controls, live, parts, runbar, state, steps
-from explorer.ui.cifar10 import behind, pictures
+from explorer.ui.cifar10 import behind, network, pictures
 
 PAGE = Page.CIFAR10
 st.html(cards.STYLE)
@@ -31,6 +31,8 @@ except SettingsError as error:
 shown = pictures.load()
 if shown is None:
     st.stop()
+if rung.key == "builder":
+    network.builder(PAGE, experiment)
 job = board.training(PAGE, experiment, bar)
 with st.container(horizontal=True, vertical_alignment="center"):
     if st.button("Find a learning rate for this model", icon=":material/speed:"):

@@ -125,3 +125,39 @@ def test_a_normalisation_chosen_is_in_the_address(home) -> None:
     assert box.options == ["lecture", "running", "torch", "none"] and box.value == "lecture"
     box.select("torch").run()
     assert not at.exception and "torch" in at.query_params["norm"]
+
+
+def test_ones_own_network_is_drawn_as_the_controls_describe_it() -> None:
+    at = open_page("cifar10", model="builder")
+
+    def blocks() -> int:
+        return len(at.session_state["cifar10"].charts["builder"][1].data)
+
+    before = blocks()
+    next(slider for slider in at.slider if slider.label == "Layers per stage").set_value(5).run()
+    assert not at.exception
+    assert blocks() == before + 2 * 4
+    assert at.query_params["depth"] == ["5"], "and the link says so"
+    for label in ("Layers per stage", "Normalisation", "Skip connections", "Widths", "Learning rate"):
+        kinds = (at.slider, at.select_slider, at.selectbox, at.toggle, at.text_input)
+        assert sum(widget.label == label for kind in kinds for widget in kind) == 1, label
+
+
+def test_a_preset_says_how_long_it_takes_once_one_like_it_was_trained_here() -> None:
+    from explorer.experiment import Experiment
+    from explorer.ui import presets
+
+    made = {"quick": Experiment.of("convnet", "quick")}
+    presets._measured.clear()
+    at = open_page("cifar10", **SMALL | {"widths": "20,40,80", "batch_size": "32"})
+    at.button(key="cifar10.train").click().run()
+    job = queue.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    presets._measured.clear()
+    assert job.state == State.DONE
+    took = presets._times(made)["quick"][0]
+    assert took.startswith("about ") and took.endswith((" s", " min"))
+    at.run()
+    options = at.button_group(key="cifar10.preset.convnet").options
+    assert [words for words in options if words.startswith("Quick · about ")]
+    assert "As in the lecture" in " ".join(options)

@@ -14,6 +14,24 @@ def _rows(experiment: Experiment) -> list[summary.LayerRow]:
     return summary.summarise(vision.build(experiment), (3, experiment.size, experiment.size))
 
 
+def builder(page: str, experiment: Experiment) -> None:
+    """The network that the controls describe, drawn anew whenever one of them moves."""
+    rows = _rows(experiment)
+    total, work = sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows)
+    plot.chart(
+        page,
+        "builder",
+        ("builder", experiment),
+        lambda: networks.drawing(
+            rows,
+            normalised=experiment.norm != "none",
+            title=f"{total:,} parameters, {work / 1e6:,.1f} M multiply-adds a picture",
+            height=132,
+        ),
+        "The network's feature maps from input to output, as the controls describe it.",
+    )
+
+
 def show(page: str, experiment: Experiment) -> None:
     """The lecture's ``learn.summary()``: every layer's shapes, parameters and multiply-adds; and a drawing."""
     rows = _rows(experiment)
@@ -26,7 +44,7 @@ def show(page: str, experiment: Experiment) -> None:
         page,
         "drawing",
         ("network", experiment),
-        lambda: networks.drawing(rows),
+        lambda: networks.drawing(rows, normalised=experiment.norm != "none"),
         "The network's feature maps from input to output.",
         "Each block is what a layer puts out: as tall as the picture is wide, as wide as it has channels (log scale).",
     )
