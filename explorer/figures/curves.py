@@ -106,6 +106,8 @@ def accuracy_curve(
     _validation(fig, history, "accuracy", "validation")
     if lecture and lecture.curve:
         _reference(fig, lecture)
+    elif not history.epochs:
+        fig.update_yaxes(range=[0, 1])  # or Plotly reaches to 400 %
     return fig
 
 

@@ -40,8 +40,9 @@ def figure(
 ) -> go.Figure:
     """An empty figure in the house style. ``key`` names the run, so that zoom survives its updates."""
     axis = {"gridcolor": GRID, "zeroline": False, "showline": False, "ticks": ""}
-    x_axis = {**axis, "title": {"text": x_title, "standoff": 8}, "type": "log" if log_x else "-"}
-    y_axis = {**axis, "title": {"text": y_title, "standoff": 6}, "type": "log" if log_y else "-"}
+    log = {"type": "log", "tickformat": "~g", "nticks": 8}  # whole numbers: Plotly's own say 2 for 0.02 and for 0.002
+    x_axis = {**axis, "title": {"text": x_title, "standoff": 8}, **(log if log_x else {})}
+    y_axis = {**axis, "title": {"text": y_title, "standoff": 6}, **(log if log_y else {})}
     fig = go.Figure(  # at once: update_layout takes eight times as long
         layout={
             "height": height,
