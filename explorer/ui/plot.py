@@ -84,6 +84,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
     root.watch.observe(root);
     root.removeAllListeners("plotly_click");
     if (data.clicks) root.on("plotly_click", event => {
+      const cell = event.points.find(({ data }) => data.type === "heatmap");
+      if (cell) return setTriggerValue("at", { row: cell.y, column: cell.x });
       const point = nearest(root, event);
       if (point) setTriggerValue("at", { curve: point.data.name, x: point.x });
     });
@@ -144,6 +146,7 @@ def chart(
     *,
     main: bool = False,
     picked: Callable[[str, float], None] | None = None,
+    cell: Callable[[str, str], None] | None = None,
 ) -> None:
     """A chart made anew only when ``stamp`` changed, and left alone while plots are frozen.
 
@@ -154,6 +157,7 @@ def chart(
         main: the page's chart, which a projector shows as high as its screen allows.
         picked: is called with a curve's name and a place on the lower axis when one is clicked, before the page is run
             again. What a click does must be offered in a second way that the keyboard reaches.
+        cell: likewise, with the names of a row and a column of a heat map.
     """
     here = state.place(page)
     kept = here.charts.get(name)
@@ -162,7 +166,7 @@ def chart(
     if kept is None or (kept[0] != stamp and not frozen):
         kept = here.charts[name] = (stamp, Drawn(make()))
     drawn = kept[1].projected if teacher else kept[1]
-    show(drawn, here.key(name, stamp[0]), alt, share=HIGH if main and teacher else 0.0, picked=picked)
+    show(drawn, here.key(name, stamp[0]), alt, share=HIGH if main and teacher else 0.0, picked=picked, cell=cell)
     if caption:
         st.caption(caption)
 
@@ -186,12 +190,13 @@ def show(
     *,
     share: float = 0.0,
     picked: Callable[[str, float], None] | None = None,
+    cell: Callable[[str, str], None] | None = None,
 ) -> None:
     """Draw ``figure``; the same ``key`` is the same chart, whose zoom survives. ``alt`` says what it shows.
 
     Args:
         share: at least so much of the window's height.
-        picked: see :func:`chart`.
+        picked, cell: see :func:`chart`.
     """
     drawn = figure if isinstance(figure, Drawn) else Drawn(figure)
     source = _source()
@@ -202,10 +207,12 @@ def show(
 
     def clicked() -> None:
         at = state.trigger(named, "at")
-        if picked and isinstance(at, Mapping):
+        if cell and isinstance(at, Mapping) and "row" in at:
+            cell(str(at["row"]), str(at["column"]))
+        elif picked and isinstance(at, Mapping) and "curve" in at:
             picked(str(at["curve"]), float(at["x"]))
 
-    data = {"figure": drawn.json, "src": source, "alt": alt, "share": share, "clicks": picked is not None}
+    data = {"figure": drawn.json, "src": source, "alt": alt, "share": share, "clicks": bool(picked or cell)}
     _component()(key=named, data=data, height="content", on_at_change=clicked)
 
 

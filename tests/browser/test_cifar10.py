@@ -44,3 +44,22 @@ def accuracies(page) -> list[list[float]]:
                  .filter(trace => trace.name === 'validation').map(trace => Array.from(trace.y))"""
     )
     return [values for values in traces if len(values) == 3 and max(values) < 1]
+
+
+CELL = """() => { const plot = document.querySelector('.explorer-plot[aria-label^="Confusion"]');
+    plot.scrollIntoView({ block: 'center' });
+    const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
+    return [box.left + xaxis._offset + xaxis.d2p('dog'), box.top + yaxis._offset + yaxis.d2p('cat')]; }"""
+
+
+def test_a_click_into_the_confusion_matrix_shows_its_pictures(visitor) -> None:
+    page = visitor.open("cifar10?model=convnet").page
+    page.locator('.explorer-plot[aria-label^="Confusion"] .nsewdrag').first.wait_for(timeout=180_000)
+    visitor.idle()
+    page.evaluate(CELL)
+    page.wait_for_timeout(500)  # scrolled
+    page.mouse.click(*page.evaluate(CELL))
+    visitor.until(lambda: "it was cat" in page.get_by_test_id("stMain").inner_text(), 90)
+    gallery = page.locator('[class*="-gallery-0"]').inner_text()
+    assert gallery.count("dog") >= 3 and gallery.count("it was cat") >= 3 and "it was dog" not in gallery
+    assert not visitor.errors

@@ -127,7 +127,8 @@ def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: 
             identity,
             lambda: confusion(found.confusion(), found.classes),
             "Confusion matrix.",
-            "Rows: what it was. Columns: what the model said.",
+            "Rows: what it was. Columns: what the model said. Click a number to see its pictures.",
+            cell=_choose,
         )
     with right:
         plot.chart(
@@ -147,6 +148,13 @@ def _of_all(path: Path, pictures: Pictures) -> str:
         return ""
     story = checkpoint.read_story(path)
     return f" ({story.accuracy:.2%} of all 10,000, which are not here)" if story.source.kind == SourceKind.REAL else ""
+
+
+def _choose(true: str, said: str) -> None:
+    """Show the pictures of one class that were taken for another."""
+    here = state.cifar10()
+    here.set("true", true)
+    here.set("said", said)
 
 
 def _gallery(page: str, found: evaluate.Predictions, pictures: Pictures) -> None:
