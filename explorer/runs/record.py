@@ -200,7 +200,8 @@ def notify(job: Job[Any], write: Callable[[], object], what: str) -> bool:
     except StorageError as error:
         troubles[what] = str(error)
         if troubles[what] != before.get(what):
-            log.warning("%s: %s (%s)", job.id, error, error.detail)
+            # As text: whoever keeps the error keeps the frames it came through, and the model in them.
+            log.warning("%s: %s (%s)", job.id, str(error), error.detail)
     if troubles != before:
         job.trouble(troubles)
     return what not in troubles

@@ -97,6 +97,7 @@ def train(
         final = None
         if recorder.store and learner is not None and learner.step and outcome in (State.DONE, State.STOPPED):
             final = _weights(job, experiment, learner)
+        job.answers.pop("weights", None)  # the job may be kept for a while, by whoever holds its record; the model not
         recorder.end(outcome, message, final)
     return learner
 

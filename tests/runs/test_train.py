@@ -406,6 +406,19 @@ def test_a_run_that_ends_while_the_disk_is_full_is_written_when_there_is_room(
     assert checkpoint.read_story(store.weights(job.id)).epochs == 2 and job.notice == ""
 
 
+def test_a_record_that_waits_for_the_disk_keeps_no_model_alive(tiny, store, disk):
+    """In the terminal no job's thread lets go of it: what a test before had left there counted as promised memory."""
+    learner = tiny("gru")
+    model, job = weakref.ref(learner.model), job_for(learner)
+    job.work = lambda job: None  # as the terminal has it: this thread drives
+    disk.set()
+    train.train(job, learner.experiment, store, learner=learner)
+    assert job.unfinished is not None
+    del learner
+    gc.collect()
+    assert model() is None
+
+
 def test_what_is_left_to_write_is_written_at_the_servers_end(tiny, store, disk):
     registry, learner = Registry(), tiny("gru")
     disk.set()
