@@ -109,7 +109,9 @@ def _train_dogscats(options: argparse.Namespace) -> int:
         )
     target = _target(options)
     _heading()
-    done = dogscats.train_dogscats(options.key, target=None if options.ship else target, on_epoch=_line)
+    done = dogscats.train_dogscats(
+        options.key, target=None if options.ship else target, on_epoch=lambda row: _line(asdict(row))
+    )
     print(f"wrote {done['path']}", file=sys.stderr)
     return 0
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,31 @@ from explorer.data import dogscats
 from explorer.data.files import replacing, write_whole
 
 
+@dataclass(frozen=True)
+class Validated:
+    """The head on the validation photos; the fields of an epoch in a run's history."""
+
+    epoch: int
+    step: int
+    train_loss: float  #: nats
+    val_loss: float
+    accuracy: float
+    seconds: float  #: since the training began
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The run beside the weights, in the shape of :meth:`explorer.runs.history.Snapshot.to_json`."""
+
+    device: str
+    steps: Mapping[str, Sequence[float]]
+    epochs: tuple[Validated, ...]
+
+    def to_json(self) -> bytes:
+        """As a file's content."""
+        return json.dumps({**asdict(self), "marks": []}, separators=(",", ":")).encode()
+
+
 def train_dogscats(
     key: str = "dogscats",
     *,
@@ -29,7 +55,7 @@ def train_dogscats(
     views: int = 2,
     steps: int = 100,
     target: Path | None = None,
-    on_epoch: Callable[[Mapping[str, float]], None] | None = None,
+    on_epoch: Callable[[Validated], None] | None = None,
 ) -> dict[str, Any]:
     """Train the cats-and-dogs head on frozen features and write ``weights/<key>.safetensors`` and ``.json``.
 
@@ -47,22 +73,14 @@ def train_dogscats(
     valid, answers = _kept_taps(network, data, "valid", None, 1)
     started = time.perf_counter()
     fit = Fit(Features(train, labels, dogscats.CLASSES), steps=steps)
-    rows: list[dict[str, float]] = []
+    rows: list[Validated] = []
     done: list[FitStep] = []
     for step in fit:
         done.append(step)
         if (step.step + 1) % 10 == 0:
             val_loss, accuracy = _validate(fit.head(), valid[:, 0], answers)
-            rows.append(
-                {
-                    "epoch": step.step + 1,
-                    "step": step.step,
-                    "train_loss": step.loss,
-                    "val_loss": val_loss,
-                    "accuracy": accuracy,
-                    "seconds": round(time.perf_counter() - started, 3),
-                }
-            )
+            seconds = round(time.perf_counter() - started, 3)
+            rows.append(Validated(step.step + 1, step.step, step.loss, val_loss, accuracy, seconds))
             if on_epoch:
                 on_epoch(rows[-1])
     seconds = time.perf_counter() - started
@@ -71,16 +89,14 @@ def train_dogscats(
     path = target or paths.WEIGHTS / f"{key}.safetensors"
     words = {"epochs": steps, "val_loss": val_loss, "accuracy": accuracy, "photos": len(labels), "views": views}
     write_whole(path, save(network, False, **words, source=data.source.name, checksum=data.checksum))
-    write_whole(path.with_suffix(".json"), _record(done, rows))
+    write_whole(path.with_suffix(".json"), _recorded(done, rows).to_json())
     return {"val_loss": val_loss, "accuracy": accuracy, "epochs": steps, "seconds": seconds, "path": str(path)}
 
 
-def _record(done: Sequence[FitStep], rows: Sequence[Mapping[str, float]]) -> bytes:
-    """The recorded run, in the shape of :meth:`explorer.runs.history.Snapshot.to_json`."""
+def _recorded(done: Sequence[FitStep], rows: Sequence[Validated]) -> Recorded:
     columns = {name: [float(f"{getattr(s, name):.6g}") for s in done] for name in ("step", "loss", "lr")}
     columns["epoch"] = [s.step + 1.0 for s in done]
-    record = {"experiment": None, "device": devices.describe(), "steps": columns, "epochs": list(rows), "marks": []}
-    return json.dumps(record, separators=(",", ":")).encode()
+    return Recorded(devices.describe(), columns, tuple(rows))
 
 
 def _validate(head: nn.Conv2d, x: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:

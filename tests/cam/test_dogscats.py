@@ -33,7 +33,7 @@ def test_train_writes_weights_and_a_recorded_run_from_cached_features(data, tmp_
     _, saved = load(target.read_bytes())
     assert saved.classes == ("cats", "dogs") and float(saved.metadata["accuracy"]) == 1.0
     record = Snapshot.from_json(json.loads(target.with_suffix(".json").read_text()))
-    assert len(record) == 20 and record.best_accuracy == 1.0 and record.best_val_loss == rows[-1]["val_loss"]
+    assert len(record) == 20 and record.best_accuracy == 1.0 and record.best_val_loss == rows[-1].val_loss
     monkeypatch.setattr(course, "taps_of", lambda *a: pytest.fail("the features were computed again"))
     again = train_dogscats(per_class=4, views=2, steps=20, target=target)
     assert again["val_loss"] == pytest.approx(result["val_loss"], abs=1e-3)
