@@ -10,7 +10,8 @@ from explorer.figures import style
 from explorer.series import extremes, spread
 
 if TYPE_CHECKING:
-    from explorer.probes.activations import ActivationRecord, FeatureMaps
+    from explorer.probes.activation_record import ActivationRecord
+    from explorer.probes.activations import FeatureMaps
 
 WHAT = {
     "mean": ("mean activation", False),

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explorer.probes.activations import HIST_BINS, HIST_LIMIT, HIST_SCALE, NEAR_ZERO, Watched, watched_layers
+from explorer.probes.activation_record import HIST_BINS, HIST_LIMIT, HIST_SCALE
+from explorer.probes.activations import NEAR_ZERO, Watched, watched_layers
 
 
 class PlainProbe:

@@ -18,14 +18,8 @@ from explorer import devices
 from explorer.data import Batch, Source
 from explorer.data.pictures import VisionData
 from explorer.errors import SettingsError
-from explorer.probes.activations import (
-    AFTER_ACTIVATION,
-    EVERY,
-    ActivationProbe,
-    ActivationRecord,
-    FeatureMaps,
-    feature_maps,
-)
+from explorer.probes.activation_record import ActivationRecord
+from explorer.probes.activations import AFTER_ACTIVATION, EVERY, ActivationProbe, FeatureMaps, feature_maps
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History, Snapshot
 from explorer.runs.jobs import Job

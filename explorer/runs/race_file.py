@@ -15,7 +15,8 @@ import numpy as np
 from explorer.data import Source, SourceKind
 from explorer.data.files import write_whole
 from explorer.experiment import Experiment
-from explorer.probes.activations import ActivationRecord, FeatureMaps, Row, hist_edges
+from explorer.probes.activation_record import ActivationRecord, Row, hist_edges
+from explorer.probes.activations import FeatureMaps
 from explorer.runs.history import Snapshot
 from explorer.runs.race import Break, LaneView, RaceView
 from explorer.series import spread

@@ -3,7 +3,8 @@
 import numpy as np
 
 from explorer.figures import layers
-from explorer.probes.activations import PLACES, ActivationRecord, Row, hist_edges
+from explorer.probes.activation_record import ActivationRecord, Row, hist_edges
+from explorer.probes.activations import PLACES
 from tests.figures.size import small_enough
 
 

@@ -11,7 +11,8 @@ from explorer.data import Batch, Source
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.probes import activations
-from explorer.probes.activations import PLACES, ActivationProbe, feature_maps, hist_edges, statistics
+from explorer.probes.activation_record import hist_edges
+from explorer.probes.activations import PLACES, ActivationProbe, feature_maps, statistics
 from explorer.training import prepare
 from explorer.training.learner import Learner
 
@@ -139,20 +140,78 @@ def test_what_is_not_a_number_stays_visible_and_breaks_nothing():
     assert not torch.isfinite(channels[0]).any() and hist[-1] == pytest.approx(0.25)
 
 
+WAITS = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "unique_consecutive", "_unique2")
+
+
 class Counting(TorchDispatchMode):
-    """Counts what makes the host wait for the device."""
+    """Counts what makes the host wait for the device; the test after it is its control."""
 
     def __init__(self):
         super().__init__()
         self.waits = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.waits += str(function) in (
-            "aten._local_scalar_dense.default",
-            "aten.nonzero.default",
-            "aten.equal.default",
-        )
+        _, name, *_ = str(function).split(".")
+        self.waits += name in WAITS or (name.startswith("index") and self.masked(args[1:]))
         return function(*args, **(kwargs or {}))
+
+    def masked(self, args):
+        """Whether a tensor is indexed by a mask: how many are meant is known on the device alone."""
+        indices = next((arg for arg in args if isinstance(arg, (list, tuple))), ())
+        return any(isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8) for index in indices)
+
+    def __enter__(self):
+        self.patch = pytest.MonkeyPatch()  # these copy without a dispatched call where the tensor is on the host
+        for name in ("tolist", "numpy", "__array__"):
+            self.patch.setattr(torch.Tensor, name, self.counted(getattr(torch.Tensor, name)))
+        return super().__enter__()
+
+    def __exit__(self, *failure):
+        self.patch.undo()
+        return super().__exit__(*failure)
+
+    def counted(self, method):
+        def counting(tensor, *args, **kwargs):
+            self.waits += 1
+            return method(tensor, *args, **kwargs)
+
+        return counting
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x: x.sum().item(),
+        lambda x: float(x.mean()),
+        lambda x: bool((x > 0).any()),
+        lambda x: x[x > 0],
+        lambda x: x.index_put_([x > 0], torch.ones(3)),
+        lambda x: x.nonzero(),
+        lambda x: torch.equal(x, x + 1),
+        lambda x: x.tolist(),
+        lambda x: x.numpy(),
+    ],
+    ids=["item", "float", "bool", "mask", "put", "nonzero", "equal", "tolist", "numpy"],
+)
+def test_what_makes_the_host_wait_is_counted(wait):
+    """The control of the test below: each of these is seen, and what waits for nothing is not."""
+    x = torch.arange(4.0)
+    with Counting() as counting:
+        (x * 2).relu_().sum()
+        assert counting.waits == 0
+        wait(x)
+    assert counting.waits > 0
+
+
+def test_a_step_that_looks_at_its_loss_is_counted():
+    """The same training as in the test below, by somebody who asks for one number."""
+    learner = learner_of(norm="lecture", skip=True)
+    with Counting() as counting:
+        train(learner, 1)
+        assert counting.waits == 0
+        batch = next(learner.data.train_batches(learner.generator))
+        float(learner.train_batch(batch, 0.01).loss)
+    assert counting.waits == 1
 
 
 def test_no_step_waits_for_the_device(monkeypatch):

@@ -8,7 +8,7 @@ from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.ladders import UNTRAINED
 from explorer.lecture.races import BY_KEY, PRESETS
-from explorer.probes.activations import ActivationRecord, hist_edges
+from explorer.probes.activation_record import ActivationRecord, hist_edges
 from explorer.probes.bn_statistics import evaluation_statistics
 from explorer.runs import race
 from explorer.runs.history import COLUMNS, History, Snapshot
