@@ -17,8 +17,6 @@ from explorer.ladders import Page
 from explorer.ui.kept import MOST_PHOTOS, OwnClass, Session
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from explorer.cam.truth import Deletion
     from explorer.data.photos import Photo, Refusal
     from explorer.experiment import Experiment
@@ -122,7 +120,7 @@ class Cam(Place):
     chosen: str = ""  #: the key of the photo looked at
     refused: "tuple[Refusal, ...]" = ()  #: what came last and is no photo
     generations: dict[str, int] = field(default_factory=dict)  #: of the widgets for files, by name: see uploads
-    thumbnails: "dict[str, np.ndarray]" = field(default_factory=dict)  #: by the photo's key
+    pictures: dict[Stamp, bytes] = field(default_factory=dict)  #: encoded for the browser, the newest last
     switch: str = ""  #: the network to change to when the page is next drawn
     answer: "PhotoAnswer | None" = None
     deletion: "tuple[tuple[Hashable, ...], Deletion] | None" = None  #: and the answer that it belongs to

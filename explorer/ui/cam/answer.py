@@ -2,6 +2,7 @@
 
 import html
 import time
+from collections.abc import Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from explorer.runs.courtesy import COURTESY
 from explorer.ui import links, parts, plot, state, steps
 from explorer.ui.cam.networks import LoadedNetwork, small_keys, title
 from explorer.ui.cam.options import ViewOptions
-from explorer.ui.cam.photos import ShownPhoto
+from explorer.ui.cam.photos import ShownPhoto, encoded
 from explorer.ui.state import Stamp
 
 TALLEST = 520  # pixels of the overlay on the page
@@ -65,6 +66,11 @@ class PhotoAnswer:
         opacity = self.options.opacity if opacity is None else opacity
         return overlay(rgb, heat, seen, opacity, colormap or self.options.colormap, smooth=self.options.smooth)
 
+    def picture(self, word: Hashable, heat: np.ndarray, colormap: str = "", opacity: float | None = None) -> bytes:
+        """What :meth:`draw` gives, as a file for the browser: drawn and encoded once, kept under ``word``."""
+        look: Stamp = (self.stamp, self.options, word)
+        return encoded(look, lambda: self.draw(heat, colormap, opacity))
+
 
 def ask(loaded: LoadedNetwork, shown: ShownPhoto, options: ViewOptions) -> PhotoAnswer | None:
     """The photo's answer; computed again only when the photo, the network or the way of looking changed."""
@@ -107,19 +113,17 @@ def show(answer: PhotoAnswer) -> None:
     with st.container(border=True):
         left, right = st.columns([3, 2], gap="medium")
         with left:
-            picture = answer.draw(explanation.heat.values)
-            if explanation.flat:
-                picture = answer.draw(explanation.heat.values, opacity=0.0)
-            height, width = picture.shape[:2]
+            heat = explanation.heat.values
+            photo = answer.picture("photo", heat, opacity=0.0)
+            overlaid = photo if explanation.flat else answer.picture("heat", heat)
+            height, width = answer.shown.photo.rgb.shape[:2]
             with st.container(horizontal=True, gap="small"):
                 if width < 1.05 * height:  # there is room for both
                     side = min(260, round(0.8 * TALLEST * width / height))
-                    st.image(
-                        answer.draw(explanation.heat.values, opacity=0.0), width=side, alt="The photo without the heat"
-                    )
-                    st.image(picture, width=side, alt=_alt(answer))
+                    st.image(photo, width=side, alt="The photo without the heat")
+                    st.image(overlaid, width=side, alt=_alt(answer))
                 else:
-                    st.image(picture, width=min(760, round(TALLEST * width / height)), alt=_alt(answer))
+                    st.image(overlaid, width=min(760, round(TALLEST * width / height)), alt=_alt(answer))
             _scale(answer)
             st.caption(_how(answer))
         with right:
@@ -127,7 +131,7 @@ def show(answer: PhotoAnswer) -> None:
             _pick(answer)
             st.download_button(
                 "The overlay",
-                lambda: to_bytes(picture),
+                lambda: to_bytes(answer.draw(heat, opacity=0.0 if explanation.flat else None)),
                 "overlay.png",
                 "image/png",
                 icon=":material/download:",
@@ -152,9 +156,11 @@ def _says(answer: PhotoAnswer) -> None:
     explanation, loaded = answer.explanation, answer.loaded
     st.html(says(loaded, explanation))
     names = [loaded.name(i) for i in range(len(explanation.classes))]
-    plot.show(
-        probabilities(names, list(explanation.probabilities), explained=explanation.class_index),
-        state.cam().key("probabilities", len(names)),
+    plot.chart(
+        Page.CAM,
+        "probabilities",
+        (len(names), *answer.stamp),
+        lambda: probabilities(names, list(explanation.probabilities), explained=explanation.class_index),
         "Probability of each class.",
     )
     label = answer.shown.photo.label

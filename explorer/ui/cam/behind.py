@@ -46,7 +46,7 @@ def _classes(answer: PhotoAnswer) -> None:
         for column, index in zip(st.columns(across), order[row : row + across], strict=False):
             values = explanation.maps[index]
             name = answer.loaded.name(index)
-            column.image(answer.draw(maps[index]), width="stretch", alt=f"The map for {name}")
+            column.image(answer.picture(("class", int(index)), maps[index]), width="stretch", alt=f"The map for {name}")
             column.markdown(
                 f"**{parts.escape(name)}** {explanation.probabilities[index]:.1%}  \n"
                 f":small[peak {values.max():.2f}, mean {values.mean():.2f} logits]"
@@ -65,7 +65,8 @@ def _classes(answer: PhotoAnswer) -> None:
     with left:
         difference = signed_scale(contrast(explanation.maps, first, second))
         words = f"Evidence for {answer.loaded.name(first)} against {answer.loaded.name(second)}"
-        st.image(answer.draw(difference, DIVERGING, max(0.65, answer.options.opacity)), width="stretch", alt=words)
+        opacity = max(0.65, answer.options.opacity)
+        st.image(answer.picture(("against", first, second), difference, DIVERGING, opacity), width="stretch", alt=words)
 
 
 def _layers(answer: PhotoAnswer) -> None:

@@ -1,5 +1,7 @@
 """Classes of one's own on the CAM page: name them, bring photos, one by one or many at once."""
 
+from functools import partial
+
 import streamlit as st
 
 from explorer.cam.classifier import MAX_CLASSES, MAX_NAME, MIN_CLASSES
@@ -10,6 +12,7 @@ from explorer.errors import ExplorerError
 from explorer.ui import parts, state
 from explorer.ui.cam import borrowed, learn, ready, saved
 from explorer.ui.cam.borrowed import SHORT_SIDE
+from explorer.ui.cam.photos import encoded
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
 from explorer.ui.kept import MOST_PHOTOS, OwnClass
 
@@ -75,8 +78,8 @@ def _class(own: OwnClass) -> None:
                     max_upload_size=parts.upload_limit(MAX_BYTES),
                 )
         if photos := own.photos:
-            images = [thumbnail(photo) for photo in photos[:SHOWN]]
-            st.image(images, width=64, output_format="PNG", alt=[photo.name for photo in photos[:SHOWN]])
+            images = [encoded(("thumbnail", photo.digest), partial(thumbnail, photo)) for photo in photos[:SHOWN]]
+            st.image(images, width=64, alt=[photo.name for photo in photos[:SHOWN]])
         more = f", {len(photos) - SHOWN} not shown" if len(photos) > SHOWN else ""
         st.caption(f"{len(photos)} photos{more}")
 

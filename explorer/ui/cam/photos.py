@@ -1,7 +1,7 @@
 """Photos on the CAM page: what is here, what a visitor brings, and which one is looked at."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +9,16 @@ import numpy as np
 import streamlit as st
 
 from explorer.data import Source, album, cifar10, dogscats
-from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
+from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail, to_bytes
 from explorer.errors import ExplorerError
 from explorer.ladders import Page
 from explorer.ui import links, parts, state, steps
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
+from explorer.ui.state import Stamp
 
 SAMPLES = 4  # of each class
 KEPT = 8  # photos of one's own in the row; older ones make room
+PICTURES = 100  # encoded ones kept with a session
 
 _CSS = """<style>
 [class*="st-key-cam-thumb"] { position: relative; gap: .1rem; }
@@ -173,7 +175,7 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
         for shown in row:
             style = "cam-thumb-on" if shown is chosen else "cam-thumb"
             with st.container(key="-".join((style, shown.key)), width=84):
-                st.image(_thumbnail(shown), width=84, alt=shown.title, output_format="PNG")
+                st.image(_thumbnail(shown), width=84, alt=shown.title)
                 if st.button(parts.escape(shown.title), key=here.key("choose", shown.key), type="tertiary"):
                     here.chosen = shown.key
                     here.refused = ()
@@ -187,10 +189,15 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
     return chosen
 
 
-def _thumbnail(shown: ShownPhoto) -> np.ndarray:
-    kept = state.cam().thumbnails
-    if shown.key not in kept:
-        if len(kept) > 60:
-            kept.clear()
-        kept[shown.key] = thumbnail(shown.photo)
-    return kept[shown.key]
+def _thumbnail(shown: ShownPhoto) -> bytes:
+    return encoded(("thumbnail", shown.key), lambda: thumbnail(shown.photo))
+
+
+def encoded(stamp: Stamp, make: Callable[[], np.ndarray]) -> bytes:
+    """A visitor's picture as a file for the browser, made once and kept with the session."""
+    kept = state.cam().pictures
+    if stamp not in kept:
+        if len(kept) >= PICTURES:
+            kept.pop(next(iter(kept)))
+        kept[stamp] = to_bytes(make(), "JPEG", quality=92, subsampling=0)
+    return kept[stamp]
