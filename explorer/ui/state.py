@@ -17,6 +17,8 @@ from explorer.ladders import Page
 from explorer.ui.kept import MOST_PHOTOS, OwnClass, Session
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from explorer.cam.truth import Deletion
     from explorer.data.photos import Photo, Refusal
     from explorer.experiment import Experiment
