@@ -15,6 +15,7 @@ from explorer import commands, ladders
 from explorer.commands import INTERRUPTED, let_go_of_output, say
 from explorer.errors import ExplorerError, explain, out_of_memory
 from explorer.experiment import SETTINGS
+from explorer.models.sampling import Sampling
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,14 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="one JSON object on one line")
     evaluate.set_defaults(command=commands.evaluate)
 
+    wanted = Sampling()
     sample = names.add_parser("sample", help="text from a language model")
     sample.add_argument("key", metavar="KEY")
     sample.add_argument("--weights", type=Path, metavar="FILE")
-    sample.add_argument("--prompt", type=_as_typed, default="for thos")
-    sample.add_argument("--length", type=int, default=400)
-    sample.add_argument("--temperature", type=float, default=0.8)
-    sample.add_argument("--top-k", type=int, default=0)
-    sample.add_argument("--seed", type=int, default=0)
+    sample.add_argument("--prompt", type=_as_typed, default=wanted.prompt)
+    sample.add_argument("--length", type=int, default=wanted.length)
+    sample.add_argument("--temperature", type=float, default=wanted.temperature)
+    sample.add_argument("--top-k", type=int, default=wanted.top_k)
+    sample.add_argument("--seed", type=int, default=wanted.seed)
     sample.set_defaults(command=commands.sample)
 
     find = names.add_parser("lr-find", help="sweep the learning rate and suggest one")

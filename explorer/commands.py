@@ -208,24 +208,16 @@ def sample(options: argparse.Namespace) -> int:
     """Print text that a language model writes."""
     from explorer import devices
     from explorer.models import generate
+    from explorer.models.sampling import Sampling
     from explorer.training import checkpoint
 
     seed = SETTINGS["seed"].check(options.seed)
     model, story = checkpoint.load(_weights(options), devices.choose())
     if story.vocabulary is None:
         raise SettingsError(f"{options.key} does not write text. Choose one of the language models.")
-    characters = generate.sample(
-        model,
-        story.vocabulary,
-        options.prompt,
-        options.length,
-        options.temperature,
-        options.top_k,
-        seed,
-        story.experiment.window,
-    )
-    print(options.prompt, end="")
-    for character in characters:
+    asked = Sampling(options.prompt, options.length, options.temperature, options.top_k, seed)
+    print(asked.prompt, end="")
+    for character in generate.sample(model, story.vocabulary, asked, story.experiment.window):
         print(character.text, end="", flush=True)
     print()
     return 0

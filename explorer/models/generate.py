@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.errors import SettingsError
+from explorer.models.sampling import Sampling
 
 if TYPE_CHECKING:
     from explorer.data.vocabulary import Vocabulary
@@ -77,7 +78,7 @@ def tokens(
     cold = [temperature < COLDEST for temperature in temperatures]
     some_cold, all_cold, greedy = any(cold), all(cold), torch.tensor(cold).to(device)
     warm = [1.0 if c else t for t, c in zip(temperatures, cold, strict=True)]
-    warmth = torch.tensor(warm).to(device)[:, None] if rows > 1 else warm[0]
+    divisor = torch.tensor(warm).to(device)[:, None] if rows > 1 else warm[0]
     read, state = prompt.repeat(1, rows), None
     if not model.stateful and len(read) < window:  # pad on the left with spaces' stand-in: the first character
         read = torch.cat([read[:1].expand(window - len(read), -1), read])
@@ -90,50 +91,34 @@ def tokens(
         if all_cold:
             chosen = likeliest(logits)
         else:
-            chosen = choose(logits, warmth, top_k, generator)
+            chosen = choose(logits, divisor, top_k, generator)
             if some_cold:
                 chosen = torch.where(greedy, likeliest(logits), chosen)
         yield chosen, F.cross_entropy(logits, chosen, reduction="none")
         read = chosen[None] if model.stateful else torch.cat([read[-window:], chosen[None]])
 
 
-def sample(
-    model: nn.Module,
-    vocabulary: "Vocabulary",
-    prompt: str = "for thos",
-    length: int = 400,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    seed: int = 0,
-    window: int = 8,
-) -> Iterator[Character]:
-    """The characters that follow the prompt, one by one.
+def sample(model: nn.Module, vocabulary: "Vocabulary", asked: Sampling, window: int = 8) -> Iterator[Character]:
+    """The characters that follow the prompt, one by one; ``window``: see :func:`tokens`.
 
     Raises:
         SettingsError: the temperature is negative or not a number.
     """
-    start = encode_prompt(prompt, vocabulary, next(model.parameters()).device)
-    for chosen, surprise in tokens(model, start, length, [temperature], top_k, seed, window):
+    start = encode_prompt(asked.prompt, vocabulary, next(model.parameters()).device)
+    for chosen, surprise in tokens(model, start, asked.length, [asked.temperature], asked.top_k, asked.seed, window):
         yield Character(vocabulary.decode([int(chosen)]), float(surprise))
 
 
 def side_by_side(
-    model: nn.Module,
-    vocabulary: "Vocabulary",
-    prompt: str,
-    length: int,
-    temperatures: list[float],
-    top_k: int = 0,
-    seed: int = 0,
-    window: int = 8,
+    model: nn.Module, vocabulary: "Vocabulary", asked: Sampling, temperatures: Sequence[float], window: int = 8
 ) -> list[list[Character]]:
-    """One text a temperature, sampled together as one batch, with one transfer to the host.
+    """One text a temperature, else as ``asked``, sampled together as one batch, with one transfer to the host.
 
     Raises:
         SettingsError: a temperature is negative or not a number.
     """
-    start = encode_prompt(prompt, vocabulary, next(model.parameters()).device)
-    drawn = list(tokens(model, start, length, temperatures, top_k, seed, window))
+    start = encode_prompt(asked.prompt, vocabulary, next(model.parameters()).device)
+    drawn = list(tokens(model, start, asked.length, temperatures, asked.top_k, asked.seed, window))
     if not drawn:
         return [[] for _ in temperatures]
     chosen = torch.stack([c for c, _ in drawn], 1).tolist()

@@ -12,6 +12,7 @@ from torch import Tensor
 from explorer import devices
 from explorer.data.vocabulary import Vocabulary
 from explorer.models import generate
+from explorer.models.sampling import Sampling
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
 from explorer.runs.jobs import Job
@@ -155,17 +156,16 @@ def _change(history: History, learner: Learner, experiment: "Experiment", name: 
     history.mark(learner.step, f"{name} {value:g}")
 
 
-def _sample(learner: Learner, experiment: "Experiment", length: int = 160) -> str:
+def _sample(learner: Learner, experiment: "Experiment") -> str:
     """What a language model writes now, from the same prompt and seed every time."""
     vocabulary = learner.data.vocabulary
     if vocabulary is None:
         return ""
     learner.model.eval()
     with devices.one_thread():
-        drawn = generate.side_by_side(
-            learner.model, vocabulary, "for thos", length, [0.8], seed=experiment.seed, window=experiment.window
-        )
-    return "for thos" + "".join(character.text for character in drawn[0])
+        asked = Sampling(length=160, seed=experiment.seed)
+        drawn = generate.side_by_side(learner.model, vocabulary, asked, [asked.temperature], experiment.window)
+    return asked.prompt + "".join(character.text for character in drawn[0])
 
 
 def _weights(job: Job[Training], experiment: "Experiment", learner: Learner) -> bytes:

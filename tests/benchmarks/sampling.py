@@ -19,6 +19,7 @@ from explorer import devices
 from explorer.data.vocabulary import Vocabulary
 from explorer.experiment import Experiment
 from explorer.models import generate
+from explorer.models.sampling import Sampling
 
 KEYS = ("gru", "lstm", "gru-cell")
 PROMPT = "for thos"
@@ -39,7 +40,7 @@ def bare(model, vocabulary, length: int, seed: int) -> str:
 
 
 def ours(model, vocabulary, length: int, seed: int) -> str:
-    drawn = generate.sample(model, vocabulary, PROMPT, length, 0.8, seed=seed)
+    drawn = generate.sample(model, vocabulary, Sampling(PROMPT, length, 0.8, seed=seed))
     return "".join(character.text for character in drawn)
 
 

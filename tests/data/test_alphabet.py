@@ -10,6 +10,7 @@ from explorer.data import text as corpus
 from explorer.data.alphabet import FirstAlphabet, symbols, windows
 from explorer.experiment import Experiment
 from explorer.models import generate
+from explorer.models.sampling import Sampling
 from explorer.training import prepare
 
 
@@ -58,6 +59,6 @@ def test_a_model_can_learn_the_first_alphabet_and_writes_capitals_and_line_break
     losses = [float(learner.train_batch(batch, 1e-2).loss) for batch in itertools.islice(batches, 150)]
     assert np.mean(losses[-20:]) < 2.9 < losses[0]
     learner.model.eval()
-    written = "".join(c.text for c in generate.sample(learner.model, vocabulary, "The", 400, window=3))
+    written = "".join(c.text for c in generate.sample(learner.model, vocabulary, Sampling("The", 400, 1.0), window=3))
     assert any(c.isupper() for c in written) and "\n" in written
     assert vocabulary.decode(generate.encode_prompt("The", vocabulary, learner.device)[:, 0].tolist()) == "The"

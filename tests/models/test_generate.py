@@ -13,6 +13,7 @@ from explorer.data.vocabulary import Vocabulary
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.models import generate
+from explorer.models.sampling import Sampling
 
 VOCABULARY = Vocabulary(("<unk>", "<pad>", *" etaonisrhld"))
 KEYS = [rung.key for rung in ladders.LANGUAGE]
@@ -31,8 +32,8 @@ def text_of(characters):
     return "".join(character.text for character in characters)
 
 
-def sample(model, prompt="the net", length=40, **rest):
-    return list(generate.sample(model, VOCABULARY, prompt, length, **rest))
+def sample(model, prompt="the net", length=40, temperature=1.0, window=8, **rest):
+    return list(generate.sample(model, VOCABULARY, Sampling(prompt, length, temperature, **rest), window))
 
 
 @pytest.mark.parametrize("key", STATEFUL)
@@ -125,10 +126,10 @@ def test_side_by_side_is_one_text_a_temperature_from_one_batch():
     model, reads = model_of("lstm"), []
     model.register_forward_pre_hook(lambda _, args: reads.append(tuple(args[0].shape)))
     warmth = [0.0, 0.5, 1.0, 1.5]
-    drawn = generate.side_by_side(model, VOCABULARY, "the net", 30, warmth, seed=4)
+    drawn = generate.side_by_side(model, VOCABULARY, Sampling("the net", 30, seed=4), warmth)
     assert reads == [(7, 4)] + [(1, 4)] * 29
     assert [len(row) for row in drawn] == [30] * 4
-    assert drawn == generate.side_by_side(model, VOCABULARY, "the net", 30, warmth, seed=4)
+    assert drawn == generate.side_by_side(model, VOCABULARY, Sampling("the net", 30, seed=4), warmth)
     assert text_of(drawn[0]) == text_of(sample(model, length=30, temperature=0))
     for row in drawn:
         for character in row:
@@ -141,7 +142,7 @@ def test_side_by_side_is_one_text_a_temperature_from_one_batch():
 
 def test_alone_at_one_temperature_side_by_side_is_sample():
     model = model_of("gru")
-    [row] = generate.side_by_side(model, VOCABULARY, "the net", 25, [0.8], seed=2)
+    [row] = generate.side_by_side(model, VOCABULARY, Sampling("the net", 25, seed=2), [0.8])
     alone = sample(model, length=25, temperature=0.8, seed=2)
     assert text_of(row) == text_of(alone)
     assert [c.surprise for c in row] == pytest.approx([c.surprise for c in alone], abs=1e-6)
@@ -155,7 +156,7 @@ def test_any_prompt_will_do(prompt):
 
 def test_no_length_is_no_text():
     assert sample(model_of("gru"), length=0) == []
-    assert generate.side_by_side(model_of("gru"), VOCABULARY, "a", 0, [0.5, 1.0]) == [[], []]
+    assert generate.side_by_side(model_of("gru"), VOCABULARY, Sampling("a", 0), [0.5, 1.0]) == [[], []]
 
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
@@ -163,13 +164,13 @@ def test_an_impossible_temperature_gives_a_sentence(temperature):
     with pytest.raises(SettingsError, match="temperature"):
         sample(model_of("gru"), temperature=temperature)
     with pytest.raises(SettingsError, match="temperature"):
-        generate.side_by_side(model_of("gru"), VOCABULARY, "a", 3, [0.5, temperature])
+        generate.side_by_side(model_of("gru"), VOCABULARY, Sampling("a", 3), [0.5, temperature])
 
 
 def test_text_streams_one_character_at_a_time():
     model, reads = model_of("gru"), []
     model.register_forward_pre_hook(lambda _, args: reads.append(1))
-    list(islice(generate.sample(model, VOCABULARY, "the net", 1000), 3))
+    list(islice(generate.sample(model, VOCABULARY, Sampling("the net", 1000)), 3))
     assert len(reads) == 3
 
 

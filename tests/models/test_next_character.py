@@ -8,6 +8,7 @@ import torch
 
 from explorer.models import generate
 from explorer.models.next_character import Next, next_character
+from explorer.models.sampling import Sampling
 
 
 @pytest.mark.parametrize("key", ["char3", "char-rnn", "gru", "lstm"])
@@ -19,9 +20,9 @@ def test_the_likeliest_is_what_sampling_takes_when_it_is_cold(tiny, key) -> None
     window = learner.experiment.window
     for prompt in ("a", "for thos", "the function of the object"):
         found = next_character(model, vocabulary, prompt, window)
-        cold = next(iter(generate.sample(model, vocabulary, prompt, 1, 0.0, window=window))).text
+        cold = next(iter(generate.sample(model, vocabulary, Sampling(prompt, 1, 0.0), window))).text
         assert found.characters[found.order()[0]] == cold
-        surprise = next(iter(generate.sample(model, vocabulary, prompt, 1, 0.0, window=window))).surprise
+        surprise = next(iter(generate.sample(model, vocabulary, Sampling(prompt, 1, 0.0), window))).surprise
         whole = np.exp(-surprise)  # under the model itself, <unk> included
         assert found.shares(1.0).max() >= whole - 1e-6
 

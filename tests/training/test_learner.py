@@ -11,6 +11,7 @@ from explorer import ladders
 from explorer.data import Batch
 from explorer.experiment import Experiment
 from explorer.models import generate
+from explorer.models.sampling import Sampling
 from explorer.runs.history import History
 from explorer.training import prepare
 from explorer.training.learner import Epoch, Learner, Step, cross_entropy
@@ -77,7 +78,7 @@ def test_an_uneven_drive_gives_the_very_same_weights(tiny):
         if number % 20 == 0:  # looks at it between two steps, as a page does
             other.evaluate()
             copied = copy.deepcopy(other.model).eval()
-            list(generate.sample(copied, other.data.vocabulary, "a", 3))
+            list(generate.sample(copied, other.data.vocabulary, Sampling("a", 3)))
     assert torch.equal(weights(other), weights(straight))
 
 
@@ -370,7 +371,7 @@ def test_every_rung_trains_and_writes_on_a_real_cuda_device(key, tiny):
     learner.restore(captured)
     assert equal(learner.capture(), captured)
     window = host.experiment.window
-    assert len(list(generate.sample(learner.model.eval(), data.vocabulary, "thus", 20, window=window))) == 20
+    assert len(list(generate.sample(learner.model.eval(), data.vocabulary, Sampling("thus", 20, 1.0), window))) == 20
 
 
 @pytest.mark.parametrize("precision", ["auto", "bfloat16"])

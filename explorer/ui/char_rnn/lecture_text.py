@@ -7,6 +7,7 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.lecture import printed
+from explorer.models.sampling import Sampling
 from explorer.runs.jobs import Job
 from explorer.ui import parts, state
 from explorer.ui.char_rnn import writing
@@ -25,7 +26,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
         seed = here.value("lecture_seed", 0)
         ours = list(
             generate.sample(
-                author.model, author.vocabulary, printed.PROMPT, 400, 1.0, seed=int(seed), window=author.window
+                author.model, author.vocabulary, Sampling(printed.PROMPT, 400, 1.0, seed=int(seed)), author.window
             )
         )
         theirs = printed.WRITTEN[len(printed.PROMPT) :]

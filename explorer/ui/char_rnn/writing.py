@@ -2,15 +2,16 @@
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from explorer import devices
 from explorer.errors import WeightsError
 from explorer.experiment import Experiment
+from explorer.models.sampling import Sampling
 from explorer.runs.courtesy import COURTESY
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
@@ -42,22 +43,11 @@ class Author:
     name: str  #: what it is, and as of which step
 
 
-class Questions(NamedTuple):
-    """What is asked of the author."""
-
-    prompt: str
-    length: int
-    temperature: float
-    top_k: int
-    seed: int
-
-
 @dataclass(frozen=True)
 class Written:
     """What stands on the page: who was asked what, and what they wrote."""
 
-    asked: tuple[str, Questions]
-    prompt: str
+    asked: tuple[str, Sampling]
     by: str
     texts: "Texts"
 
@@ -125,7 +115,7 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
             st.caption(name)
             return
         with st.container(border=True):
-            asked = (at_work.id if at_work else str(path), questions := _questions())
+            asked = (at_work.id if at_work else str(path), sampling := _sampling())
             with st.container(horizontal=True, vertical_alignment="center"):
                 write = st.button(
                     "Write", type="primary", icon=":material/edit:", key=here.key("write"), on_click=COURTESY.expect
@@ -152,10 +142,10 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
                     _sign(signature, author.name)
                     if several:
                         steps.did(page, "temperatures")
-                        texts = _side_by_side(author, questions)
+                        texts = _side_by_side(author, sampling)
                     else:
-                        texts = _one(author, questions, place if write else None, surprise)
-                    shown = Written(asked, questions.prompt, author.name, texts)
+                        texts = _one(author, sampling, place if write else None, surprise)
+                    shown = Written(asked, author.name, texts)
                     here.written = shown
             _sign(signature, shown.by if shown else name)
             if shown:
@@ -166,10 +156,10 @@ def _sign(place: "DeltaGenerator", name: str) -> None:
     place.badge(name, icon=":material/edit_note:", color="gray")
 
 
-def _questions() -> Questions:
+def _sampling() -> Sampling:
     here = state.char_rnn()
     wide, *narrow = st.columns([3, 2, 2, 2, 1])
-    return Questions(
+    return Sampling(
         wide.text_input(
             "Prompt",
             "for thos",
@@ -202,41 +192,39 @@ def _questions() -> Questions:
     )
 
 
-def _one(author: Author, q: Questions, place: "DeltaGenerator | None", surprise: bool) -> "Texts":
+def _one(author: Author, asked: Sampling, place: "DeltaGenerator | None", surprise: bool) -> "Texts":
     """One text; in ``place``, where there is one, as it is written, a few updates a second."""
     from explorer.models import generate
 
     drawn: list[Character] = []
     shown = time.monotonic()
-    for character in generate.sample(
-        author.model, author.vocabulary, q.prompt, q.length, q.temperature, q.top_k, q.seed, author.window
-    ):
+    for character in generate.sample(author.model, author.vocabulary, asked, author.window):
         drawn.append(character)
         if place and time.monotonic() - shown > 1 / FRAMES:
-            place.html(parts.written(q.prompt, drawn, surprise))
+            place.html(parts.written(asked.prompt, drawn, surprise))
             shown = time.monotonic()
-    return {q.temperature: drawn}
+    return {asked.temperature: drawn}
 
 
-def _side_by_side(author: Author, q: Questions) -> "Texts":
+def _side_by_side(author: Author, asked: Sampling) -> "Texts":
     """The same prompt and seed at several temperatures, as one batch."""
     from explorer.models import generate
 
-    texts = generate.side_by_side(
-        author.model, author.vocabulary, q.prompt, min(q.length, 300), TEMPERATURES, q.top_k, q.seed, author.window
-    )
+    short = replace(asked, length=min(asked.length, 300))
+    texts = generate.side_by_side(author.model, author.vocabulary, short, TEMPERATURES, author.window)
     return dict(zip(TEMPERATURES, texts, strict=True))
 
 
 def _show(place: "DeltaGenerator", shown: Written, surprise: bool) -> None:
+    prompt = shown.asked[1].prompt
     if len(shown.texts) == 1:
         (text,) = shown.texts.values()
-        place.html(parts.written(shown.prompt, text, surprise))
+        place.html(parts.written(prompt, text, surprise))
         return
     with place.container():
         for column, (temperature, text) in zip(st.columns(len(shown.texts)), shown.texts.items(), strict=True):
             column.markdown(f"**{temperature}**")
-            column.html(parts.written(shown.prompt, text, surprise))
+            column.html(parts.written(prompt, text, surprise))
 
 
 def over_training(page: str, history: Snapshot) -> None:
