@@ -13,12 +13,7 @@ from explorer.ui.cam.answer import ask, show
 from explorer.ui.cam.networks import network, small_keys
 from explorer.ui.cam.options import sidebar
 
-parts.title(
-    "Class activation maps",
-    "center_focus_strong",
-    "Which pixels did the network look at? Drop a photo: it says cat or dog, how sure it is, and draws the heat "
-    "where the evidence lies. Then teach it classes of your own.",
-)
+parts.title("Class activation maps", "center_focus_strong", "Which pixels made the network say so?")
 claim.strip(Page.CAM)
 photos.dress()
 key, options = sidebar()

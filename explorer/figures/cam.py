@@ -141,7 +141,8 @@ def probabilities(classes: Sequence[str], values: Sequence[float], *, explained:
         textposition="auto",
         showlegend=False,
     )
-    fig.update_xaxes(range=[0, 1], tickformat=".0%")
+    fig.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    fig.update_layout(margin_r=30)  # for half of "100%"
     fig.update_yaxes(autorange="reversed", showgrid=False, tickvals=places, ticktext=[_escaped(c) for c in classes])
     return fig
 
@@ -174,9 +175,9 @@ def deletion(curve: "Deletion", name: str) -> go.Figure:
     return fig
 
 
-def head_training(steps: Sequence["FitStep"]) -> go.Figure:
+def head_training(steps: Sequence["FitStep"], *, height: int = 260) -> go.Figure:
     """Loss and training accuracy of a head, step by step."""
-    fig = style.figure("steps", "loss (nats)", height=260)
+    fig = style.figure("steps", "loss (nats)", height=height)
     kept = steps[:: max(1, len(steps) // style.POINTS)]
     x = [s.step + 1 for s in kept]
     fig.add_scatter(x=x, y=[s.loss for s in kept], name="loss", mode="lines", line={"color": style.TRAIN, "width": 2.2})

@@ -75,6 +75,8 @@ def _otherwise(
             f":material/restart_alt: Set otherwise than in this run: {', '.join(others)}. "
             f"Press **{press}** for a run that uses what is set now."
         )
+    elif (rate := state.training(page).trying) is not None and rate == experiment.lr:
+        st.caption(f":material/speed: {rate:g} comes from the LR finder. Press **{press}** to try it.")
     elif job is None and kept is None:
         st.caption(f":material/play_arrow: Nothing is recorded for this network. Press **{press}** and watch it learn.")
     elif kept is not None or (job is not None and job.ended):

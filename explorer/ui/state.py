@@ -150,6 +150,8 @@ class CamClasses(Place):
     refused: "tuple[Refusal, ...]" = ()  #: what came last and is no photo
     trained: "Trained | None" = None
     adopted: str = ""  #: the stamp of the classifier that the page has changed to by itself
+    test: "Photo | None" = None  #: what the classifier is tried on, beside it
+    test_refused: "tuple[Refusal, ...]" = ()  #: what came last to be tried and is no photo
     unreadable: str = ""  #: why the file that came last is no classifier
     ready: str = ""  #: the key of the ready-made set that was chosen
     told: "tuple[str, list[np.ndarray]] | None" = None  #: a classifier's stamp, and its answers about that set's photos

@@ -29,7 +29,7 @@ def submit(
 
     job = train.submit(experiment, app.owner(), app.store(), from_weights, paused, instead_of)
     here = state.training(page)
-    here.job, here.looked = job.id, (job.id, experiment)
+    here.job, here.looked, here.trying = job.id, (job.id, experiment), None
     return job
 
 

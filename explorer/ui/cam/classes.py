@@ -6,17 +6,14 @@ import streamlit as st
 
 from explorer.cam.classifier import MAX_CLASSES, MAX_NAME, MIN_CLASSES
 from explorer.cam.head import MIN_PHOTOS
-from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
+from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many
 from explorer.data.zips import MAX_ZIP_BYTES, read_zip
 from explorer.errors import ExplorerError
 from explorer.ui import parts, state
-from explorer.ui.cam import borrowed, learn, ready, saved
+from explorer.ui.cam import borrowed, learn, ready, saved, shelf, trial
 from explorer.ui.cam.borrowed import SHORT_SIDE
-from explorer.ui.cam.photos import encoded
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
 from explorer.ui.kept import MOST_PHOTOS, OwnClass
-
-SHOWN = 12  # thumbnails a class
 
 
 def show() -> None:
@@ -25,63 +22,66 @@ def show() -> None:
     if not here.classes:
         here.start_with(A=(), B=())
     st.caption(
-        f"Two to five classes, at least {MIN_PHOTOS} photos each; ten are better, with different "
-        f"backgrounds. The network's body stays as it is; only a small head learns. :material/lock: {PRIVACY}"
+        f"Two to five classes of at least {MIN_PHOTOS} photos, better ten, with different backgrounds. Only a small "
+        f"head learns, in a second. :material/lock: {PRIVACY}"
     )
     ready.show()
-    st.toggle("Photograph instead of uploading", key=here.key("camera"))
-    for own in list(here.classes):
-        _class(own)
-    refusals(here.refused)
-    with st.container(horizontal=True):
-        if st.button("Another class", icon=":material/add:", disabled=len(here.classes) >= MAX_CLASSES):
-            here.add("ABCDE"[len(here.classes)])
-            st.rerun()
-        if st.button("Start over", icon=":material/restart_alt:", help="Forget these classes and their photos."):
-            here.start_with()
-            st.rerun()
-    _many_at_once()
-    learn.show()
-    ready.told()
-    saved.show()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        for own in list(here.classes):
+            _class(own)
+        refusals(here.refused)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Another class", icon=":material/add:", disabled=len(here.classes) >= MAX_CLASSES):
+                here.add("ABCDE"[len(here.classes)])
+                st.rerun()
+            if st.button("Start over", icon=":material/restart_alt:", help="Forget these classes and their photos."):
+                here.start_with()
+                st.rerun()
+            st.toggle("Use the camera", key=here.key("camera"))
+        _many_at_once()
+    with right:
+        learn.show()
+        ready.told()
+        if here.trained is not None:
+            trial.show(here.trained)
+        saved.show()
 
 
 def _class(own: OwnClass) -> None:
     """One class: its name, its photos as thumbnails, and where more come in."""
     here = state.cam_classes()
     with st.container(border=True):
-        left, right = st.columns([2, 3])
-        with left:
-            own.name = st.text_input("Name of the class", own.name, max_chars=MAX_NAME, key=_key(own, "name"))
-            with st.container(horizontal=True):
-                if own.photos and st.button("Drop the last photo", icon=":material/undo:", key=_key(own, "undo")):
-                    own.photos.pop()
-                    st.rerun()
-                if len(here.classes) > MIN_CLASSES and st.button(
-                    "Remove this class", icon=":material/delete:", key=_key(own, "remove")
-                ):
-                    here.classes.remove(own)
-                    st.rerun()
-        with right:
-            if here.value("camera", False):
-                widget = _key(own, "camera")
-                st.camera_input("Take a photo", key=fresh(widget), on_change=_take, args=(own, widget))
-            else:
-                widget = _key(own, "upload")
-                st.file_uploader(
-                    "Photos of this class",
-                    type=TYPES,
-                    accept_multiple_files=True,
-                    key=fresh(widget),
-                    on_change=_take,
-                    args=(own, widget),
-                    max_upload_size=parts.upload_limit(MAX_BYTES),
-                )
-        if photos := own.photos:
-            images = [encoded(("thumbnail", photo.digest), partial(thumbnail, photo)) for photo in photos[:SHOWN]]
-            st.image(images, width=64, alt=[photo.name for photo in photos[:SHOWN]])
-        more = f", {len(photos) - SHOWN} not shown" if len(photos) > SHOWN else ""
-        st.caption(f"{len(photos)} photos{more}")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            name = st.text_input("Name of the class", own.name, max_chars=MAX_NAME, key=_key(own, "name"))
+            own.name = name
+            st.caption(_counted(own), width="content")
+            if len(here.classes) > MIN_CLASSES and st.button(
+                "Remove this class", icon=":material/delete:", type="tertiary", key=_key(own, "remove")
+            ):
+                here.classes.remove(own)
+                st.rerun()
+        if here.value("camera", False):
+            widget = _key(own, "camera")
+            st.camera_input("Take a photo", key=fresh(widget), on_change=_take, args=(own, widget))
+        else:
+            widget = _key(own, "upload")
+            st.file_uploader(
+                "Photos of this class",
+                type=TYPES,
+                accept_multiple_files=True,
+                key=fresh(widget),
+                on_change=_take,
+                args=(own, widget),
+                max_upload_size=parts.upload_limit(MAX_BYTES),
+                label_visibility="collapsed",
+            )
+        if own.photos:
+            shelf.show(own, _key(own, "shelf"))
+
+
+def _counted(own: OwnClass) -> str:
+    return f"{len(own.photos)} photo{'' if len(own.photos) == 1 else 's'}"
 
 
 def _key(own: OwnClass, word: str) -> str:

@@ -18,6 +18,7 @@ from explorer.runs.words import Kind
 from explorer.ui import app, live, parts, plot, runbar, state, steps
 from explorer.ui.cam.networks import OWN
 from explorer.ui.kept import OwnClass
+from explorer.ui.runbar import Number
 
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
 Photos = Mapping[str, tuple[Photo, ...]]  # a class's name to its photos
@@ -100,32 +101,33 @@ def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Jo
 
 
 def _draw(job: Job[Learnt]) -> None:
-    runbar.status(job)
-    parts.problem(job)
     learnt = job.result
-    if learnt is None:
-        return
-    if curve := learnt.curve:
-        plot.show(head_training(curve), state.cam_classes().key("curve", job.id), "Loss while the head learns.")
+    trained = learnt.trained if learnt else None
+    runbar.status(job, _measured(trained) if trained else ())
+    parts.problem(job)
+    if trained is not None:
+        for sentence in trained.warnings:
+            st.warning(parts.escape(sentence), icon=":material/visibility:")
+    if learnt is not None and (curve := learnt.curve):
+        plot.show(
+            head_training(curve, height=220), state.cam_classes().key("curve", job.id), "Loss while the head learns."
+        )
         st.caption("Solid: loss on your photos. Dotted: the share of them told right, soon known by heart.")
-    if learnt.trained is not None:
-        _measured(learnt.trained)
 
 
-def _measured(trained: Trained) -> None:
-    columns = st.columns(3)
+def _measured(trained: Trained) -> tuple[Number, ...]:
     left_out = "not measured" if math.isnan(trained.accuracy) else f"{trained.accuracy:.0%}"
-    columns[0].metric(
-        "Leave-one-out accuracy",
-        left_out,
-        border=True,
-        help="Each photo is asked about by a head that never saw it. With few photos this says more than the curve.",
-    )
-    columns[1].metric("Photos", " + ".join(map(str, trained.photos)), border=True)
     took = f"{trained.seconds:.0f} s" if trained.tuned else f"{1000 * trained.seconds:.0f} ms"
-    columns[2].metric("Training everything" if trained.tuned else "Training the head", took, border=True)
-    for sentence in trained.warnings:
-        st.warning(parts.escape(sentence), icon=":material/visibility:")
+    return (
+        Number(
+            "Leave-one-out accuracy",
+            left_out,
+            help="Each photo is asked about by a head that never saw it. With few photos this says more than the "
+            "curve.",
+        ),
+        Number("Photos", " + ".join(map(str, trained.photos))),
+        Number("Training everything" if trained.tuned else "Training the head", took),
+    )
 
 
 def _adopt(job: Job[Learnt]) -> None:

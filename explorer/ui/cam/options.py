@@ -8,7 +8,7 @@ from explorer.cam.heat import COLORMAPS
 from explorer.cam.maps import Method
 from explorer.cam.view import View
 from explorer.ui import links, state
-from explorer.ui.cam.networks import choices, title
+from explorer.ui.cam.networks import OWN, choices, title
 
 VIEWS = {
     View.CROP: "The central square",
@@ -35,6 +35,11 @@ class ViewOptions:
     smooth: bool
 
 
+def _word(key: str) -> str:
+    """A network in a link; one's own is nobody else's."""
+    return "" if key == OWN else key
+
+
 def sidebar() -> tuple[str, ViewOptions]:
     """The network's key and how to look; every change is answered at once."""
     here = state.cam()
@@ -49,7 +54,7 @@ def sidebar() -> tuple[str, ViewOptions]:
             "Network",
             keys,
             format_func=title,
-            key=links.bound("network", here.key("network"), links.one_of(keys), "dogscats"),
+            key=links.bound("network", here.key("network"), links.one_of(keys, _word), "dogscats"),
             persist_state="session",
         )
         view = st.selectbox(

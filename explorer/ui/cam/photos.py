@@ -21,6 +21,8 @@ KEPT = 8  # photos of one's own in the row; older ones make room
 PICTURES = 100  # encoded ones kept with a session
 
 _CSS = """<style>
+.st-key-cam-bring { gap: .5rem; }
+.st-key-cam-row { flex-wrap: nowrap; overflow-x: auto; padding: 6px 6px .3rem; margin: -6px; }
 [class*="st-key-cam-thumb"] { position: relative; gap: .1rem; }
 [class*="st-key-cam-thumb"] img { border-radius: .5rem; }
 [class*="st-key-cam-thumb"] button { min-height: 0; padding: 0; width: 100%; position: static; }
@@ -138,7 +140,7 @@ def bring() -> None:
     here = state.cam()
     camera = here.value("use_camera", False)
     name = here.key("camera" if camera else "upload")
-    with st.container(border=True):
+    with st.container(key="cam-bring"):
         if camera:
             st.camera_input("Take a photo", key=fresh(name), on_change=_take, args=(name,))
         else:
@@ -150,10 +152,12 @@ def bring() -> None:
                 on_change=_take,
                 args=(name,),
                 max_upload_size=parts.upload_limit(MAX_BYTES),
+                label_visibility="collapsed",
             )
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.toggle("Use the camera", key=here.key("use_camera"))
-            st.caption(f":material/lock: {PRIVACY}")
+            refusals(here.refused)
+            st.caption(f":material/lock: {PRIVACY}", width="content")
 
 
 # -- which one -------------------------------------------------------------------------------------------
@@ -171,7 +175,7 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
     here.set("photo", "")  # from now on the address is what the row last said
     chosen = next((shown for shown in row if shown.key == here.chosen), row[0])
     links.say("photo", chosen.key if chosen in samples[1:] else None)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(key="cam-row", horizontal=True, gap="small"):
         for shown in row:
             style = "cam-thumb-on" if shown is chosen else "cam-thumb"
             with st.container(key="-".join((style, shown.key)), width=84):
@@ -183,9 +187,6 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
                     st.rerun()
     if chosen.credit:
         st.caption(f":material/photo_camera: {parts.escape(f'{chosen.title}: {chosen.credit}')}")
-    if here.refused:
-        refusals(here.refused)
-        st.caption(f":material/photo: The answer below is for **{parts.escape(chosen.title)}**.")
     return chosen
 
 

@@ -32,7 +32,7 @@ def taken(name: str, files: Sequence[UploadedFile]) -> None:
 
 
 def refusals(found: Sequence[Refusal]) -> None:
-    """Which files could not be used: one in full, several as one line that unfolds to each reason and its files."""
+    """Which files could not be used, on one line: one with its reason, several with a list that opens."""
     if not found:
         return
     by_reason: dict[str, list[str]] = {}
@@ -40,10 +40,9 @@ def refusals(found: Sequence[Refusal]) -> None:
         by_reason.setdefault(refusal.reason, []).append(parts.escape(refusal.name or "The photo"))
     lines = [f"{_listed(names)}: {parts.escape(reason)}" for reason, names in list(by_reason.items())[:MOST_REASONS]]
     if len(found) == 1:
-        st.error(lines[0], icon=":material/error:")
+        st.markdown(f":red[:material/error: {lines[0]}]")
         return
-    names = _listed([name for names in by_reason.values() for name in names])
-    with st.expander(f":red[{len(found)} files could not be used: {names}. Why?]", icon=":material/error:"):
+    with st.popover(f":red[{len(found)} files could not be used]", icon=":material/error:", type="tertiary"):
         st.markdown("\n".join(f"- {line}" for line in lines))
 
 
