@@ -1,7 +1,5 @@
 """Classes of one's own on the CAM page: name them, bring photos, one by one or many at once."""
 
-from functools import partial
-
 import streamlit as st
 
 from explorer.cam.classifier import MAX_CLASSES, MAX_NAME, MIN_CLASSES
