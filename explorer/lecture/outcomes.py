@@ -94,7 +94,12 @@ def _bptt(ran: Ran) -> Verdict:
 def _explode(ran: Ran) -> Verdict:
     norms = ran.history["grad_norm"]
     norms = norms[np.isfinite(norms)]
-    largest, usual = (float(norms.max()), float(np.median(norms))) if len(norms) else (0.0, 0.0)
+    if not len(norms):  # without clipping nobody asks how large they are
+        step = int(ran.history["step"][-1]) if len(ran.history) else 0
+        return (
+            Verdict(True, f"At step {step:,} the loss broke.") if ran.diverged else Verdict(None, "It did not break.")
+        )
+    largest, usual = float(norms.max()), float(np.median(norms))
     said = f"The largest gradient norm was {largest:,.1f}, the usual one {usual:,.1f}"
     if ran.diverged:
         return Verdict(True, f"{said}, and at step {int(ran.history['step'][-1]):,} the loss broke.")

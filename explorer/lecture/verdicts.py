@@ -5,11 +5,13 @@ No torch here: the home page tells what the recorded runs say before torch is th
 
 import functools
 import itertools
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from explorer import paths
 from explorer.ladders import UNTRAINED
 from explorer.lecture.recorded import Recording, recording
 
@@ -138,22 +140,7 @@ def _judge_rate(v: Values) -> Verdict:
     )
 
 
-def _recorded_accuracies(*keys: str) -> Values | None:
-    """Best accuracy and epochs of recorded runs."""
-    runs = _recordings(*keys)
-    if not runs:
-        return None
-    found = {f"{key}.best": run.history.best_accuracy for key, run in runs.items()}
-    return found | {f"{key}.epochs": float(run.experiment.total_epochs) for key, run in runs.items()}
-
-
 def _judge_depth(v: Values) -> Verdict:
-    if "bn.best" in v:
-        return Verdict(
-            None,
-            f"{v['bn.best']:.1%} after {v['bn.epochs']:.0f} epochs, twice as deep {v['deep-bn.best']:.1%} after "
-            f"{v['deep-bn.epochs']:.0f}. Each has its own schedule, so this is no fair race either.",
-        )
     shallow, deep = v["shallow.accuracy"], v["deep.accuracy"]
     return Verdict(
         deep <= shallow,
@@ -163,12 +150,6 @@ def _judge_depth(v: Values) -> Verdict:
 
 
 def _judge_skip(v: Values) -> Verdict:
-    if "resnet.best" in v:
-        return Verdict(
-            None,
-            f"{v['deep-bn.best']:.1%} after {v['deep-bn.epochs']:.0f} epochs; with skip connections and a third layer "
-            f"a stage {v['resnet.best']:.1%} after {v['resnet.epochs']:.0f}. Each has its own schedule: race them.",
-        )
     deep, skips = v["deep.accuracy"], v["skips.accuracy"]
     return Verdict(
         skips > deep, f"15 layers, same rate and steps: {deep:.1%} without skip connections, {skips:.1%} with."
@@ -210,9 +191,8 @@ JUDGES: dict[str, Callable[[Values], Verdict]] = {
 RECORDED: dict[str, Callable[[], Values | None]] = {
     "gru": recorded_memory,
     "restarts": _recorded_restarts,
-    "depth": lambda: _recorded_accuracies("bn", "deep-bn"),
-    "skip": lambda: _recorded_accuracies("deep-bn", "resnet"),
-}  #: values of recorded full runs, where they tell
+}  #: values of the recorded runs that ship with the weights, where they tell
+CLAIMS = paths.WEIGHTS / "claims.json"  #: what came out of the others; by ``python -m weights.record_claims``
 
 
 def judge(claim_id: str, values: Values) -> Verdict:
@@ -222,6 +202,15 @@ def judge(claim_id: str, values: Values) -> Verdict:
 
 @functools.lru_cache(maxsize=64)
 def recorded_verdict(claim_id: str) -> Verdict | None:
-    """What the recorded full runs say about a claim; None where they say nothing."""
-    values = RECORDED[claim_id]() if claim_id in RECORDED else None
-    return judge(claim_id, values) if values else None
+    """What came out of a claim in its recorded full run; None where none ships."""
+    if claim_id in RECORDED:
+        values = RECORDED[claim_id]()
+        return judge(claim_id, values) if values else None
+    told = _told().get(claim_id)
+    return Verdict(told["agrees"], told["text"]) if told else None
+
+
+@functools.cache
+def _told() -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(CLAIMS.read_text()) if CLAIMS.exists() else {}
+    return told
