@@ -58,14 +58,21 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def serve(
-    home: Path, script: Path | None = None, seconds: float = 30, threads: str | None = "1", **settings: str
+    home: Path,
+    script: Path | None = None,
+    seconds: float = 30,
+    threads: str | None = "1",
+    folder: Path = paths.REPOSITORY,
+    **settings: str,
 ) -> Iterator[Server]:
     """A fresh server, ended afterwards.
 
     Args:
         home: an empty folder: the server's EXPLORER_HOME, and where its log goes.
         script: what to serve instead of this app.
+        seconds: how long it may take until it answers.
         threads: its OMP_NUM_THREADS; None leaves it unset.
+        folder: where the app lies, if it is another copy.
         settings: more of its environment, by name.
 
     Raises:
@@ -90,7 +97,7 @@ def serve(
                 "--server.address",
                 "127.0.0.1",
             ],
-            cwd=paths.REPOSITORY,
+            cwd=folder,
             stdout=out,
             stderr=subprocess.STDOUT,
             env=environment,

@@ -102,7 +102,7 @@ def histograms(
     shown = spread(len(record.layers), LAYERS)
     keep = spread(len(record), COLUMNS)
     low, high = _used_bins(record)
-    title = f"step · each row from {_two_digits(record.edges[low])} to {_two_digits(record.edges[high])}"
+    title = f"step · rows {_two_digits(record.edges[low])} to {_two_digits(record.edges[high])}"
     fig = style.figure(title, "", key=key, height=height or 70 + 44 * max(len(shown), 3))
     height_each = high - low + 1  # a blank line between two layers
     # One picture for all layers, the first on top.

@@ -76,7 +76,7 @@ def state_badge(state: str, note: str = "") -> None:
     st.badge(state, icon=f":material/{icon}:", color=colour, help=note or None)
 
 
-def recorded(device: str, button: str, what: str = "on all of CIFAR-10") -> None:
+def recorded(device: str, button: str, what: str = "on CIFAR-10") -> None:
     """Above what ships with the program: where it was measured, and what gets one of the visitor's own."""
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge("recorded")

@@ -1,0 +1,131 @@
+"""A fresh clone, without data and without a network: everything a newcomer opens is real, and nothing is red."""
+
+import subprocess
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Route
+
+from explorer import paths
+from tests.browser.conftest import Visitor
+from tests.browser.looks import settle
+from tests.serving import serve
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "home": "",
+    "char_rnn": "char_rnn",
+    "cifar10": "cifar10",
+    "cam": "cam",
+    "lr_finder": "lr_finder",
+    "race": "batchnorm",
+    "evaluating": "batchnorm?show=evaluating",
+    "map": "batchnorm?show=map",
+    "time": "batchnorm?show=time",
+    "memory": "batchnorm?show=memory",
+    "runs": "runs",
+}
+HOME_VIEWS = ("The claims", "Did you notice?", "Data and weights")
+UNREAL = ("trained on other pictures", "Drop a photo above", "Nothing is recorded", "stand-in's picture")
+EMPTY = "element => !element.innerText.trim() && !element.querySelector('svg, img, canvas, input, textarea')"
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory, browser: Browser) -> Iterator[tuple[Visitor, set[str]]]:
+    """Somebody on a fresh clone, whose server and browser reach nothing but 127.0.0.1; and what else they asked for."""
+    clone, home = tmp_path_factory.mktemp("clone") / "explorer", tmp_path_factory.mktemp("home")
+    subprocess.run(["git", "clone", "-q", f"file://{paths.REPOSITORY}", str(clone)], check=True, timeout=120)
+    nowhere = "http://127.0.0.1:9"
+    alone = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
+    asked: set[str] = set()
+
+    def only_here(route: Route) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            asked.add(route.request.url)
+            route.abort()
+
+    with serve(home, folder=clone, EXPLORER_DATA="", **alone) as server:
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        context.route("**/*", only_here)
+        yield Visitor(context.new_page(), server), asked
+        context.close()
+
+
+def look(visitor: Visitor, where: str) -> None:
+    """Nothing is red or unreal, and every tab and fold that is open has something in it."""
+    page = visitor.page
+    settle(page)
+    red = page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').all_inner_texts()
+    assert red == [], where
+    words = page.get_by_test_id("stMain").inner_text()
+    assert [word for word in UNREAL if word in words] == [], where
+    for kind in ('[role="tabpanel"]:not([hidden])', '[data-testid="stExpanderDetails"]'):
+        for part in page.locator(kind).all():
+            if part.is_visible():
+                assert not part.evaluate(EMPTY), f"{where}: something opened on nothing"
+
+
+def each(found: Locator) -> Iterator[Locator]:
+    """One after the other, also those that come to be on the way."""
+    number = 0
+    while number < found.count():
+        yield found.nth(number)
+        number += 1
+
+
+def walk(visitor: Visitor, where: str) -> int:
+    """Open every fold and every tab of a page; how many there were."""
+    main, opened = visitor.page.get_by_test_id("stMain"), 0
+    for fold in each(main.locator("details:not([open]) > summary, details[open] > summary")):
+        if fold.is_visible() and fold.locator("..").get_attribute("open") is None:
+            fold.click()
+            look(visitor, f"{where}: {fold.inner_text()[:60]}")
+            opened += 1
+    for tab in each(main.get_by_role("tab")):
+        if tab.is_visible() and tab.get_attribute("aria-selected") != "true":
+            tab.click()
+            look(visitor, f"{where}: {tab.inner_text()}")
+            opened += 1
+    return opened
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_everything_opens_on_something_real(newcomer, name) -> None:
+    visitor, asked = newcomer
+    visitor.errors.clear()
+    visitor.page.goto(f"{visitor.server.url}/{PAGES[name]}")
+    look(visitor, name)
+    if name == "home":
+        for view in HOME_VIEWS:
+            visitor.page.get_by_role("radio", name=view).click()
+            visitor.page.get_by_role("radio", name=view, checked=True).wait_for()
+            look(visitor, view)
+    opened = walk(visitor, name)
+    assert opened or name in ("home", "runs")
+    assert visitor.errors == []
+    assert asked == set(), "nothing is asked of anybody else"
+
+
+def test_the_claims_all_say_what_came_out(newcomer) -> None:
+    visitor, _ = newcomer
+    page = visitor.page
+    page.goto(f"{visitor.server.url}/?view=claims")
+    settle(page)
+    page.get_by_role("radio", name="The claims").click()
+    settle(page)
+    cards = page.locator('[class*="st-key-claim"]').filter(has=page.get_by_role("button", name="Make it happen"))
+    assert cards.count() > 0
+    for card in cards.all():
+        assert "recorded here" in card.inner_text()
+
+
+def test_a_clone_is_small() -> None:
+    """23.5 MB were tracked before data shipped; the sampler and the recorded races are most of what came since."""
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=paths.REPOSITORY, timeout=60)
+    files = [paths.REPOSITORY / name for name in listed.decode().split("\0") if name]
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 23.5e6 + 20e6
+    assert sum(file.stat().st_size for file in paths.SHIPPED.rglob("*") if file.is_file()) < 15e6
