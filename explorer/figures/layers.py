@@ -102,8 +102,8 @@ def histograms(
     shown = spread(len(record.layers), LAYERS)
     keep = spread(len(record), COLUMNS)
     low, high = _used_bins(record)
-    title = f"step · rows {_two_digits(record.edges[low])} to {_two_digits(record.edges[high])}"
-    fig = style.figure(title, "", key=key, height=height or 70 + 44 * max(len(shown), 3))
+    span = f"each row from {_two_digits(record.edges[low])} to {_two_digits(record.edges[high])}"
+    fig = style.figure("step", span, key=key, height=height or 70 + 44 * max(len(shown), 3))
     height_each = high - low + 1  # a blank line between two layers
     # One picture for all layers, the first on top.
     stack = np.zeros((len(shown), height_each, len(keep)), np.uint8)
@@ -121,7 +121,7 @@ def histograms(
     )
     middles = (np.arange(len(shown))[::-1] + 0.5) * height_each - 1
     fig.update_yaxes(tickvals=middles, ticktext=[short(record.layers[i]) for i in shown], showgrid=False)
-    fig.update_layout(margin={"l": 40, "t": 8})
+    fig.update_layout(margin={"l": 56, "t": 8})
     return _marked(spanning(fig, until), at)
 
 

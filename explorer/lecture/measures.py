@@ -14,7 +14,8 @@ from explorer import devices, paths
 from explorer.cam.classifier import shipped
 from explorer.cam.explain import explain
 from explorer.cam.truth import deletion_curve
-from explorer.data import dogscats, text
+from explorer.data import album, dogscats, text
+from explorer.data.photos import Photo
 from explorer.experiment import Experiment, Norm
 from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Values, Verdict, judge, recorded_memory
@@ -199,9 +200,15 @@ def _measure_skip(on_progress: OnProgress) -> Values:
     return _depths(on_progress, ("deep", "skips"), 140)
 
 
+def _cats() -> list[Photo]:
+    """Three of the course's, else the one that ships."""
+    if dogscats.find() is None and (ours := album.photos()):
+        return [ours[0][1]]
+    return [photo for photo in dogscats.here().photos("valid", 3) if photo.label == "cats"]
+
+
 def _measure_map(on_progress: OnProgress) -> Values:
-    network, rows = shipped(), []
-    photos = [p for p in dogscats.here().photos("valid", 3) if p.label == "cats"]
+    network, rows, photos = shipped(), [], _cats()
     for place, photo in enumerate(photos):
         found = explain(network, photo)
         curve = deletion_curve(network, photo, found, shares=(0.4,), tries=3)

@@ -157,10 +157,11 @@ def _judge_skip(v: Values) -> Verdict:
 
 
 def _judge_map(v: Values) -> Verdict:
+    photos = f"{v['photos']:.0f} photos" if v["photos"] > 1 else "1 photo"
     return Verdict(
         v["hottest"] < v["random"],
-        f"{v['photos']:.0f} photos of cats: probability of cat {v['whole']:.2f}; with the hottest 40 % greyed "
-        f"{v['hottest']:.2f}, with as much greyed at random {v['random']:.2f}.",
+        f"{photos} of cats: probability of cat {v['whole']:.2f}; with the hottest 40 % greyed {v['hottest']:.2f}, with "
+        f"as much greyed at random {v['random']:.2f}.",
     )
 
 

@@ -104,7 +104,18 @@ def test_a_claim_is_measured_on_the_spot() -> None:
     wait(at, lambda: "122,880 weights" in texts(at).replace("\\", ""))
 
 
-def test_what_cannot_be_measured_says_why(home) -> None:
+def test_the_claim_about_maps_is_measured_on_the_photo_that_ships(home) -> None:
+    at = _home("The claims")
+    _choose(at, "home.group", claims.MAPS)
+    at.button(key="measure.map").click().run()
+    wait(at, lambda: "1 photo of cats" in texts(at))
+    assert not at.error
+
+
+def test_what_cannot_be_measured_says_why(home, monkeypatch) -> None:
+    from explorer.data import album
+
+    monkeypatch.setattr(album, "photos", lambda: ())
     at = _home("The claims")
     _choose(at, "home.group", claims.MAPS)
     at.button(key="measure.map").click().run()
