@@ -35,9 +35,9 @@ def main() -> None:
 
     from explorer.ui.app import begin, end  # the menu must not wait for anything
 
-    begin(pages.url_path)
+    share = begin(pages.url_path)
     pages.run()
-    end()
+    end(share)
 
 
 if __name__ == "__main__":

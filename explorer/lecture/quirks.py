@@ -34,6 +34,8 @@ class Quirk:
     measure: Callable[[], Values]
     says: Callable[[Values], str]  #: the measurement as a sentence
     line: int = 0  #: where it stands in the notes
+    see: str = ""  #: what a button offers to look at
+    opens: str = ""  #: and where it is, as a page and its parameters
 
     def measured(self) -> str:
         """The sentence, measured now (once per process)."""
@@ -159,8 +161,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "jitter",
         "bptt is 8, on average 8.4, and often 5",
-        "The loader varies the length of each batch with a spread of 5, meant for a bptt of 70, and never goes below "
-        "5. At 8 that is no small jitter.",
+        "The loader varies each batch's length with a spread of 5, meant for a bptt of 70, and never below 5.",
         (Page.CHAR_RNN,),
         _jitter,
         lambda v: (
@@ -168,12 +169,14 @@ QUIRKS: tuple[Quirk, ...] = (
             f"the longest {v['longest']:.0f}."
         ),
         237,
+        "Train without the jitter",
+        "char_rnn?model=stateful&jitter=0",
     ),
     Quirk(
         "restarts",
         "The restarts are not at the epochs' ends",
-        "The cosine counts 942 batches a cycle, `len(md.trn_dl)`, but with batches of 8.4 characters an epoch has "
-        "fewer. So the rate restarts in the middle of epochs, and the last cycle of 15 epochs never ends.",
+        "The cosine counts `len(md.trn_dl)`, 942 batches a cycle, but an epoch of longer ones has fewer. So the "
+        "rate restarts within epochs.",
         (Page.CHAR_RNN,),
         _restarts,
         lambda v: (
@@ -181,22 +184,25 @@ QUIRKS: tuple[Quirk, ...] = (
             f"{v['1']:.2f}, {v['3']:.2f} and {v['7']:.2f} epochs. (One run of the loader gave 1.05, 3.12, 7.32.)"
         ),
         450,
+        "The rate and the loss of such a run",
+        "char_rnn?model=lstm",
     ),
     Quirk(
         "refed",
         "Sampling feeds every character eight times",
-        "`get_next` is given the last 8 characters each time, while the hidden state is kept too: the model reads "
-        "everything again and again. Here the prompt is read once, then one character at a time.",
+        "`get_next` is given the last 8 characters each time, though the hidden state is kept too. Here each "
+        "character is read once.",
         (Page.CHAR_RNN,),
         _refed,
         lambda v: f"For 400 characters: {v['lecture']:,.0f} readings the notes' way, {v['once']:,.0f} here.",
         474,
+        "Let it write",
+        "char_rnn?model=stateful",
     ),
     Quirk(
         "last-batch",
         "BnLayer evaluates with the last batch",
-        "There is no running average: validation uses the statistics of whatever batch came last in training, and "
-        "that one is the remainder.",
+        "No running average: validation uses the statistics of the batch that came last, the remainder.",
         (Page.BATCHNORM, Page.CIFAR10),
         _last_batch,
         lambda v: (
@@ -204,11 +210,13 @@ QUIRKS: tuple[Quirk, ...] = (
             f"values strays by {v['16']:.2f} deviations, over 64 by {v['64']:.2f}, over 256 by {v['256']:.2f}."
         ),
         797,
+        "What that costs",
+        "batchnorm?show=evaluating",
     ),
     Quirk(
         "no-eps",
         "A dead channel divides zero by zero",
-        "The notes divide by the deviation alone. A channel that is zero for every picture has deviation 0.",
+        "The notes divide by the deviation alone, which is 0 where a channel is zero for every picture.",
         (Page.BATCHNORM,),
         _dead,
         lambda v: (
@@ -216,22 +224,24 @@ QUIRKS: tuple[Quirk, ...] = (
             f"under the root the largest is {v['ours']:.0f}."
         ),
         802,
+        "Watch channels die",
+        "batchnorm?race=ten-times",
     ),
     Quirk(
         "relu-first",
         "ReLU comes before BatchNorm",
-        "The usual order is convolution, BatchNorm, ReLU. In the notes the ReLU has already cut half the values off, "
-        "so what is normalised is lopsided, and what comes out is not rectified.",
+        "Usually it comes after. In the notes half the values are cut off already, so what is normalised is lopsided.",
         (Page.BATCHNORM, Page.CIFAR10),
         _order,
         lambda v: f"200,000 random values through both: {v['floor']:.0%} end on one floor, at {v['at']:.2f}.",
         793,
+        "The layers before the ReLU",
+        "batchnorm?look=before",
     ),
     Quirk(
         "seven",
         "A 7 × 7 kernel with padding 1",
-        "`BnLayer` always pads by 1, right for a 3 × 3 kernel. Resnet2's 7 × 7 stem therefore eats two pixels on "
-        "every edge.",
+        "`BnLayer` pads by 1, right for a 3 × 3 kernel. Resnet2's 7 × 7 stem eats two pixels on every edge.",
         (Page.CIFAR10,),
         _seven,
         lambda v: (
@@ -240,12 +250,13 @@ QUIRKS: tuple[Quirk, ...] = (
             + " pixels a side; with padding 3 it would begin 32 → 32."
         ),
         962,
+        "The network, drawn",
+        "cifar10?model=resnet2",
     ),
     Quirk(
         "cars",
         "Cars in both parts",
-        "The loop that moves pictures into `val` tests `'automobile'` inside the loop over the ten classes, so each "
-        "car is handled ten times, against every class's count.",
+        "The loop that moves pictures into `val` handles each car ten times, against every class's count.",
         (Page.CIFAR10,),
         _cars,
         lambda v: (
@@ -258,8 +269,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "batch-mean",
         "Accuracy is averaged over batches",
-        "Of 10,000 validation pictures in batches of 256, the last batch has 16, and each of them counts 16 times. "
-        "Every printed accuracy is a whole number divided by 10,240.",
+        "Of 10,000 validation pictures in batches of 256, the last 16 make a batch, so each counts 16 times.",
         (Page.CIFAR10,),
         _batch_accuracy,
         lambda v: (
@@ -271,8 +281,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "tta",
         "85 % is test-time augmentation",
-        "The accuracy the lecture ends with is the mean of predictions for several crops and flips of each picture, "
-        "not of one look.",
+        "The lecture's last accuracy averages predictions for several crops and flips of each picture.",
         (Page.CIFAR10,),
         _tta,
         lambda v: f"The lecture's own figures: {v['plain']:.1%} from one look, {v['tta']:.1%} with augmentation.",
@@ -281,14 +290,15 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "rounded",
         "122,800 is 122,880",
-        "The notes say 122800 parameters; the printout under it says otherwise, and biases and the second layer are "
-        "not counted.",
+        "The notes say 122800 parameters; the printout below says otherwise, and counts no bias and no second layer.",
         (Page.CIFAR10,),
         _rounded,
         lambda v: (
             f"32 · 32 · 3 · 40 = {v['weights']:,.0f} weights in the first layer, {v['all']:,.0f} parameters in all."
         ),
         636,
+        "That network",
+        "cifar10?model=simplenet&claim=weights",
     ),
     Quirk(
         "split",

@@ -6,11 +6,15 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from explorer.runs.store import Store
 from explorer.ui import identity, internals, links, share, state
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
@@ -127,11 +131,14 @@ def enter() -> None:
     import pandas  # noqa: F401
 
 
-def begin(page: str) -> None:
+def begin(page: str) -> "DeltaGenerator":
     """Before a page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar.
 
     Args:
         page: its address on this server.
+
+    Returns:
+        Where :func:`end` puts the button that shares the page's link.
     """
     made = engine()
     newcomer = not state.session().owner
@@ -150,16 +157,18 @@ def begin(page: str) -> None:
             help="For a projector: larger type, the chart as high as the screen, no sidebar (its arrow brings it "
             "back), no panels with code and notes.",
         )
+        place = st.container(width="content")
         if made.problem:
             st.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)
         elif made.ready.is_set():
             st.badge(made.device, icon=":material/memory:", color="gray", help="Where models train on this server.")
+    return place
 
 
-def end() -> None:
+def end(place: "DeltaGenerator") -> None:
     """After the page: its link, and the logo, for which Streamlit imports NumPy and Pillow; what the page imported."""
     links.end()
-    share.button()
+    share.button(place)
     st.logo(_LOGO, size="large")
     if engine().ready.is_set():
         engine().freeze()

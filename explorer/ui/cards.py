@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -51,8 +52,14 @@ def quirk_card(quirk: quirks.Quirk) -> None:
         st.markdown(f"**{quirk.title}**")
         st.markdown(quirk.text)
         st.markdown(f":material/straighten: {parts.escape(quirk.measured())}")
-        if quirk.line:
-            st.caption(f"Lecture notes, line {quirk.line}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if quirk.opens and st.button(
+                quirk.see, icon=":material/arrow_forward:", type="tertiary", key=state.key("quirk", quirk.id, "see")
+            ):
+                page, _, query = quirk.opens.partition("?")
+                state.open(page, None, None, **dict(parse_qsl(query)))
+            if quirk.line:
+                st.caption(f"notes, line {quirk.line}", width="content")
 
 
 def did_you_notice(page: str) -> None:

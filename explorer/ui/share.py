@@ -4,11 +4,15 @@ import functools
 import ipaddress
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
 from explorer.ui import parts, state
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 ANYBODY = (None, "", "0.0.0.0", "::")  # a server that listens to every network it is in
 _JS = """
@@ -37,9 +41,13 @@ def _component() -> Callable[..., object]:
     )
 
 
-def button() -> None:
-    """A button in the header; below it, once pressed, the link as a QR code, as text, and to be copied."""
-    with st.container(key="explorer-share"):
+def button(place: "DeltaGenerator") -> None:
+    """A button; below it, once pressed, the link as a QR code, as text, and to be copied.
+
+    Args:
+        place: beside the teacher's switch; in the teacher's view, which has no sidebar, it is in the header instead.
+    """
+    with st.container(key="explorer-share") if state.teacher() else place:
         fold = st.popover("Share", icon=":material/qr_code_2:", key="share", on_change="rerun")
         if fold.open:
             with fold:

@@ -17,7 +17,7 @@ from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
 from explorer.runs.store import Which
-from explorer.ui import app, live, parts, state, steps
+from explorer.ui import app, links, live, parts, state, steps
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -162,20 +162,25 @@ def _sampling() -> Sampling:
     return Sampling(
         wide.text_input(
             "Prompt",
-            "for thos",
             max_chars=200,
-            key=here.key("prompt"),
+            key=links.bound("prompt", here.key("prompt"), links.text_of(200), "for thos"),
             persist_state="session",
             help="Fed once, character by character; then the model goes on by itself.",
         ),
-        narrow[0].slider("Length", 50, 1000, 400, 50, key=here.key("length"), persist_state="session"),
+        narrow[0].slider(
+            "Length",
+            50,
+            1000,
+            step=50,
+            key=links.bound("length", here.key("length"), links.number(50, 1000, int), 400),
+            persist_state="session",
+        ),
         narrow[1].slider(
             "Temperature",
             0.0,
             2.0,
-            0.8,
-            0.05,
-            key=here.key("warmth"),
+            step=0.05,
+            key=links.bound("temperature", here.key("warmth"), links.number(0, 2), 0.8),
             persist_state="session",
             help="Low: safe and repetitive. High: adventurous. 0: always the likeliest.",
         ),
@@ -183,12 +188,19 @@ def _sampling() -> Sampling:
             "Top-k",
             0,
             40,
-            0,
-            key=here.key("top_k"),
+            key=links.bound("top_k", here.key("top_k"), links.number(0, 40, int), 0),
             persist_state="session",
             help="Choose among the k likeliest characters only; 0 allows all.",
         ),
-        int(narrow[3].number_input("Seed", 0, 10**6, 0, key=here.key("text_seed"), persist_state="session")),
+        int(
+            narrow[3].number_input(
+                "Seed",
+                0,
+                10**6,
+                key=links.bound("dice", here.key("text_seed"), links.number(0, 10**6, int), 0),
+                persist_state="session",
+            )
+        ),
     )
 
 
