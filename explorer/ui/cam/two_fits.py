@@ -94,15 +94,16 @@ def _draw(job: Job[Fitted]) -> None:
             "Training and validation loss over the two fits.",
             "Blue: each batch, and smoothed. Orange: validation after each fit.",
         )
-    with right:
-        plot.chart(
-            state.FITS,
-            "accuracy",
-            stamp,
-            lambda: curves.accuracy_curve(history, epochs=len(FITS), key=job.id, height=280),
-            "Validation accuracy after each fit.",
-            "Share of cats and dogs told right.",
-        )
+    if history.epochs:
+        with right:
+            plot.chart(
+                state.FITS,
+                "accuracy",
+                stamp,
+                lambda: curves.accuracy_curve(history, epochs=len(FITS), key=job.id, height=280),
+                "Validation accuracy after each fit.",
+                "Share of cats and dogs told right.",
+            )
     if history.epochs:
         numbers = {name: st.column_config.NumberColumn(format="%.4f") for name in ("training loss", "validation loss")}
         st.dataframe(
