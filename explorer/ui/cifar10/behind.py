@@ -11,7 +11,7 @@ from explorer.figures import diagrams
 from explorer.models.sizes import picture_sides
 from explorer.runs.jobs import Job
 from explorer.ui import behind, beside, loop, parts
-from explorer.ui.cifar10 import about, network, pictures, pooling, residual
+from explorer.ui.cifar10 import about, convolution, network, pictures, pooling, residual
 
 TABS = {
     "pictures": "The pictures",
@@ -29,7 +29,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None, shown: Picture
         TABS,
         {
             "pictures": partial(_pictures, page, shown, experiment),
-            "network": partial(_network, page, experiment),
+            "network": partial(_network, page, experiment, job, shown),
             "code": partial(_code, page, experiment, job),
             "notes": partial(_numbers, page, experiment, job),
             "loop": partial(loop.show, page, experiment, job),
@@ -49,10 +49,12 @@ def _code(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
         behind.fold(page, "boosting", "Residuals, and boosting", ":material/stacked_bar_chart:", draw)
 
 
-def _network(page: str, experiment: Experiment) -> None:
+def _network(page: str, experiment: Experiment, job: Job[Any] | None, shown: Pictures) -> None:
     sides = picture_sides(experiment)
     parts.drawing(diagrams.conv_ladder(sides) if sides else diagrams.shared_weights())
     network.show(page, experiment)
+    draw = partial(convolution.show, page, experiment, job, shown)
+    behind.fold(page, "conv", "One convolution, pixel by pixel", ":material/center_focus_weak:", draw)
     behind.fold(page, "pooling", "Adaptive pooling: a toy", ":material/grid_on:", partial(pooling.show, experiment))
 
 
