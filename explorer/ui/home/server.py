@@ -53,7 +53,7 @@ _DATA = (
     _DataSet(
         "Dogs vs cats, photos",
         ("dogscats.tgz", "dogscats"),
-        "Only your own photos can be used.",
+        "Four photos ship, and your own can be used.",
         "dogscats",
         "the course's archive",
         850e6,
@@ -75,7 +75,7 @@ def data_and_weights() -> None:
             if here:
                 st.badge("here", icon=":material/check:", color="green")
             else:
-                st.badge("missing", icon=":material/draft:", color="orange")
+                st.badge("a part ships", icon=":material/incomplete_circle:", color="blue")
                 st.caption(data.without)
                 if st.button(
                     f"Download ({data.size})", icon=":material/download:", key=state.key("fetch", data.module)
