@@ -46,7 +46,7 @@ def test_what_is_read_is_what_was_written(view, tmp_path):
     assert len(read.lanes[0].record) <= race_file.ROWS
 
 
-@pytest.mark.parametrize("preset", [p for p in PRESETS if p.key != "notes"], ids=lambda preset: preset.key)
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
 def test_every_claims_race_ships_as_it_stands(preset):
     found = recorded.race(preset.key)
     assert found is not None
