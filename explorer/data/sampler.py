@@ -1,6 +1,19 @@
 """A sampler of CIFAR-10, which ships: enough to ask a trained network about real pictures, and to train a little.
 
 The pictures lie side by side on a lossless sheet for each part, class by class; ``shipped/make_sampler.py`` cut them.
+
+Training falls back to these 4,000 pictures and not to the 12,000 drawn ones of :mod:`explorer.data.standin` (which a
+link can still ask for, ``data=standin``), because they are real. Accuracy with the lecture's recipes, seed 0, measured
+once; the drawn ones tell a clearer story, on shapes nobody asked about:
+
+========== ============================= ====================== =====================
+rung       sampler, the recipe's batches sampler, batches of 64 drawn, batches of 256
+========== ============================= ====================== =====================
+simplenet  0.361                         0.382                  0.22
+convnet    0.314                         0.368                  0.48
+bn         0.408                         0.427                  0.63
+resnet     0.430                         0.429                  0.50
+========== ============================= ====================== =====================
 """
 
 import functools
@@ -17,7 +30,7 @@ NAME = "CIFAR-10, the sampler that ships"
 NOTICE = (
     "These are real pictures of CIFAR-10: a tenth of the set for training and a fifth for validation; the whole set is "
     "not here. What ships was trained on all of it, and is asked here about 200 pictures of each class. What you train "
-    "learns from 400 of each, so it stays behind the lecture's accuracies."
+    "learns from 400 of each: with the lecture's recipes that takes SimpleNet to 0.36 and the ResNet to 0.43."
 )
 
 
