@@ -6,6 +6,7 @@ import streamlit as st
 
 from explorer.ladders import Page
 from explorer.ui import state
+from explorer.ui.desk import entry
 
 
 def _page(page: Page, icon: str):
@@ -31,6 +32,11 @@ def main() -> None:
                 _page(Page.RUNS, ":material/history:"),
             ],
         }
+        | (
+            {"Teacher": [st.Page("pages/desk.py", title="The class", icon=":material/school:")]}
+            if entry.token()
+            else {}
+        )
     )
 
     from explorer.ui.app import begin, end  # the menu must not wait for anything

@@ -63,6 +63,8 @@ class Limits:
         30, "Own texts kept, days", "Days after its last use that an own text is removed; 0: never.", 0, 36_500
     )
 
+    preset: str = ""  #: the settings that a page opens with, by a preset's name, where its rung has one of that name
+
     def check(self) -> "Limits":
         """Itself, if every value is in its range.
 
@@ -73,10 +75,12 @@ class Limits:
             value, low, high = getattr(self, name), limit["low"], limit["high"]
             if not (isinstance(value, int) and low <= value <= high):
                 raise SettingsError(f"{limit['label']} must be a whole number from {low} to {high:,}.")
+        if not isinstance(self.preset, str) or len(self.preset) > 40:
+            raise SettingsError("The class's preset is a preset's name.")
         return self
 
 
-TABLE: dict[str, Any] = {f.name: f.metadata for f in dataclasses.fields(Limits)}
+TABLE: dict[str, Any] = {f.name: f.metadata for f in dataclasses.fields(Limits) if f.metadata}
 
 
 def variable(name: str) -> str:
@@ -86,11 +90,11 @@ def variable(name: str) -> str:
 
 def from_environment() -> Limits:
     """What the environment says; what is no value of a limit is left at its default, with a line in the log."""
-    found = Limits()
+    found = Limits(preset=os.environ.get("EXPLORER_PRESET", "").strip()[:40])
     for name in TABLE:
         if word := os.environ.get(variable(name), "").strip():
             try:
-                found = dataclasses.replace(found, **{name: int(word)}).check()
+                found = dataclasses.replace(found, **{name: int(word)}).check()  # type: ignore[arg-type]
             except (ValueError, SettingsError) as error:
                 log.warning("%s is %r and is ignored: %s", variable(name), word, error)
     return found
@@ -118,13 +122,13 @@ def now() -> Limits:
         return found
 
 
-def change(**values: int) -> Limits:
+def change(**values: int | str) -> Limits:
     """Set limits for everybody on the servers with this home, from now on.
 
     Raises:
         SettingsError: a value is out of range; nothing has changed. OSError: the file cannot be written.
     """
-    dataclasses.replace(now(), **values).check()
+    dataclasses.replace(now(), **values).check()  # type: ignore[arg-type]
     path = _path()
     with _lock:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,4 +162,8 @@ def _changed(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return {name: value for name, value in found.items() if name in TABLE} if isinstance(found, dict) else {}
+    return (
+        {name: value for name, value in found.items() if name in TABLE or name == "preset"}
+        if isinstance(found, dict)
+        else {}
+    )

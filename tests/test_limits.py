@@ -68,4 +68,4 @@ def test_a_file_that_says_nothing_is_nothing(content):
 def test_the_readme_has_the_table():
     rows = dict(re.findall(r"\| `(EXPLORER_\w+)` \| ([\d,]+) \|", (paths.REPOSITORY / "README.md").read_text()))
     said = {name: int(rows[limits.variable(name)].replace(",", "")) for name in TABLE}
-    assert said == dataclasses.asdict(Limits())
+    assert {**said, "preset": ""} == dataclasses.asdict(Limits())

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from explorer.data import structure
+from explorer.data import apart, structure
 from explorer.data.structure import MAX_PIXELS, TOO_MANY_PIXELS
 from explorer.errors import PhotoError
 
@@ -87,22 +87,34 @@ def read_photo(data: bytes, name: str = "") -> Photo:
     if len(data) > MAX_BYTES:
         raise PhotoError(f"The file is larger than {MAX_BYTES // 1_000_000} MB.")
     notes: list[str] = []
-    with _decoders:
-        try:
-            rgb, size = _decode(data, notes)
-        except PhotoError:
-            raise
-        except MemoryError as error:
-            raise PhotoError("There is not enough memory for this photo. Make it smaller.", repr(error)) from error
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise PhotoError(TOO_MANY_PIXELS, repr(error)) from error
-        except UnidentifiedImageError as error:
-            raise PhotoError(_what_it_is(data), repr(error)) from error
-        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, RuntimeError, …
-            raise PhotoError(DAMAGED, repr(error)) from error
+    if apart.is_needed(data):
+        rgb, size, notes = apart.decode(data)
+    else:
+        with _decoders:
+            rgb, size = decode(data, notes)
     folder, plain = split_name(name)
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     return Photo(rgb, *size, plain, folder, tuple(notes), digest)
+
+
+def decode(data: bytes, notes: list[str]) -> tuple[np.ndarray, tuple[int, int]]:
+    """The upright pixels, and the upload's own (width, height); ``notes`` on what was done are added.
+
+    Raises:
+        PhotoError: see :func:`read_photo`.
+    """
+    try:
+        return _decode(data, notes)
+    except PhotoError:
+        raise
+    except MemoryError as error:
+        raise PhotoError("There is not enough memory for this photo. Make it smaller.", repr(error)) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PhotoError(TOO_MANY_PIXELS, repr(error)) from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(_what_it_is(data), repr(error)) from error
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, RuntimeError, …
+        raise PhotoError(DAMAGED, repr(error)) from error
 
 
 def _decode(data: bytes, notes: list[str]) -> tuple[np.ndarray, tuple[int, int]]:

@@ -48,6 +48,7 @@ class Job(Generic[R]):
     work: "Callable[[Job[R]], object]"
     owner: str = ""  #: the browser session's token; empty for the terminal, which needs no lease
     experiment: "Experiment | None" = None
+    place: str = ""  #: the page, or the section of one, that shows it
     id: str = field(default_factory=lambda: secrets.token_hex(4))
     state: State = State.QUEUED
     message: str = ""  #: why it failed, or what to try

@@ -87,6 +87,11 @@ class Registry:
         mine = [job for job in self.all() if job.owner == owner and job.kind == kind]
         return mine[-1] if mine else None
 
+    def last_at(self, place: str, owner: str) -> Job[Any] | None:
+        """What an owner started last in a place."""
+        mine = [job for job in self.all() if job.owner == owner and job.place == place]
+        return mine[-1] if mine else None
+
     def all(self) -> list[Job[Any]]:
         """Every known job, oldest first."""
         with self._lock:

@@ -21,6 +21,8 @@ class Sweeps:
     """The curves so far, by the names of what was wanted."""
 
     curves: Mapping[str, lr_finder.Sweep]
+    wanted: Mapping[str, "Experiment"]
+    span: tuple[float, float]  #: the lowest rate and the highest
 
 
 def work(
@@ -37,7 +39,7 @@ def _moments(wanted: Mapping[str, "Experiment"], span: Span) -> Moments[Sweeps]:
         with contextlib.closing(_swept(experiment, span)) as sweeping:
             for found[name], source in sweeping:
                 share = (done + len(found[name].lr) / span[2]) / len(wanted)
-                yield Moment(share, lambda: Sweeps(dict(found)), source=source)
+                yield Moment(share, lambda: Sweeps(dict(found), wanted, span[:2]), source=source)
 
 
 def _swept(experiment: "Experiment", span: Span) -> Generator[tuple[lr_finder.Sweep, Source], None, None]:

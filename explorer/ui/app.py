@@ -12,6 +12,7 @@ import streamlit as st
 
 from explorer.runs.store import Store
 from explorer.ui import identity, internals, links, share, state
+from explorer.ui.desk import attendance
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -142,7 +143,7 @@ def begin(page: str) -> "DeltaGenerator":
     """
     made = engine()
     newcomer = not state.session().owner
-    owner()
+    attendance.note(owner(), page)
     if newcomer and state.session().forgotten:
         st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
     st.html(_style(internals.STYLE) + (_style(internals.PROJECTOR) if state.teacher() else ""))

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from explorer import ladders
+from explorer import ladders, limits
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.ladders import Ladder
@@ -39,6 +39,8 @@ def current(page: str, default_model: str) -> Experiment:
     if here.experiment is None or followed:
         experiment, notices = links.experiment(asked, default_model, app.owner())
         links.tell(notices)
+        if not any(name in asked for name in SETTINGS):
+            experiment = fresh(experiment.model, experiment.seed)
         if experiment != here.experiment:
             here.put(experiment)
         if asked.get("run", here.job) != here.job:
@@ -47,6 +49,12 @@ def current(page: str, default_model: str) -> Experiment:
         experiment = here.experiment
     here.address, here.default = asked, default_model
     return experiment
+
+
+def fresh(model: str, seed: int = 0) -> Experiment:
+    """What a rung opens with: the class's preset, where it has one of that name, else the lecture's settings."""
+    preset = limits.now().preset
+    return Experiment.of(model, preset if preset in ladders.rung(model).presets else "lecture", seed=seed)
 
 
 def rung_picker(page: str, experiment: Experiment) -> None:
@@ -58,7 +66,7 @@ def rung_picker(page: str, experiment: Experiment) -> None:
     def choose() -> None:
         chosen = state.widget(key, experiment.model)
         if chosen != experiment.model:
-            here.put(Experiment.of(chosen, seed=experiment.seed))
+            here.put(fresh(chosen, experiment.seed))
 
     st.pills(
         "Model",

@@ -63,6 +63,21 @@ def find(page: str) -> Job[Any] | None:
     return job
 
 
+def own(page: str) -> Job[Any] | None:
+    """The job of a place: this session's; in a new one, as after a reload, what this browser started there last."""
+    here = state.place(page)
+    if here.job is None:
+        last = queue.registry().last_at(page, app.owner())
+        here.job = last.id if last else ""
+    return queue.registry().find(here.job) if here.job else None
+
+
+def remember(page: str, job: Job[Any]) -> None:
+    """Have a place show a job, in this session and in those that come after it."""
+    job.place = page
+    state.place(page).job = job.id
+
+
 def linked(page: str) -> str | None:
     """The id of the run the link names, where this page can show it to this visitor; else one notice says why not."""
     run_id = st.query_params.get("run")
@@ -157,7 +172,7 @@ def start_stop(
     """The buttons that start, hold and stop a page's or a section's job, in the row that the caller has opened.
 
     A press submits or stops and draws the page anew; what is refused is said beside the buttons. The job is found
-    again by its id at the next run of the page, and drawn with :func:`panel`.
+    again by :func:`own` at the next run of the page, also after a reload, and drawn with :func:`panel`.
 
     Args:
         page: the place that remembers the job, by its name.
@@ -171,8 +186,7 @@ def start_stop(
     Returns:
         The job, if any, and the phase that the buttons were drawn for.
     """
-    here = state.place(page)
-    job = queue.registry().find(here.job) if here.job else None
+    here, job = state.place(page), own(page)
     drawn_for = phase(job)
     going = to_stop(job, drawn_for)
     reads = again if going and again is not None else label
@@ -187,7 +201,7 @@ def start_stop(
         shortcut="t" if shortcuts else None,
     ):
         with parts.refusals():
-            here.job = submit(job).id
+            remember(page, submit(job))
             st.rerun()
     if going or stop_greyed:
         stop(here, going, shortcut="s" if shortcuts else None)

@@ -106,8 +106,6 @@ class LrFinder(Place):
     """The LR finder."""
 
     wanted: list[str] = field(default_factory=list)  #: the rungs that another page asks for
-    swept: "dict[str, Experiment]" = field(default_factory=dict)  #: of the job, by the name in the legend
-    span: tuple[float, float] | None = None  #: the lowest and the highest rate of the job
     go: Page | None = None  #: where a rate that was taken leads
     picked: "tuple[str, float] | None" = None  #: a curve's name, and the rate clicked on it
 
@@ -175,6 +173,14 @@ class Race(Place):
     start: bool = False  #: whether another page wants it started
 
 
+@dataclass
+class Desk(Place):
+    """The teacher's page."""
+
+    opened: bool = False  #: whether the token has been shown
+
+
+DESK = "desk"  #: its name, which is no page of everybody's menu
 CLASSES = "cam.classes"  # a section of its page
 FITS = "cam.fits"  # another
 RACE = f"{Page.BATCHNORM}.race"  #: the section's name
@@ -186,6 +192,7 @@ _KINDS: dict[str, type[Place]] = {
     Page.LR_FINDER: LrFinder,
     Page.CAM: Cam,
     CLASSES: CamClasses,
+    DESK: Desk,
 }
 
 
@@ -232,6 +239,11 @@ def cam_classes() -> CamClasses:
 def race() -> Race:
     """The race inside the network."""
     return _kept(Race, RACE)
+
+
+def desk() -> Desk:
+    """The teacher's page."""
+    return _kept(Desk, DESK)
 
 
 def session() -> Session:

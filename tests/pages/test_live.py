@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from explorer import paths
 from explorer.experiment import Experiment
+from explorer.runs import queue
 from explorer.runs.history import COLUMNS
 from explorer.runs.store import Run, Store
 from explorer.runs.words import State
-from tests.pages.conftest import open_page
+from tests.pages.conftest import open_page, wait
 
 
 def between_buttons_and_panel(before: str, after: str) -> None:
@@ -109,3 +111,45 @@ def test_what_a_job_did_while_it_was_drawn_is_drawn_next_time() -> None:
         shown.append(at.session_state["batchnorm.map"].charts["map"][1].figure.data[0].z.item())
         at.run()
     assert shown == [2.0, 1.0]
+
+
+def place_of_a_job(place: str, owner: str) -> None:
+    """A page with a job of its own, for a browser that is recognised."""
+    import streamlit as st
+
+    from explorer.runs import queue
+    from explorer.runs.jobs import Job
+    from explorer.runs.words import Kind
+    from explorer.ui import live, state
+
+    state.session().owner = owner
+
+    def submit(before: Job | None) -> Job:
+        return queue.registry().submit(Job(Kind.EVALUATE, "measured", lambda job: job.publish("seen"), owner), before)
+
+    job, _ = live.start_stop(place, "Measure", submit)
+    st.caption(f"{job.id} {job.result}" if job else "nothing")
+
+
+def test_whatever_was_started_in_a_place_is_found_again_after_a_reload_and_by_nobody_else() -> None:
+    first = AppTest.from_function(place_of_a_job, args=("somewhere", "ann")).run()
+    assert first.caption[0].value == "nothing"
+    first.button(key="somewhere.start").click().run()
+    job = queue.registry().last_at("somewhere", "ann")
+    wait(first, lambda: job.ended)
+    for place, owner, shown in (
+        ("somewhere", "ann", f"{job.id} seen"),
+        ("somewhere", "bob", "nothing"),
+        ("elsewhere", "ann", "nothing"),
+    ):
+        again = AppTest.from_function(place_of_a_job, args=(place, owner)).run()
+        assert not again.exception and again.caption[0].value == shown
+
+
+def test_every_place_that_starts_a_job_finds_it_again() -> None:
+    """Whoever submits in the pages' room remembers the job through live, or has it in the address as training has."""
+    for path in sorted((paths.REPOSITORY / "explorer" / "ui").rglob("*.py")):
+        text = path.read_text()
+        if "registry().submit(" in text:
+            found = ("live.start_stop(", "live.remember(", 'query_params["run"]')
+            assert any(word in text for word in found), path

@@ -54,7 +54,7 @@ def test_two_models_are_laid_over_each_other() -> None:
 
 def test_before_any_sweep_the_recorded_ones_are_shown_and_can_be_used() -> None:
     at = open_page("lr_finder", models="bn,deep-bn")
-    assert "recorded" in texts(at)
+    assert "**Recorded**" in texts(at)
     labels = [button.label for button in at.button if button.label.startswith("Use ")]
     assert len(labels) == 6 and len(recommended(at)) == 2, "one of each curve's is the coloured one"
     assert all(any(label.endswith(rule) for label in labels) for rule in ("minimum / 10", "valley", "steepest"))
@@ -88,9 +88,14 @@ def test_a_suggestion_the_training_page_does_not_take_cannot_be_used() -> None:
     at = open_page("lr_finder", models="gru")
     rates, losses = np.geomspace(1e-7, 1e-5, 100), np.linspace(4.2, 3.9, 100)
     found = {"GRU": Sweep(rates, losses, losses)}
-    swept = jobs.Job(Kind.LR_FIND, "GRU", lambda job: job.publish(Sweeps(found)), "somebody")
+    swept = jobs.Job(
+        Kind.LR_FIND,
+        "GRU",
+        lambda job: job.publish(Sweeps(found, {"GRU": Experiment.of("gru")}, (1e-5, 10.0))),
+        "somebody",
+    )
     queue.registry().submit(swept)
-    at.session_state["lr_finder"] = state.LrFinder("lr_finder", swept.id, swept={"GRU": Experiment.of("gru")})
+    at.session_state["lr_finder"] = state.LrFinder("lr_finder", swept.id)
     wait(at, lambda: swept.ended)
     found = uses(at)
     assert min(found) < 1e-6 < max(found)

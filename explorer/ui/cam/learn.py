@@ -73,15 +73,15 @@ def _unfreeze(trained: Trained, wanted: Photos, going: bool) -> None:
             rate = st.select_slider("The head's learning rate", RATES, 1e-3, key=here.key("rate"), width=260)
             if st.button("Unfreeze and train", icon=":material/lock_open:", key=here.key("tune"), disabled=going):
                 with parts.refusals():
-                    here.job = _tune(trained, wanted, int(epochs), rate, queue.registry().find(here.job or "")).id
+                    live.remember(here.name, _tune(trained, wanted, int(epochs), rate, live.own(here.name)))
                     st.rerun()
 
 
 def begin() -> None:
     """Train on the classes that are there, in place of what was at work."""
     here = state.cam_classes()
-    before = queue.registry().find(here.job or "")
-    here.job = _learn({own.name: tuple(own.photos) for own in here.classes}, before).id
+    wanted = {own.name: tuple(own.photos) for own in here.classes}
+    live.remember(here.name, _learn(wanted, live.own(here.name)))
 
 
 def _learn(wanted: Photos, before: Job[Learnt] | None) -> Job[Learnt]:

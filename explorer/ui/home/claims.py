@@ -9,7 +9,7 @@ from explorer.lecture.verdicts import Verdict, recorded_verdict
 from explorer.runs import queue
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind, State
-from explorer.ui import app, parts, state, transport
+from explorer.ui import app, live, parts, state, transport
 
 
 def make_it_happen(claim: Claim) -> None:
@@ -63,17 +63,15 @@ def _submit_measure(claim: Claim) -> None:
         _, verdict = measure(claim, job.between_steps)
         job.publish(verdict)
 
-    here = state.place(state.key("measure", claim.id, "job"))
-    earlier = queue.registry().find(here.job or "")
-    job = queue.registry().submit(Job(Kind.CLAIM, claim.title, work, app.owner()), earlier)
-    here.job = job.id
+    place = state.key("measure", claim.id, "job")
+    live.remember(place, queue.registry().submit(Job(Kind.CLAIM, claim.title, work, app.owner()), live.own(place)))
 
 
 def _outcome(claim: Claim) -> None:
     recorded = recorded_verdict(claim.id)
     if recorded:
         parts.verdict(recorded, "recorded here")
-    job = queue.registry().find(state.place(state.key("measure", claim.id, "job")).job or "")
+    job = live.own(state.key("measure", claim.id, "job"))
     if job is None:
         return
 

@@ -1,5 +1,6 @@
 """Sweeps of the learning rate: which to make, and their curves over each other; the rates stand in ``rates.py``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from explorer.ui.lr_finder import rates
 from explorer.ui.runbar import Number
 
 if TYPE_CHECKING:
+    from explorer.runs.sweep import Sweeps
     from explorer.training.lr_finder import Sweep
 
 PAGE = Page.LR_FINDER
@@ -151,8 +153,6 @@ def _submit(asked: Asked, earlier: Job[Any] | None) -> Job[Any]:
     span = (asked.low, asked.high, asked.batches, asked.beta)
     job: Job[Any] = Job(Kind.LR_FIND, ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner())
     queue.registry().submit(job, instead_of=earlier)
-    here = state.lr_finder()
-    here.swept, here.span = wanted, (asked.low, asked.high)
     rates.forget()
     return job
 
@@ -168,12 +168,12 @@ def _draw(job: Job[Any]) -> None:
     """The visitor's own sweep, as far as it is."""
     here = state.lr_finder()
     parts.problem(job)
-    found = job.result.curves if job.result else {}
-    if found:
+    result: Sweeps | None = job.result
+    if result is not None and result.curves:
         steps.did(PAGE, "swept")
-        if len(found) > 1:
+        if len(result.curves) > 1:
             steps.did(PAGE, "compared")
-        _curves(found, here.swept, (job.id, *job.stamp), job.ended)
+        _curves(result.curves, result.wanted, (job.id, *job.stamp), None if job.ended else result.span)
     parts.source_note(job.source)
     if here.go:
         st.rerun()  # the buttons above run only this fragment; leaving the page takes the whole script
@@ -186,19 +186,24 @@ def _recorded(asked: Asked) -> None:
     if not shipped:
         return
     st.caption(":blue[**Recorded**] with the lecture's settings, on its data. Press **Sweep** for your own.")
-    _curves(shipped, asked.experiments(), ("recorded", *shipped), ended=True)
+    _curves(shipped, asked.experiments(), ("recorded", *shipped))
 
 
-def _curves(found: "dict[str, Sweep]", swept: dict[str, Experiment], stamp: state.Stamp, ended: bool) -> None:
-    """The curves over each other, and below them the rates they suggest."""
+def _curves(
+    found: "Mapping[str, Sweep]",
+    swept: Mapping[str, Experiment],
+    stamp: state.Stamp,
+    span: tuple[float, float] | None = None,
+) -> None:
+    """The curves over each other, and below them the rates they suggest; ``span`` while they are still growing."""
     offered = {name: rates.offer(name, sweep) for name, sweep in found.items()}
-    few, span = len(found) <= 2, None if ended else state.lr_finder().span
+    few = len(found) <= 2
     marks = {name: offer.all if few else offer.best for name, offer in offered.items()}
     plot.chart(
         PAGE,
         "sweep",
         (*stamp, state.lr_finder().picked),
-        lambda: sweep_curves(found, marks, {n: o.first for n, o in offered.items()}, span, key=str(stamp[0])),
+        lambda: sweep_curves(dict(found), marks, {n: o.first for n, o in offered.items()}, span, key=str(stamp[0])),
         "Loss against learning rate, with the suggested rates on each curve.",
         "Bold: smoothed loss. Pale: each step. A sweep ends where the loss is four times its best. "
         "**Click a curve** to take the rate there.",
@@ -206,7 +211,7 @@ def _curves(found: "dict[str, Sweep]", swept: dict[str, Experiment], stamp: stat
         picked=rates.pick,
     )
     for name, sweep in found.items():
-        rates.show(name, sweep, offered[name], swept.get(name), str(stamp[0]), ended)
+        rates.show(name, sweep, offered[name], swept.get(name), str(stamp[0]), span is None)
 
 
 def how_it_works() -> None:
