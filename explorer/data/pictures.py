@@ -123,10 +123,10 @@ class VisionData:
         """The test pictures, class by class; they are moved to the device when asked for."""
         return self._plain(_pixels(self.pictures.test_x, self.device), _moved(self.pictures.test_y, self.device))
 
-    def thinned(self, every: int) -> Self:
+    def thinned(self, every: int, first: int = 0) -> Self:
         """The same data, validated on one picture in ``every``: even shares of each class, which lie class by class."""
         thinned, step = copy.copy(self), max(1, every)
-        thinned.valid_x, thinned.valid_y = self.valid_x[::step], self.valid_y[::step]
+        thinned.valid_x, thinned.valid_y = self.valid_x[first::step], self.valid_y[first::step]
         return thinned
 
     def _plain(self, x: Tensor, y: Tensor) -> Iterator[Batch]:

@@ -1,5 +1,7 @@
 """What a vision model says about every validation picture: accuracy by class, confusions, its worst mistakes."""
 
+import dataclasses
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +10,7 @@ import numpy as np
 import torch
 
 from explorer import devices
+from explorer.data.pictures import VisionData
 from explorer.training import checkpoint, prepare
 
 if TYPE_CHECKING:
@@ -18,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """For n pictures and c classes: ``probabilities`` (n, c) and ``labels`` (n,)."""
+    """For n validation pictures and c classes: ``probabilities`` (n, c) and ``labels`` (n,)."""
 
     probabilities: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
+    pictures: np.ndarray  #: their places in the validation set, (n,)
 
     @property
     def chosen(self) -> np.ndarray:
@@ -67,17 +71,69 @@ def predict(model: "nn.Module", data: "Data", classes: tuple[str, ...]) -> Predi
     for batch in data.valid_batches():
         parts.append(model(batch.x).float().softmax(-1))
         labels.append(batch.y)
-    return Predictions(torch.cat(parts).cpu().numpy(), torch.cat(labels).cpu().numpy(), classes)
+    known = torch.cat(labels).cpu().numpy()
+    return Predictions(torch.cat(parts).cpu().numpy(), known, classes, np.arange(len(known)))
 
 
-def of_file(path: Path) -> Predictions:
-    """Predictions of the model in a weights file.
+SHARES = 10  #: in which the validation pictures are gone through; each has as many of every class
+
+
+class Asking:
+    """The model in a weights file, asked about one share of the validation pictures after the other.
+
+    Whoever waits has something to see after the first. Several may ask for more at once: each gets one share further.
 
     Raises:
         WeightsError: the file cannot be used. OtherDataError: it knows other classes than the pictures here.
     """
-    device = devices.choose()
-    model, story = checkpoint.load(path, device)
-    data = prepare.data_for(story.experiment, device)
-    prepare.check_data(story, data, path.name)
-    return predict(model, data, story.classes)
+
+    def __init__(self, path: Path) -> None:
+        device = devices.choose()
+        self._model, story = checkpoint.load(path, device)
+        data = prepare.data_for(story.experiment, device)
+        prepare.check_data(story, data, path.name)
+        assert isinstance(data, VisionData), "a language model answers no questions about pictures"
+        self._data = data
+        self._classes = story.classes
+        self._found: tuple[Predictions, ...] = ()
+        self._one = threading.Lock()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been asked about every picture."""
+        return len(self._found) == SHARES
+
+    @property
+    def share(self) -> float:
+        """How much of them that is, in [0, 1]."""
+        return len(self._found) / SHARES
+
+    def more(self) -> None:
+        """Ask about the next share; nothing once all are done."""
+        with self._one:
+            first = len(self._found)
+            if first < SHARES:
+                share = predict(self._model, self._data.thinned(SHARES, first), self._classes)
+                places = first + SHARES * share.pictures
+                self._found = (*self._found, dataclasses.replace(share, pictures=places))
+
+    def found(self) -> Predictions:
+        """What it said so far, in the validation set's own order; ask for :meth:`more` first."""
+        shares = self._found
+        places = np.concatenate([share.pictures for share in shares])
+        order = np.argsort(places)
+        probabilities = np.concatenate([share.probabilities for share in shares])[order]
+        labels = np.concatenate([share.labels for share in shares])[order]
+        return Predictions(probabilities, labels, self._classes, places[order])
+
+
+def of_file(path: Path) -> Predictions:
+    """Predictions of the model in a weights file, about every validation picture.
+
+    Raises:
+        WeightsError, OtherDataError: see :class:`Asking`.
+    """
+    asking = Asking(path)
+    while not asking.done:
+        asking.more()
+    return asking.found()

@@ -46,9 +46,10 @@ def test_a_mosaic_reaches_the_browser_as_it_is() -> None:
 
 
 def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monkeypatch) -> None:
-    monkeypatch.setattr(cifar10, "find", lambda: None)
+    shapes = cifar10.load("standin")
+    monkeypatch.setattr(cifar10, "load", lambda *_: shapes)
     monkeypatch.setattr(evaluate, "predict", lambda *_: pytest.fail("they were asked"))
-    pictures._predictions.clear()
+    pictures._asking.clear()
     at = open_page("cifar10", model="convnet")
     said = texts(at)
     assert "trained on other data" in said and "Fetch the data" in said
