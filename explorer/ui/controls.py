@@ -12,7 +12,7 @@ from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.ladders import Ladder
 from explorer.settings import Scale, Setting
-from explorer.ui import app, internals, links, state
+from explorer.ui import app, internals, links, live, state
 
 GROUPS = {
     "rate": ("Learning rate", ":material/speed:"),
@@ -67,6 +67,7 @@ def rung_picker(page: str, experiment: Experiment) -> None:
         chosen = state.widget(key, experiment.model)
         if chosen != experiment.model:
             here.put(fresh(chosen, experiment.seed))
+            live.leave(page)
 
     st.pills(
         "Model",

@@ -78,6 +78,16 @@ def remember(page: str, job: Job[Any]) -> None:
     state.place(page).job = job.id
 
 
+def leave(page: str) -> None:
+    """Show a page's run no longer, unless it is at work: what its settings stand for is shown instead."""
+    here = state.training(page)
+    job = queue.registry().find(here.job) if here.job else None
+    if job is None or job.ended:
+        here.job = None
+        st.query_params.pop("run", None)
+        here.address = links.of_experiment()
+
+
 def linked(page: str) -> str | None:
     """The id of the run the link names, where this page can show it to this visitor; else one notice says why not."""
     run_id = st.query_params.get("run")

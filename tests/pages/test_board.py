@@ -196,3 +196,22 @@ def a_chart(key: str) -> None:
 def test_a_chart_may_be_named_after_a_folder_of_any_name(key) -> None:
     at = AppTest.from_function(a_chart, args=(key,)).run()
     assert not at.exception
+
+
+@pytest.mark.data
+def test_another_rung_shows_its_own_run_once_the_one_shown_has_ended() -> None:
+    at = open_page("char_rnn", **SMALL)
+    at.button(key="char_rnn.train").click().run()
+    job = queue.registry().find(at.session_state["char_rnn"].job)
+    wait(at, lambda: len(job.history.snapshot()) > 1)
+
+    def choose(rung: str) -> None:
+        next(group for group in at.button_group if ".rung." in group.key).set_value(rung).run()
+
+    choose("lstm")
+    assert "Set otherwise than in this run: Model" in texts(at) and job.id in at.query_params["run"]
+    at.button(key="char_rnn.stop").click().run()
+    wait(at, lambda: job.ended)
+    choose("char3")
+    assert "run" not in at.query_params and "Recorded on the real data" in texts(at)
+    assert at.session_state["char_rnn"].experiment.model == "char3"
