@@ -174,8 +174,7 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
                 key=str(stamp[0]),
                 height=330,
             ),
-            "Training and validation loss over epochs.",
-            "Blue: training loss, each step (pale) and smoothed. Orange: validation after each epoch."
+            "Training and validation loss over epochs. Blue: training, each step and smoothed. Orange: validation."
             + (" Dashed grey: what the lecture printed." if lecture and lecture.curve else ""),
             main=True,
         )
@@ -186,16 +185,14 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
                 "accuracy",
                 (*stamp, planned),
                 lambda: curves.accuracy_curve(history, lecture=lecture, epochs=planned, key=str(stamp[0]), height=190),
-                "Validation accuracy over epochs.",
-                "Orange: here. Dashed grey: what the lecture printed.",
+                "Validation accuracy over epochs. Orange: here. Dashed grey: what the lecture printed.",
             )
         plot.chart(
             page,
             "rate",
             stamp,
             lambda: curves.schedule_curve(schedules.plan(trained), history, key=str(stamp[0])),
-            "Learning rate over epochs.",
-            "Dotted: planned. Solid: used so far.",
+            "Learning rate over epochs. Dotted: planned. Solid: used so far.",
         )
         with st.container(horizontal=True):
             st.toggle("Freeze plots", key=here.key("freeze"), help="Hold the plots still to zoom and hover.")

@@ -67,13 +67,11 @@ def _code(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
 
 def _memory() -> None:
     st.markdown(
-        "**Is the memory thrown away on the short last batch?** The lecture's code resets the state when a batch is "
-        "*narrower* than the one before, and a reader of the notes asks whether that loses what was learnt. It never "
-        "fires here: with 64 parallel streams it is the **length** of the last batch that shrinks, not its width. "
-        "The state flows from the end of one epoch into the next.\n\n"
-        "See what losing it would cost: set **Reset the hidden state** to *batch* (the preset *Forgetful* of the "
-        "stateful RNN) and train; then *never*. Truncated back-propagation is something else: after each batch the "
-        "state's **history** is cut, so gradients reach back `bptt` characters, while the state itself runs on."
+        "**Is the memory thrown away on the short last batch?** A reader of the notes asks. The lecture's code resets "
+        "the state when a batch is *narrower*; the last batch is *shorter*, so the state flows on into the next "
+        "epoch.\n\n"
+        "What would losing it cost? Train the **Stateful RNN** with its preset *Forgetful*, then without. Truncated "
+        "back-propagation is something else: after each batch only the state's **history** is cut."
     )
 
 

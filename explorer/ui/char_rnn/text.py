@@ -30,7 +30,7 @@ def show(page: str, experiment: Experiment) -> None:
             "Training tokens": len(loaded.train),
             "Validation tokens": len(loaded.valid),
             "Vocabulary": len(loaded.vocabulary),
-            "Nominal batches": len(loaded.train) // experiment.batch_size // experiment.bptt - 1,
+            "Batches an epoch": len(loaded.train) // experiment.batch_size // experiment.bptt - 1,
         }.items(),
         strict=True,
     ):
