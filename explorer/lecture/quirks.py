@@ -311,7 +311,8 @@ QUIRKS: tuple[Quirk, ...] = (
         lambda v: (
             f"Recorded here, medians of three seeds: SimpleNet {v['simplenet.here']:.3f} on 40,000 pictures and "
             f"{v['simplenet.official']:.3f} on 50,000 (the notebook printed 0.469); ConvBnNet2 {v['deep-bn.here']:.3f} "
-            f"and {v['deep-bn.official']:.3f} (0.646)."
+            f"and {v['deep-bn.official']:.3f} (0.646). Resnet2 after two epochs, one seed: {v['resnet2.here']:.3f} and "
+            f"{v['resnet2.official']:.3f} (0.542)."
         ),
         0,
     ),
