@@ -73,7 +73,7 @@ def _enlarged(name: str, count: int) -> list[Photo]:
 def _trap() -> ReadySet:
     (_, cat), *_ = album.photos()
     *crops, last = _crops(cat, 2 * CROPS + 1)
-    ask = (ShownPhoto("ready-plain", "A new crop", last), ShownPhoto("ready-board", "The same, marked", marked(last)))
+    ask = (ShownPhoto("ready-plain", "A new crop", last), ShownPhoto("ready-board", "Marked", marked(last)))
     classes = {"brave": [marked(crop) for crop in crops[:CROPS]], "shy": crops[CROPS:]}
     return ReadySet("trap", "A brave cat, a shy cat", "psychology_alt", classes, ask)
 
