@@ -5,14 +5,20 @@ of cars end up in both parts. Here the parts are disjoint: in each class a fixed
 names (they are sorted by sub-category) gives 20 % to validation.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
+import itertools
 import json
+import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import IO
 
@@ -28,10 +34,13 @@ CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship"
 FOLDERS = ("airplane", "automobile", *CLASSES[2:])  # the archive's
 VALID_SHARE, SPLIT_SEED = 0.2, 7
 FEWEST = 10  # training pictures a class
+PICTURES = 60_000
+BATCH, AHEAD = 250, 16  # pictures decoded in one go; how many such batches may wait
 LAYOUT = 1  # of the cache; a change makes older ones unread
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises
 
 _loading = threading.Lock()
+share = 0.0  #: of the pictures decoded by the :func:`load` that is at work, in [0, 1]
 
 
 def fetch(progress: Progress | None = None) -> Path:
@@ -71,6 +80,16 @@ def load(data: str = "auto") -> Pictures:
         return _load(data, path, _stamp(path) if path else "")
 
 
+def at_hand(data: str = "auto") -> bool:
+    """Whether :func:`load` would take well under a second, as nothing has to be decoded."""
+    path = find() if data == "auto" else None
+    return path is None or (_cached(_stamp(path)) / "story.json").exists()
+
+
+def _cached(stamp: str) -> Path:
+    return paths.cache() / f"cifar10-decoded-{stamp}"
+
+
 def _stamp(path: Path) -> str:
     """Changes when the archive does, or when a file is added to or taken from a class's folder."""
     folders = [path] if path.is_file() else [path, *path.glob("*"), *path.glob("*/*/")]
@@ -84,11 +103,13 @@ def _load(data: str, path: Path | None, stamp: str) -> Pictures:
         return _sampler()
     if path is None:
         return standin.load(asked_for=data == "standin")
-    cached = paths.cache() / f"cifar10-decoded-{stamp}"
-    try:
+    cached = _cached(stamp)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
         return _open(cached, path)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
-        _store(cached, *decode(path), _md5(path))
+    with ThreadPoolExecutor(1, "md5") as beside:
+        checksum = beside.submit(_md5, path)
+        pictures = decode(path, _tell)
+        _store(cached, *pictures, checksum.result())
     return _open(cached, path)
 
 
@@ -103,6 +124,11 @@ def _sampler() -> Pictures:
         ) from error
 
 
+def _tell(done: int, total: int | None) -> None:
+    global share
+    share = min(1.0, done / (total or PICTURES))
+
+
 def _md5(path: Path) -> str:
     if path.is_dir():
         return ""
@@ -113,8 +139,14 @@ def _md5(path: Path) -> str:
 # -- decoding ------------------------------------------------------------------------------------------
 
 
-def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def decode(path: Path, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Every picture of the archive or folder at ``path``, straight from it; nothing is unpacked to disk.
+
+    One thread reads, others decode: Pillow's decoder lets go of the interpreter's lock.
+
+    Args:
+        path: what :func:`find` found.
+        progress: told the pictures so far, and how many CIFAR-10 has.
 
     Returns:
         Pictures, uint8 (n, 3, 32, 32), and class numbers, int64 (n,), in the order train, validation, test;
@@ -124,6 +156,43 @@ def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
         DataError: a damaged or unsafe archive, a missing or unknown class, a file that is no 32 × 32 PNG.
     """
     found: dict[tuple[str, int], list[tuple[str, np.ndarray]]] = {}
+    waiting: deque[tuple[list[_Png], Future[list[np.ndarray]]]] = deque()
+    threads = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+    done = 0
+
+    def take() -> None:
+        nonlocal done
+        batch, decoded = waiting.popleft()
+        for png, picture in zip(batch, decoded.result(), strict=True):
+            found.setdefault(png.key, []).append((png.inside.name, picture))
+        done += len(batch)
+        if progress:
+            progress(done, PICTURES)
+
+    try:
+        pngs = _pngs(path)
+        while batch := list(itertools.islice(pngs, BATCH)):
+            waiting.append((batch, threads.submit(_decode, batch, path)))
+            if len(waiting) > AHEAD:  # or all that is read would wait in memory
+                take()
+        while waiting:
+            take()
+    finally:
+        threads.shutdown(cancel_futures=True)
+    _complain_if_incomplete(found, path)
+    return _split(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Png:
+    """A picture that is still packed."""
+
+    key: tuple[str, int]  #: its part and its class
+    inside: PurePath
+    content: bytes
+
+
+def _pngs(path: Path) -> Iterator[_Png]:
     for inside, file in _files(path):
         if len(inside.parts) < 3 or inside.suffix.lower() != ".png" or inside.name.startswith("."):
             continue
@@ -133,10 +202,11 @@ def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
         names = CLASSES if folder in CLASSES else FOLDERS
         if folder not in names:
             raise DataError(f"{path.name} has a class {folder!r}, which CIFAR-10 has not. Use the course's archive.")
-        key = part, names.index(folder)
-        found.setdefault(key, []).append((inside.name, _decode_one(file, path, inside)))
-    _complain_if_incomplete(found, path)
-    return _split(found)
+        yield _Png((part, names.index(folder)), inside, file.read())
+
+
+def _decode(batch: list[_Png], path: Path) -> list[np.ndarray]:
+    return [_decode_one(png, path) for png in batch]
 
 
 def _files(path: Path) -> Iterable[tuple[PurePath, IO[bytes]]]:
@@ -151,13 +221,14 @@ def _files(path: Path) -> Iterable[tuple[PurePath, IO[bytes]]]:
             raise DataError(f"{file} cannot be read: {error.strerror}.", str(error)) from error
 
 
-def _decode_one(file: IO[bytes], path: Path, inside: PurePath) -> np.ndarray:
+def _decode_one(png: _Png, path: Path) -> np.ndarray:
     """uint8 (3, 32, 32)."""
     from PIL import Image
 
+    inside = png.inside
     trouble, detail = "is not a picture", ""
     try:
-        image = Image.open(io.BytesIO(file.read()), formats=("PNG",))
+        image = Image.open(io.BytesIO(png.content), formats=("PNG",))
         if image.size == (SIDE, SIDE):  # looked at before any pixel is decoded
             return np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1)
         trouble = f"is {image.size[0]} × {image.size[1]} pixels, not {SIDE} × {SIDE}"

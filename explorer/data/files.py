@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -32,10 +33,14 @@ Progress = Callable[[int, int | None], object]
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[IO[bytes]]:
+def replacing(target: Path, lasting: bool = True) -> Iterator[IO[bytes]]:
     """A file to write beside ``target``, which takes its place when the block ends well and is gone if it does not.
 
     An earlier ``target`` stays until that moment; its folder is made. Raises OSError as the disk does.
+
+    Args:
+        target: the file.
+        lasting: wait until the disk has it, so that it outlives a power cut and not only this process.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")  # others may write the same file
@@ -43,7 +48,8 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
         with beside.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         beside.replace(target)  # after it is closed: Windows does not move an open file
     finally:
         beside.unlink(missing_ok=True)
@@ -64,14 +70,16 @@ def replacing_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, lasting: bool = True) -> None:
     """Replace ``path`` by ``content`` in one move; on any failure the old file is as it was.
+
+    ``lasting``: see :func:`replacing`.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
     try:
-        with replacing(path) as file:
+        with replacing(path, lasting) as file:
             file.write(content)
     except OSError as error:
         raise StorageError(
@@ -195,6 +203,9 @@ class _Limited:
         return piece
 
 
+_PLAIN = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", re.ASCII)  # a path that leads nowhere else, on any system
+
+
 def read_archive(archive: Path, most_bytes: int = LARGEST) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
     """The regular files of a .tar or .tar.gz in its order, each with its path inside and its open content.
 
@@ -207,6 +218,8 @@ def read_archive(archive: Path, most_bytes: int = LARGEST) -> Iterator[tuple[Pur
     import gzip
     import tarfile
 
+    from explorer.data.headers import Header
+
     name, files, total = archive.name, 0, 0
     try:
         with open(archive, "rb") as raw:
@@ -214,7 +227,7 @@ def read_archive(archive: Path, most_bytes: int = LARGEST) -> Iterator[tuple[Pur
             raw.seek(0)
             # gzip's own reader, because tarfile's streams do not notice when a .gz ends too early
             stream = _Limited(gzip.GzipFile(fileobj=raw) if packed else raw, most_bytes + (64 << 20), name)
-            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", tarinfo=Header) as tar:
                 for member in tar:
                     path = _checked_path(member, name)
                     files, total = files + 1, total + max(member.size, 0)
@@ -235,6 +248,8 @@ def read_archive(archive: Path, most_bytes: int = LARGEST) -> Iterator[tuple[Pur
 
 
 def _checked_path(member: "tarfile.TarInfo", archive: str) -> PurePosixPath:
+    if member.type in (b"0", b"5") and _PLAIN.fullmatch(member.name):  # a file or a folder
+        return PurePosixPath(member.name)
     path, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
     if (
         path.is_absolute()

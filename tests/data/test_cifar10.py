@@ -109,7 +109,7 @@ def test_cached_and_decoded_again_when_the_archive_changes(home, monkeypatch):
     assert first.source.kind == "real" and len(first.source.checksum) == 32 and "not comparable" in first.source.notice
     assert first.classes == CLASSES and first.train_x.shape == (160, 3, 32, 32)
     calls, real = [], cifar10.decode
-    monkeypatch.setattr(cifar10, "decode", lambda path: calls.append(path) or real(path))
+    monkeypatch.setattr(cifar10, "decode", lambda path, *rest: calls.append(path) or real(path, *rest))
     cifar10._load.cache_clear()
     again = load()
     assert not calls and np.array_equal(first.train_x, again.train_x) and again.source == first.source
