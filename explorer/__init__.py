@@ -8,3 +8,5 @@ import os
 # Threads of torch that wait for each other sleep. By default they spin: beside anything else that computes, a step of a
 # small network on two cores then takes ten times as long, and a text forty times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+VERSION = "0.1.0"  #: as in pyproject.toml; recorded with every run

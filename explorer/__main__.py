@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from explorer import commands, ladders
-from explorer.commands import INTERRUPTED, let_go_of_output, say
 from explorer.errors import ExplorerError, explain, out_of_memory
 from explorer.experiment import SETTINGS
 from explorer.models.sampling import Sampling
+from explorer.terminal import train
+from explorer.terminal.words import INTERRUPTED, let_go_of_output, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,17 +62,24 @@ def _parser() -> argparse.ArgumentParser:
     names = parser.add_subparsers(required=True, metavar="COMMAND")
     keys = [rung.key for ladder in ladders.LADDERS.values() for rung in ladder]
 
-    train = names.add_parser("train", help="train a model, printing loss and time per epoch")
-    train.add_argument("key", metavar="KEY", help=f"{', '.join(keys)}, dogscats, dogscats-resnet34")
-    train.add_argument("--preset", help="a named set of settings (default: lecture)")
-    train.add_argument("--save", type=Path, metavar="FILE", help="write the weights here, with the history beside them")
-    train.add_argument(
+    fit = names.add_parser("train", help="train a model, printing loss and time per epoch")
+    fit.add_argument("key", metavar="KEY", help=f"{', '.join(keys)}, dogscats, dogscats-resnet34")
+    fit.add_argument("--preset", help="a named set of settings (default: lecture)")
+    fit.add_argument("--save", type=Path, metavar="FILE", help="write the weights here, with the history beside them")
+    fit.add_argument(
         "--ship", action="store_true", help="write the weights into weights/, in half precision where that is safe"
     )
-    train.add_argument("--start", type=Path, metavar="FILE", help="go on from these weights")
-    train.add_argument("--no-record", action="store_true", help="leave the run out of the runs kept on this machine")
-    _add_settings(train)
-    train.set_defaults(command=commands.train)
+    fit.add_argument("--start", type=Path, metavar="FILE", help="go on from these weights")
+    fit.add_argument("--no-record", action="store_true", help="leave the run out of the runs kept on this machine")
+    fit.add_argument("--json", action="store_true", help="one JSON object a line for each epoch")
+    _add_settings(fit)
+    fit.set_defaults(command=train.train)
+
+    resume = names.add_parser("resume", help="go on with a run that was stopped, killed or cut off, bit for bit")
+    resume.add_argument("run", metavar="RUN", help="its id, as runs lists it")
+    resume.add_argument("--save", type=Path, metavar="FILE", help="write the weights here too")
+    resume.add_argument("--json", action="store_true", help="one JSON object a line for each epoch")
+    resume.set_defaults(command=train.resume, ship=False)
 
     evaluate = names.add_parser("evaluate", help="validate weights: the shipped ones, or a file")
     evaluate.add_argument("key", metavar="KEY")
@@ -107,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
     runs = names.add_parser("runs", help="the runs recorded on this machine")
     runs.add_argument("--json", action="store_true")
+    runs.add_argument("--limit", type=int, default=200, metavar="N", help="how many, the newest first (200)")
     runs.set_defaults(command=commands.runs)
 
     fetch = names.add_parser("fetch", help="download the lecture's pictures and photos")

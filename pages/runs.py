@@ -8,20 +8,25 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ui import parts, steps
-from explorer.ui.runs import table
+from explorer.ui.runs import asked, compare, listing, rows, scores
 
 PAGE = Page.RUNS
+asked.follow_link()
 parts.title(
     "Runs",
     "history",
-    "Every run is written down as it goes. Lay some over each other, open one again, take its numbers away.",
+    "Whatever is trained is written down as it goes. Lay some over each other, go on with one, take it away.",
 )
-shown = table.load(table.whose())
-if shown.runs:
-    picked = table.choose(shown)
-    table.compare(picked)
-    for run in picked[: table.ROWS]:
-        table.row(run, shown.histories[run.id])
+shown, _ = listing.load(asked.controls())
+rows.undo()
+if shown:
+    ids = listing.choose(shown)
+    picked = listing.picked(ids, shown)
+    compare.curves(picked)
+    compare.settings(picked)
+    rows.show(picked)
+    compare.many(shown)
 st.header("Against the lecture", anchor=False)
-table.scores(shown)
+scores.show(shown)
+asked.write_link()
 steps.try_this(PAGE)

@@ -73,8 +73,9 @@ FLOORS = [
     {"training"},
     {"probes"},
     {"runs"},
-    {"lecture", "figures"},
+    {"lecture", "figures", "export"},
     {"ui"},
+    {"terminal"},
     {"commands"},
     {"__main__"},
 ]

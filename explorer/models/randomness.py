@@ -68,7 +68,7 @@ class Masks:
         """Go back to what :meth:`get_state` copied."""
         generator, cudnn = state
         self.generator.set_state(generator)
-        self._cudnn = None if cudnn is None else cudnn.clone()
+        self._cudnn = None if cudnn is None else cudnn.to(self.generator.device, copy=True)
 
 
 def own_masks(model: nn.Module, masks: Masks | None) -> None:

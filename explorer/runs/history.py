@@ -181,7 +181,9 @@ class History:
     def of(cls, snapshot: Snapshot) -> "History":
         """A history that goes on from a snapshot."""
         history = cls()
-        history._extend(np.stack([snapshot[name] for name in COLUMNS], axis=1))
+        if len(snapshot):
+            history._extend(np.stack([snapshot[name] for name in COLUMNS], axis=1))
+            history._started -= float(snapshot["seconds"][-1])
         history._epochs, history._marks = snapshot.epochs, snapshot.marks
         return history
 

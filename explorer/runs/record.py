@@ -1,5 +1,6 @@
 """A run's record: its curve, its state and its weights, written as it goes, whatever the disk does meanwhile."""
 
+import contextlib
 import functools
 import logging
 import math
@@ -7,17 +8,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer import devices
+from explorer import VERSION, devices
 from explorer.data import Source
 from explorer.data.files import write_whole
 from explorer.errors import StorageError
-from explorer.runs.history import COLUMNS, EpochRow, Mark
+from explorer.runs.history import COLUMNS, EpochRow, History, Mark, Snapshot
+from explorer.runs.index import TERMINAL, By, Run
 from explorer.runs.jobs import Job
-from explorer.runs.store import Run, Store, Which, cycle
+from explorer.runs.store import Store, Which
 from explorer.runs.words import Diverged, State
 
 if TYPE_CHECKING:
@@ -29,7 +32,8 @@ DRAIN_SECONDS = 0.1
 WRITE_SECONDS = 0.5
 EXPLODED = 4.0  # times the first loss
 UNSAVED = 8  # ended runs whose weights wait in memory for room on the disk
-TERMINAL = "terminal"  # the owner of runs that no browser started
+BOOKMARK_SECONDS = 4.5  # of work between two bookmarks: what is trained again after the process was killed
+BOOKMARK_SHARE = 0.02  # of the time may go into writing them; a large network's come less often
 
 
 class Recorder:
@@ -39,27 +43,64 @@ class Recorder:
     end as ``job.unfinished``. A run that was deleted is not written any more.
     """
 
-    def __init__(self, job: Job[Any], experiment: "Experiment", store: Store | None = None) -> None:
+    def __init__(
+        self,
+        job: Job[Any],
+        experiment: "Experiment | None",
+        store: Store | None = None,
+        begun_from: str = "",
+        line: Run | None = None,
+    ) -> None:
+        """As above.
+
+        Args:
+            job: what is recorded.
+            experiment: what it trains, where it is one.
+            store: where; None records nothing, but watches all the same.
+            begun_from: the weights it begins with, in words.
+            line: its line in the index, where an earlier job has begun it.
+        """
         self.job, self.store = job, store
         self.first = math.nan
-        owner, began = job.owner or TERMINAL, job.created
-        self._line = Run(  # the run's line in the store's index
-            job.id, owner, job.kind, job.title, experiment, State.QUEUED, "", "", "", began, began
+        owner, by, began = job.owner or TERMINAL, By.PAGE if job.owner else By.TERMINAL, job.created
+        self._line = line or Run(
+            *(job.id, owner, job.kind, job.title, experiment, State.QUEUED, "", "", "", began, began),
+            begun_by=by,
+            begun_from=begun_from,
         )
-        self._entered = self._told = self._deleted = False  # in the index; as the line says; gone from it
+        self._entered = line is not None  # in the index
+        self._told = self._deleted = False  # as the line says; gone from the index
         self._rows: list[np.ndarray] = []
         self._written = (0, 0)  # epochs and marks already stored
         self._weights: dict[str, bytes] = {}  # as files, that the disk has not taken yet
-        self._drained = self._stored = time.monotonic()
+        self._drained = self._stored = self._marked = time.monotonic()
+        self._marking = 0.0  # seconds the last bookmark took
 
     # -- the run's line ----------------------------------------------------------------------------
     def queue(self) -> None:
         """Record that it waits: a server that is killed meanwhile leaves a trace of it."""
         self._tell(state=State.QUEUED)
 
-    def begin(self, source: Source) -> None:
+    def enter(self) -> None:
+        """This line is not in the index yet, whoever made it."""
+        self._entered = False
+
+    def begin(self, source: Source | None) -> None:
         """Record that it runs, and on what."""
-        self._tell(state=State.RUNNING, device=devices.describe(), source=source.name)
+        import torch
+
+        self._marked = time.monotonic()
+        versions = {"torch": str(torch.__version__), "program": VERSION}
+        self._tell(state=State.RUNNING, device=devices.describe(), source=source.name if source else "", **versions)
+
+    def go_on(self, history: Snapshot) -> None:
+        """Go on with a run whose curve so far is ``history``."""
+        version = self.job.history.version
+        self.job.history = History.of(history)
+        self.job.history.version += version  # a page has drawn some of it already
+        self._written = (len(history.epochs), len(history.marks))
+        if len(history):
+            self.first = float(history["loss"][0])
 
     def end(self, state: State, message: str, final: bytes | None = None) -> None:
         """Write what is left of a run that has ended, however its last steps look, and its final weights."""
@@ -152,15 +193,38 @@ class Recorder:
         if self._deleted:
             raise StorageError("This run was deleted from the record of runs: what it does now is not written down.")
 
-    def keep_best(self, content: bytes) -> None:
-        """Save the best weights so far beside the metrics, or remember them for when there is room."""
-        self._weights[Which.BEST] = content
+    def keep(self, which: str, content: bytes) -> None:
+        """Save weights beside the metrics, or remember them for when there is room."""
+        self._weights[which] = content
         self._write_weights()
 
-    def keep_cycle(self, number: int, content: bytes) -> None:
-        """Save the weights at the end of a cycle, counted from 0, beside the others: the lecture's ``cyc_0`` …"""
-        self._weights[cycle(number)] = content
-        self._write_weights()
+    def bookmark(self, make: Callable[[], bytes], now: bool = False) -> None:
+        """Write where the run stands when it is time, or at once; cheap otherwise.
+
+        Args:
+            make: gives the file's content.
+            now: do not wait until it is time.
+        """
+        began = time.monotonic()
+        due = began - self._marked >= max(BOOKMARK_SECONDS, self._marking / BOOKMARK_SHARE)
+        if self.store is None or self._deleted or not (now or due):
+            return
+        self.drain()
+        if self.write():  # a curve that ends before its bookmark would have a gap
+            path = self.store.bookmark(self.job.id)
+            content = make()
+            notify(self.job, functools.partial(self._write_bookmark, self.store, path, content), "bookmark")
+        self._marked = time.monotonic()
+        self._marking = self._marked - began
+
+    def _write_bookmark(self, store: Store, path: Path, content: bytes) -> None:
+        store.keep_file(path, lambda path: write_whole(path, content, lasting=False))
+
+    def forget_bookmark(self) -> None:
+        """There is nothing left to continue."""
+        if self.store is not None:
+            with contextlib.suppress(OSError):
+                self.store.bookmark(self.job.id).unlink(missing_ok=True)
 
     def _write_weights(self) -> bool:
         if self.store is None or self._deleted:

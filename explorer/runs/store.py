@@ -1,15 +1,12 @@
 """Runs on disk: an SQLite index with every metric, weights beside it; written as the run goes."""
 
 import contextlib
-import errno
 import json
-import logging
 import os
-import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -17,32 +14,19 @@ from typing import Any
 import numpy as np
 
 from explorer import paths
-from explorer.errors import ExplorerError, StorageError
-from explorer.experiment import Experiment
+from explorer.errors import StorageError
+from explorer.runs import index
+from explorer.runs.database import DAMAGED, Database, in_words
 from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
+from explorer.runs.index import ID, Query, Run
 from explorer.runs.presence import Presence
-from explorer.runs.words import ENDED, Kind, State
+from explorer.runs.words import ENDED, State
 
-log = logging.getLogger(__name__)
-
-ID = re.compile(r"[0-9a-z]{1,40}")  # what a run's id looks like: it names a folder, and comes from links
-WAIT = 10.0  # seconds for another process to finish writing
-IDLE = 4  # connections kept open for the next who asks
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS runs (
-    id TEXT PRIMARY KEY, owner TEXT, kind TEXT, title TEXT, experiment TEXT, state TEXT, message TEXT,
-    device TEXT, source TEXT, created REAL, updated REAL, process INTEGER, server TEXT);
-CREATE TABLE IF NOT EXISTS steps (
-    run TEXT, {", ".join(f"{name} REAL" for name in COLUMNS)}, PRIMARY KEY (run, step)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS epochs (run TEXT, epoch INTEGER, row TEXT, PRIMARY KEY (run, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS marks (run TEXT, step INTEGER, text TEXT);
-CREATE INDEX IF NOT EXISTS marks_of ON marks (run);
-"""
+UNDO = 3600.0  # seconds in which a removed run can be brought back
 
 
 class Which(StrEnum):
-    """Which of a run's weights."""
+    """Which of a run's weights; besides these there are snapshots, one for each cycle's end."""
 
     BEST = "best"  #: of the epoch that validated best
     FINAL = "final"  #: of its last step
@@ -53,102 +37,63 @@ def cycle(number: int) -> str:
     return f"cyc{number}"
 
 
-@dataclass(frozen=True)
-class Run:
-    """One line of the index."""
+class Store(Database):
+    """The runs under one folder, and each one's files in a folder of its own.
 
-    id: str
-    owner: str
-    kind: Kind
-    title: str
-    experiment: Experiment
-    state: State
-    message: str
-    device: str
-    source: str
-    created: float
-    updated: float
-
-
-class Store:
-    """The runs under one folder. Writers never block readers (WAL); any thread and any process may do both.
-
-    It is opened at the first use, and again when its file was deleted or moved away. Every method raises StorageError,
-    with a sentence, where the folder cannot be used, and works again once it can.
+    Every method raises StorageError, with a sentence, where the folder cannot be used, and works again once it can.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or paths.home() / "runs"
+        super().__init__(folder or paths.home() / "runs")
         self._presence = Presence(self.folder / "servers")
-        self._idle: list[tuple[sqlite3.Connection, tuple[int, int]]] = []
         self._settled = False
-
-    # -- connections -------------------------------------------------------------------------------
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with _in_words("The record of runs cannot be read"), self._connection() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection in a transaction, undone if anything goes wrong."""
-        with _in_words("The run could not be recorded on disk"), self._connection() as connection, connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection to the file that lies there now, nobody else's meanwhile."""
-        connection, file = self._take() or self._open()
-        try:
-            yield connection
-        finally:
-            self._idle.append((connection, file))
-            while len(self._idle) > IDLE:
-                with contextlib.suppress(IndexError):  # another thread does the same
-                    self._idle.pop(0)[0].close()
-
-    def _take(self) -> tuple[sqlite3.Connection, tuple[int, int]] | None:
-        """An open connection that nobody uses, unless the file was deleted or moved since."""
-        while True:
-            try:
-                connection, file = self._idle.pop()
-            except IndexError:
-                return None
-            if file == _identity(self.path):
-                return connection, file
-            _ABANDONED.append(connection)
-
-    def _open(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=WAIT, check_same_thread=False)
-        _use_wal(connection)
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(_SCHEMA)
-        if "server" not in [column[1] for column in connection.execute("PRAGMA table_info(runs)")]:
-            with contextlib.suppress(sqlite3.OperationalError):  # another process is quicker
-                connection.execute("ALTER TABLE runs ADD COLUMN server TEXT")
-        connection.commit()
-        return connection, _identity(self.path)
-
-    @property
-    def path(self) -> Path:
-        """The file with the index and the metrics."""
-        return self.folder / "runs.sqlite3"
 
     # -- writing -----------------------------------------------------------------------------------
     def begin(self, run: Run) -> None:
-        """Enter a run into the index."""
+        """Enter a run into the index; one that is there already begins anew, under the name its owner gave it."""
         with self._writing() as connection:
-            values = _values(run) | {"process": os.getpid(), "server": self._presence.announce()}
-            names, marks = ", ".join(values), ", ".join("?" * len(values))
-            connection.execute(f"INSERT OR REPLACE INTO runs ({names}) VALUES ({marks})", [*values.values()])
+            line = index.values(run) | {"process": os.getpid(), "server": self._presence.announce()}
+            names, marks = ", ".join(line), ", ".join("?" * len(line))
+            anew = ", ".join(f"{name} = excluded.{name}" for name in line)
+            connection.execute(
+                f"INSERT INTO runs ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {anew}", [*line.values()]
+            )
+
+    def claim(self, run: str) -> bool:
+        """Take a run that has ended, to go on with it; False if it is at work, here or elsewhere, or gone."""
+        self._settle_what_can_be()
+        with self._writing() as connection:
+            ended = ", ".join("?" * len(ENDED))
+            done = connection.execute(
+                f"UPDATE runs SET state = ?, message = '', process = ?, server = ? WHERE id = ? AND state IN ({ended})",
+                [State.QUEUED, os.getpid(), self._presence.announce(), run, *sorted(ENDED)],
+            )
+            return done.rowcount > 0
+
+    def rewind(self, run: str, step: int, epoch: int, marks: int) -> Snapshot:
+        """Forget what a run recorded after a step, which will be done again; its history up to there."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM steps WHERE run = ? AND step > ?", [run, step])
+            connection.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", [run, epoch])
+            connection.execute(
+                "DELETE FROM marks WHERE run = ?1 AND rowid NOT IN "
+                "(SELECT rowid FROM marks WHERE run = ?1 ORDER BY rowid LIMIT ?2)",
+                [run, marks],
+            )
+            connection.execute(
+                "UPDATE runs SET steps = ?2, epochs = ?3, "
+                "val_loss = (SELECT MIN(json_extract(row, '$.val_loss')) FROM epochs WHERE run = ?1), "
+                "accuracy = (SELECT MAX(json_extract(row, '$.accuracy')) FROM epochs WHERE run = ?1) WHERE id = ?1",
+                [run, step, epoch],
+            )
+        return self.history(run)
 
     def update(self, run: Run) -> bool:
         """Write a run's line anew; False if it is not in the index any more."""
         with self._writing() as connection:
-            values = _values(run) | {"updated": time.time()}
-            changes = ", ".join(f"{name} = ?" for name in values)
-            done = connection.execute(f"UPDATE runs SET {changes} WHERE id = ?", [*values.values(), run.id])
+            line = index.values(run) | {"updated": time.time()}
+            changes = ", ".join(f"{name} = ?" for name in line)
+            done = connection.execute(f"UPDATE runs SET {changes} WHERE id = ?", [*line.values(), run.id])
             return done.rowcount > 0
 
     def append(self, run: str, rows: np.ndarray, epochs: Sequence[EpochRow] = (), marks: Sequence[Mark] = ()) -> bool:
@@ -156,6 +101,7 @@ class Store:
         with self._writing() as connection:
             if not connection.execute("UPDATE runs SET updated = ? WHERE id = ?", (time.time(), run)).rowcount:
                 return False
+            self._sum_up(connection, run, rows, epochs)
             places = ", ".join("?" * (len(COLUMNS) + 1))
             connection.executemany(
                 f"INSERT OR REPLACE INTO steps VALUES ({places})", ([run, *row] for row in rows.tolist())
@@ -169,6 +115,34 @@ class Store:
             )
             return True
 
+    def _sum_up(self, connection: sqlite3.Connection, run: str, rows: np.ndarray, epochs: Sequence[EpochRow]) -> None:
+        """Keep in the index what a table of runs shows, so that it reads no histories."""
+        if len(rows):
+            step, seconds = rows[-1, COLUMNS.index("step")], rows[-1, COLUMNS.index("seconds")]
+            connection.execute("UPDATE runs SET steps = ?, seconds = ? WHERE id = ?", (int(step), seconds, run))
+        for row in epochs:
+            connection.execute(
+                "UPDATE runs SET epochs = ?1, val_loss = MIN(COALESCE(val_loss, ?2), ?2), "
+                "accuracy = MAX(COALESCE(accuracy, ?3), ?3) WHERE id = ?4",
+                (row.epoch, row.val_loss, row.accuracy, run),
+            )
+
+    def conclude(self, run: str, outcome: str, source: str = "", seconds: float = 0.0) -> None:
+        """Keep what a job that is no training came to, as JSON; on which data, and how long it took."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE runs SET outcome = ?, source = ?, seconds = ? WHERE id = ?", (outcome, source, seconds, run)
+            )
+
+    def describe(self, run: str, **words: str | bool) -> None:
+        """Write its owner's words about a run: ``name``, ``note``, ``star``."""
+        unknown = words.keys() - {"name", "note", "star"}
+        if unknown:
+            raise StorageError("A run has a name, a note and a star.", ", ".join(unknown))
+        with self._writing() as connection:
+            changes = ", ".join(f"{word} = ?" for word in words)
+            connection.execute(f"UPDATE runs SET {changes} WHERE id = ?", [*words.values(), run])
+
     def settle(self, run: str, state: State, message: str = "") -> None:
         """Record a run's state."""
         with self._writing() as connection:
@@ -178,11 +152,40 @@ class Store:
 
     def keep(self, run: str, which: str, write: Callable[[Path], None]) -> bool:
         """Have ``write`` put weights where they belong; False, and no file, if the run was or is being deleted."""
-        write(self.weights(run, which))
-        if self.run(run) is not None:
-            return True
+        return self.keep_file(self.weights(run, which), write)
+
+    def keep_file(self, path: Path, write: Callable[[Path], None]) -> bool:
+        """The same for any of a run's files."""
+        write(path)
+        run = path.parent.name
+        with self._reading() as connection:
+            if connection.execute("SELECT 1 FROM runs WHERE id = ?", [run]).fetchone():
+                return True
         self._remove_files(run)
         return False
+
+    def remove(self, runs: Sequence[str]) -> None:
+        """Take runs out of every list; :meth:`restore` brings them back, for an hour."""
+        self._purge()
+        with self._writing() as connection:
+            connection.executemany("UPDATE runs SET removed = ? WHERE id = ?", [(time.time(), run) for run in runs])
+
+    def restore(self, runs: Sequence[str]) -> None:
+        """Bring back what was removed."""
+        with self._writing() as connection:
+            connection.executemany("UPDATE runs SET removed = NULL WHERE id = ?", [(run,) for run in runs])
+
+    def removed(self, owner: str) -> list[Run]:
+        """What an owner removed lately, the last first."""
+        since = time.time() - UNDO
+        return self._select("owner = ? AND removed > ? ORDER BY removed DESC", [owner, since])
+
+    def _purge(self) -> None:
+        """Delete for good what was removed more than an hour ago."""
+        with self._reading() as connection:
+            old = connection.execute("SELECT id FROM runs WHERE removed < ?", [time.time() - UNDO]).fetchall()
+        for (run,) in old:
+            self.delete(run)
 
     def delete(self, run: str) -> None:
         """Remove a run, its metrics and its weights, for good: whoever still trains it writes no more of it."""
@@ -193,7 +196,7 @@ class Store:
 
     def _remove_files(self, run: str) -> None:
         folder = self.weights(run).parent
-        with _in_words("The run's weights could not be removed"):
+        with in_words("The run's weights could not be removed"):
             for path in folder.glob("*"):
                 path.unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):
@@ -221,30 +224,37 @@ class Store:
     # -- reading -----------------------------------------------------------------------------------
     def runs(self, owner: str | None = None, limit: int = 200) -> list[Run]:
         """The newest runs first; those of one owner, or everybody's."""
+        return self.find(Query(owner), limit)
+
+    def find(self, query: Query, limit: int = 200, skip: int = 0) -> list[Run]:
+        """The runs a query asks for, in its order."""
         self._settle_what_can_be()
-        where, values = ("WHERE owner = ?", [owner]) if owner is not None else ("", [])
-        return self._select(f"{where} ORDER BY created DESC LIMIT {int(limit)}", values)
+        where, values = query.where()
+        return self._select(f"{where} ORDER BY {query.order} LIMIT {int(limit)} OFFSET {int(skip)}", values)
+
+    def count(self, query: Query) -> int:
+        """How many there are of them."""
+        where, values = query.where()
+        with self._reading() as connection:
+            return int(connection.execute(f"SELECT COUNT(*) FROM runs WHERE {where}", values).fetchone()[0])
 
     def run(self, run: str) -> Run | None:
         """One run, or None."""
         if not self._settled:
             self._settle_what_can_be()
-        found = self._select("WHERE id = ?", [run])
+        found = self._select("id = ? AND removed IS NULL", [run])
         return found[0] if found else None
 
     def _select(self, where: str, values: list[Any]) -> list[Run]:
-        names = ", ".join(Run.__dataclass_fields__)
         with self._reading() as connection:
-            rows = connection.execute(f"SELECT {names} FROM runs {where}", values).fetchall()
-        runs = []
-        for row in rows:
-            fields = dict(zip(Run.__dataclass_fields__, row, strict=True))
-            try:
-                fields |= {"kind": Kind(fields["kind"]), "state": State(fields["state"])}
-                runs.append(Run(**fields | {"experiment": Experiment.from_json(fields["experiment"])}))
-            except (ExplorerError, ValueError, TypeError, KeyError) as error:  # one line is no reason to lose the rest
-                log.warning("run %s was written by another program and is left out: %r", fields["id"], error)
-        return runs
+            rows = connection.execute(f"SELECT {index.COLUMNS} FROM runs WHERE {where}", values).fetchall()
+        return [run for row in rows if (run := index.read(row)) is not None]
+
+    def outcome(self, run: str) -> str:
+        """What :meth:`conclude` kept; "" where there is nothing."""
+        with self._reading() as connection:
+            found = connection.execute("SELECT outcome FROM runs WHERE id = ?", [run]).fetchone()
+        return str(found[0]) if found else ""
 
     def history(self, run: str) -> Snapshot:
         """Everything recorded of a run."""
@@ -256,12 +266,6 @@ class Store:
             marks = connection.execute("SELECT step, text FROM marks WHERE run = ? ORDER BY step", [run]).fetchall()
         return _snapshot(rows, epochs, tuple(Mark(*mark) for mark in marks))
 
-    def validations(self, runs: Sequence[str]) -> dict[str, Snapshot]:
-        """The histories of several runs, in their order, without steps and marks: what a table of runs needs."""
-        with self._reading() as connection:
-            found = {run: connection.execute(_EPOCHS, [run]).fetchall() for run in runs}
-        return {run: _snapshot([], epochs) for run, epochs in found.items()}
-
     def weights(self, run: str, which: str = Which.FINAL) -> Path:
         """Where a run's weights lie; the file may be absent.
 
@@ -272,8 +276,14 @@ class Store:
             raise StorageError("There is no such run on this server.", f"{run!r}, {which!r}")
         return self.folder / run / f"{which}.safetensors"
 
+    def snapshots(self, run: str) -> list[str]:
+        """The names of the weights kept at the ends of a run's cycles, in their order; see :func:`cycle`."""
+        found = [path.stem for path in self.weights(run).parent.glob("cyc*.safetensors") if ID.fullmatch(path.stem)]
+        return sorted(found, key=lambda name: (len(name), name))
 
-_DAMAGED = "The record of runs is damaged and cannot be used. Move runs.sqlite3 away; training itself goes on."
+    def bookmark(self, run: str) -> Path:
+        """Where a run's bookmark lies, from which it can be continued; the file may be absent."""
+        return self.weights(run).with_name("bookmark.pt")
 
 
 _EPOCHS = "SELECT row FROM epochs WHERE run = ? ORDER BY epoch"
@@ -285,57 +295,5 @@ def _snapshot(steps: list[tuple[Any, ...]], epochs: list[tuple[str]], marks: tup
     try:
         rows = tuple(EpochRow(**json.loads(row)) for (row,) in epochs)
     except (ValueError, TypeError) as error:
-        raise StorageError(_DAMAGED, repr(error)) from error
+        raise StorageError(DAMAGED, repr(error)) from error
     return Snapshot({name: table[:, i] for i, name in enumerate(COLUMNS)}, rows, marks)
-
-
-def _values(run: Run) -> dict[str, Any]:
-    """A run's line in the index: column → value."""
-    return asdict(run) | {"experiment": run.experiment.to_json()}
-
-
-# Connections to a file that was deleted under them. Closed, each would remove the journal of the file that lies in
-# its place by now: SQLite finds that by name.
-_ABANDONED: list[sqlite3.Connection] = []
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Which file lies at a path; (0, 0) for none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_dev, found.st_ino
-
-
-@contextlib.contextmanager
-def _in_words(what: str) -> Iterator[None]:
-    """Turn what a disk, or what lies on it, does wrong into a sentence."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, OSError) as error:
-        if isinstance(error, (sqlite3.ProgrammingError, sqlite3.IntegrityError)):
-            raise
-        raise StorageError(_sentence(what, error), str(error)) from error
-
-
-def _sentence(what: str, error: Exception) -> str:
-    reason = str(getattr(error, "strerror", None) or error)
-    if type(error) is sqlite3.DatabaseError:
-        return _DAMAGED
-    if "full" in reason or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
-        return f"{what}: the disk is full. Free some space; training itself goes on."
-    return f"{what} ({reason}). Whoever runs this server can look at the folder of runs; training itself goes on."
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Write beside readers. Where two processes switch a new file at once SQLite does not wait by itself."""
-    end = time.monotonic() + WAIT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-        time.sleep(0.02)

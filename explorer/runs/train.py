@@ -1,5 +1,6 @@
 """A whole training run, for a page's job and the terminal alike: train, record, save, stop when asked."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable
@@ -11,15 +12,17 @@ from torch import Tensor
 
 from explorer import devices
 from explorer.data.vocabulary import Vocabulary
+from explorer.errors import ExplorerError, StorageError, WeightsError
 from explorer.models import generate
 from explorer.models.sampling import Sampling
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
+from explorer.runs.index import Run
 from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
-from explorer.runs.store import Store
-from explorer.runs.words import Kind, State, Stopped, ending
-from explorer.training import checkpoint, prepare
+from explorer.runs.store import Store, Which, cycle
+from explorer.runs.words import Diverged, Kind, State, Stopped, ending
+from explorer.training import bookmark, checkpoint, prepare
 from explorer.training.learner import Epoch, Learner
 from explorer.training.schedules import cycle_ends, plan
 
@@ -58,6 +61,7 @@ def train(
     on_epoch: Callable[[EpochRow], None] | None = None,
     learner: Learner | None = None,
     recorder: Recorder | None = None,
+    go_on: bool = False,
 ) -> Learner:
     """Run an experiment to its end inside ``job``.
 
@@ -69,13 +73,16 @@ def train(
         on_epoch: called after each validation.
         learner: an existing learner to drive; by default one is made.
         recorder: one that has recorded the run already, when it was queued.
+        go_on: from the bookmark the run left, bit for bit.
 
     Raises:
         ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
     """
-    recorder = recorder or Recorder(job, experiment, store)
+    recorder = recorder or Recorder(job, experiment, store, in_words(start))
     outcome, message = State.STOPPED, ""  # unless it ends otherwise
     try:
+        if go_on and learner is None:
+            learner = continued(job, experiment, recorder)
         learner = learner or prepare.learner_for(experiment, start)
         recorder.begin(learner.data.source)
         job.answers["weights"] = lambda: Weights.of(learner)
@@ -84,12 +91,15 @@ def train(
             job,
             _moments(job, experiment, learner, recorder, on_epoch),
             functools.partial(_change, job.history, learner, experiment),
-            recorder.flush,
+            functools.partial(_hold, job, experiment, learner, recorder),
         )
         recorder.drain()
         outcome, message = State.DONE, job.message
     except Stopped:
         message = job.message
+        if learner is not None:
+            with contextlib.suppress(Diverged):  # in its very last steps
+                recorder.bookmark(functools.partial(_bookmark, job, experiment, learner), now=True)
         raise
     except Exception as ended:
         outcome, message = ending(ended)
@@ -99,8 +109,39 @@ def train(
         if recorder.store and learner is not None and learner.step and outcome in (State.DONE, State.STOPPED):
             final = _weights(job, experiment, learner)
         job.answers.pop("weights", None)  # the job may be kept for a while, by whoever holds its record; the model not
+        if outcome in (State.DONE, State.DIVERGED):
+            recorder.forget_bookmark()
         recorder.end(outcome, message, final)
     return learner
+
+
+def in_words(start: Path | None) -> str:
+    """The weights a run begins with."""
+    if start is None:
+        return ""
+    return f"the shipped weights of {start.stem}" if start == checkpoint.shipped(start.stem) else start.name
+
+
+def continued(job: Job[Training], experiment: "Experiment", recorder: Recorder) -> Learner:
+    """A learner that stands where the run was left, and the job's history as it was then."""
+    assert recorder.store is not None
+    saved = bookmark.read(recorder.store.bookmark(job.id))
+    learner = prepare.learner_for(experiment)
+    saved.put_back(learner)
+    recorder.go_on(recorder.store.rewind(job.id, saved.step, saved.epoch, saved.marks))
+    job.pace.seconds, job.live = saved.run_seconds, {**saved.live}
+    return learner
+
+
+def _bookmark(job: Job[Training], experiment: "Experiment", learner: Learner) -> bytes:
+    marks = len(job.history.snapshot().marks)
+    return bookmark.Bookmark.of(learner, experiment, marks, job.pace.seconds, job.live).to_bytes()
+
+
+def _hold(job: Job[Training], experiment: "Experiment", learner: Learner, recorder: Recorder) -> None:
+    """Before a pause: what it did last shall show, and be there should the server end meanwhile."""
+    recorder.flush()
+    recorder.bookmark(lambda: _bookmark(job, experiment, learner), now=True)
 
 
 def _moments(
@@ -112,7 +153,8 @@ def _moments(
 ) -> Moments[Training]:
     schedule, ends = plan(experiment), cycle_ends(experiment)
     history = job.history
-    best = math.inf
+    best = min((_score(learner, row) for row in history.snapshot().epochs), default=math.inf)
+    write_bookmark = functools.partial(_bookmark, job, experiment, learner)
     begun = Training(learner.data.vocabulary)
     yield Moment(0.0, lambda: begun, source=learner.data.source)
     for event in learner.steps(schedule):
@@ -131,20 +173,25 @@ def _moments(
             recorder.write()
             if on_epoch:
                 on_epoch(row)
-            score = event.val_loss if learner.recurrent else -event.accuracy
-            if recorder.store and score < best:
+            if recorder.store and (score := _score(learner, row)) < best:
                 best = score
-                recorder.keep_best(_weights(job, experiment, learner))
+                recorder.keep(Which.BEST, _weights(job, experiment, learner))
             if recorder.store and event.number in ends[-CYCLES:]:  # the lecture's on_cycle_end
-                recorder.keep_cycle(ends.index(event.number), _weights(job, experiment, learner))
+                recorder.keep(cycle(ends.index(event.number)), _weights(job, experiment, learner))
             yield Moment(event.number / schedule.epochs, epoch_ended=True)
         else:
             history.add(event)
             recorder.after_step()
+            recorder.bookmark(write_bookmark)
             yield Moment(event.epoch / schedule.epochs)
         if experiment.max_seconds and job.pace.seconds > experiment.max_seconds:
             job.message = f"Ended after {experiment.max_seconds} seconds, as asked."
             return
+
+
+def _score(learner: Learner, row: EpochRow) -> float:
+    """What the best weights have least of."""
+    return row.val_loss if learner.recurrent else -row.accuracy
 
 
 def _change(history: History, learner: Learner, experiment: "Experiment", name: str, value: float) -> None:
@@ -206,9 +253,55 @@ def submit(
         owner,
         experiment,
     )
-    recorder = Recorder(job, experiment, store)
+    recorder = Recorder(job, experiment, store, in_words(start))
     job.on_queued = recorder.queue
     job.on_unbegun = lambda: recorder.end(job.state, job.message)
     if paused:
         job.budget = 0
     return registry().submit(job, instead_of)
+
+
+def submit_again(run: Run, store: Store, owner: str, instead_of: Job[Any] | None = None) -> Job[Training]:
+    """Queue an ended run, to go on where it was left; under the same id, in the same record.
+
+    Raises:
+        ExplorerError: it cannot be continued, or no more jobs are taken just now.
+    """
+    from explorer.runs.queue import registry
+
+    job, _ = take_up(run, store, owner)
+    try:
+        return registry().submit(job, instead_of)
+    except ExplorerError:
+        store.settle(run.id, run.state, run.message)
+        raise
+
+
+def take_up(run: Run, store: Store, owner: str = "") -> tuple[Job[Training], Recorder]:
+    """A job that goes on with an ended run, and its recorder; the run is this process's from now on.
+
+    Raises:
+        ExplorerError: it left no bookmark, or is at work already.
+    """
+    experiment = run.experiment
+    if experiment is None or not store.bookmark(run.id).exists():
+        raise WeightsError(
+            "This run left nothing to continue from: it had ended by itself, or an older program ran it. "
+            "Start one from its weights instead."
+        )
+    if not store.claim(run.id):
+        raise StorageError("This run is at work already, here or in another process.")
+    job: Job[Training] = Job(
+        Kind.TRAIN,
+        run.title,
+        lambda job: train(job, experiment, recorder=recorder, go_on=True),
+        owner,
+        experiment,
+        id=run.id,
+        created=run.created,
+    )
+    job.history = History.of(store.history(run.id))
+    recorder = Recorder(job, experiment, store, line=run)
+    job.on_queued = recorder.queue
+    job.on_unbegun = lambda: recorder.end(job.state, job.message)
+    return job, recorder

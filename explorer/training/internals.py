@@ -1,6 +1,10 @@
 """Every touch of torch's private parts, with its reason; tests/training/test_internals.py says when one breaks."""
 
 import inspect
+import io
+import warnings
+from typing import Any
+from unittest import mock
 
 import torch
 
@@ -29,3 +33,27 @@ def take_step(optimiser: torch.optim.Optimizer) -> None:
     inspect.unwrap(type(optimiser).step)(optimiser)
     for hook in optimiser._optimizer_step_post_hooks.values():
         hook(optimiser, (), {})
+
+
+def to_onnx(
+    model: torch.nn.Module,
+    given: tuple[Any, ...],
+    names: list[str],
+    results: list[str],
+    axes: dict[str, dict[int, str]],
+) -> bytes:
+    """A traced model as an ONNX file's content, without the package ``onnx``.
+
+    torch writes the file by itself; it asks for ``onnx`` only to add functions of onnxscript, of which there are none
+    (``onnx_proto_utils._add_onnxscript_fn``, seen in torch 2.10 to 2.15).
+    """
+    from torch.onnx._internal.torchscript_exporter import onnx_proto_utils
+
+    out: Any = io.BytesIO()
+    with (
+        mock.patch.object(onnx_proto_utils, "_add_onnxscript_fn", lambda content, _: content),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # that there is a newer exporter, which needs two packages more
+        torch.onnx.export(model, given, out, dynamo=False, input_names=names, output_names=results, dynamic_axes=axes)
+    return bytes(out.getvalue())

@@ -12,6 +12,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -80,6 +81,9 @@ class Learner:
         self.optimiser = make_optimiser(self.model, experiment, device)
         self.state: State = None
         self.step = self.epoch = 0
+        self.batch = 0  #: batches of this epoch that are done; its draws were all made before the first
+        self.epoch_began = self.generator.get_state()  #: of the batches' generator, before this epoch's draws
+        self.spent = 0.0  #: seconds of this epoch before it was interrupted
         # bfloat16 keeps float32's range, so it needs no loss scaling; recurrent nets stay in float32, where
         # cuDNN is already fast and the lecture's losses are comparable.
         precision = "float32" if self.recurrent else experiment.precision
@@ -87,17 +91,24 @@ class Learner:
         self.autocast = precision == "bfloat16" or (precision == "auto" and cuda)
 
     def steps(self, plan: Plan) -> Iterator[Step | Epoch]:
-        """Train from where the learner stands to the plan's end, handing control back after every step."""
+        """Train from where the learner stands, be it in mid-epoch, to the plan's end; control comes back every step."""
         while self.epoch < plan.epochs:
-            started = time.perf_counter()
-            if self.reset == "epoch":
-                self.state = None
+            started = time.perf_counter() - self.spent
+            if self.batch:  # interrupted here: the same draws again, and past the batches that are done
+                self.generator.set_state(self.epoch_began)
+            else:
+                self.epoch_began = self.generator.get_state()
+                if self.reset == "epoch":
+                    self.state = None
             self.model.train()
-            for batch in self.data.train_batches(self.generator):
+            for batch in islice(self.data.train_batches(self.generator), self.batch, None):
                 done = self.epoch + batch.start
-                yield self.train_batch(batch, plan.lr(done) * self.lr_factor, plan.momentum(done))
-            self.epoch += 1
+                step = self.train_batch(batch, plan.lr(done) * self.lr_factor, plan.momentum(done))
+                self.batch, self.spent = self.batch + 1, time.perf_counter() - started
+                yield step
             val_loss, accuracy = self.evaluate()
+            self.epoch += 1
+            self.batch, self.spent = 0, 0.0
             yield Epoch(self.epoch, self.step, val_loss, accuracy, time.perf_counter() - started)
         self.model.eval()
 
@@ -187,6 +198,7 @@ class Learner:
             "state": copy.deepcopy(self.state),
             "dropout": [getattr(module, attribute) for module, attribute in self._dropouts()],
             "place": (self.step, self.epoch, self.lr_factor, self.clip, self.model.training),
+            "epoch": (self.batch, self.epoch_began.clone(), self.spent),
         }
 
     def restore(self, captured: dict[str, Any]) -> None:
@@ -196,11 +208,19 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
         self.generator.set_state(captured["generator"])
         self.masks.set_state(captured["masks"])
-        self.state = copy.deepcopy(captured["state"])
+        self.state = _moved(captured["state"], self.device)
         for (module, attribute), share in zip(self._dropouts(), captured["dropout"], strict=True):
             setattr(module, attribute, share)
         self.step, self.epoch, self.lr_factor, self.clip, training = captured["place"]
+        self.batch, self.epoch_began, self.spent = captured["epoch"]
         self.model.train(training)
+
+
+def _moved(state: State, device: torch.device) -> State:
+    """A copy on ``device``."""
+    if isinstance(state, tuple):
+        return state[0].to(device, copy=True), state[1].to(device, copy=True)
+    return None if state is None else state.to(device, copy=True)
 
 
 def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:

@@ -11,8 +11,9 @@ from explorer.figures import curves
 from explorer.lecture import compared, printed
 from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
+from explorer.runs.words import State
 from explorer.training import checkpoint, schedules
-from explorer.ui import controls, live, parts, plot, runbar, state, transport
+from explorer.ui import app, controls, live, parts, plot, runbar, state, transport
 from explorer.ui.runbar import Number, Tone
 
 Below = Callable[[Snapshot], None]  #: draws what follows a run's curves
@@ -32,6 +33,10 @@ def training(
         elif kept is not None:
             runbar.row(kept.state, "", _numbers(kept.history, kept.experiment))
         _otherwise(page, experiment, job, phase, kept)
+        if job is not None and job.state == State.STOPPED and job.owner == app.owner():
+            transport.go_on(page, job.id, job.experiment or experiment)
+        elif kept is not None and kept.may_go_on:
+            transport.go_on(page, kept.id, kept.experiment)
     controls.write_link(page, experiment, job.id if job else live.linked(page))
     if job is not None:
 
@@ -94,6 +99,7 @@ def _few(words: list[str], most: int = 3) -> str:
 def _made_with(page: str, experiment: Experiment, kept: live.Kept) -> None:
     """Where a run that is not at work comes from, its own settings, and a way to have the controls show them."""
     whence = "Recorded on the real data" if kept.state == "recorded" else "Read back from this server's disk"
+    whence += f", begun from {kept.begun_from}" if kept.begun_from else ""
     differs = compared.unlike(kept.experiment, experiment)
     with st.container(horizontal=True, vertical_alignment="center"):
         words = f"{whence}, with what is set." if not differs else f"{whence}, with {', '.join(differs)}."

@@ -15,8 +15,9 @@ from explorer.ladders import Ladder, Page
 from explorer.lecture.recorded import recording
 from explorer.runs import queue
 from explorer.runs.history import Snapshot
+from explorer.runs.index import ID
 from explorer.runs.jobs import Job
-from explorer.runs.store import ID, Which
+from explorer.runs.store import Which
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
 from explorer.ui import app, links, parts, state
@@ -51,6 +52,8 @@ class Kept:
     experiment: Experiment
     history: Snapshot
     state: str  #: how it ended; "recorded" for one that ships
+    begun_from: str = ""  #: the weights it began with, in words; "" for fresh ones
+    may_go_on: bool = False  #: whether this visitor may continue it
 
 
 def find(page: str) -> Job[Any] | None:
@@ -130,7 +133,9 @@ def stored(page: str) -> Kept | None:
         return None
     with parts.refusals():
         run = app.store().run(run_id)
-        return Kept(run_id, run.experiment, app.store().history(run_id), run.state) if run else None
+        if run and run.experiment:
+            mine = run.owner == app.owner() and app.store().bookmark(run_id).exists()
+            return Kept(run_id, run.experiment, app.store().history(run_id), run.state, run.begun_from, mine)
     return None
 
 

@@ -167,6 +167,14 @@ class CamClasses(Place):
 
 
 @dataclass
+class Runs(Place):
+    """The record of runs."""
+
+    chosen: tuple[str, ...] = ()  #: ids of the runs laid over each other
+    address: Mapping[str, str] | None = None  #: what the address last said
+
+
+@dataclass
 class Race(Place):
     """The race inside the network."""
 
@@ -191,6 +199,7 @@ _KINDS: dict[str, type[Place]] = {
     Page.CIFAR10: Cifar10,
     Page.LR_FINDER: LrFinder,
     Page.CAM: Cam,
+    Page.RUNS: Runs,
     CLASSES: CamClasses,
     DESK: Desk,
 }
@@ -234,6 +243,11 @@ def cam() -> Cam:
 def cam_classes() -> CamClasses:
     """Classes of one's own, on the same page."""
     return _kept(CamClasses, CLASSES)
+
+
+def runs() -> Runs:
+    """The record of runs."""
+    return _kept(Runs, Page.RUNS)
 
 
 def race() -> Race:

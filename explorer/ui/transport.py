@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.runs.jobs import Job
 from explorer.ui import app, live, parts, presets, state
@@ -31,6 +32,25 @@ def submit(
     here = state.training(page)
     here.job, here.looked, here.trying = job.id, (job.id, experiment), None
     return job
+
+
+def go_on(page: str, run_id: str, experiment: Experiment, word: str = "go-on") -> None:
+    """The button that continues a run of one's own where it was left, if it left a bookmark."""
+    if app.store().bookmark(run_id).exists() and st.button(
+        "Continue",
+        icon=":material/resume:",
+        key=state.key(page, word, run_id),
+        help="Go on where it was left, in mid-epoch: the result is the same as if it had never been interrupted.",
+    ):
+        with parts.refusals():
+            app.engine().wait()
+            from explorer.runs import train
+
+            run = app.store().run(run_id)
+            if run is None:
+                raise StorageError("That run is not there any more.")
+            train.submit_again(run, app.store(), app.owner())
+            state.open(page, experiment, run_id)
 
 
 def apply_live_changes(page: str, job: Job[Any] | None, experiment: Experiment) -> list[str]:

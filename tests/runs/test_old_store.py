@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from explorer.runs.index import Query
 from explorer.runs.store import Store
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
@@ -27,6 +28,17 @@ def test_an_old_store_is_listed(store):
     for run in (gru, convnet):
         assert (run.kind, run.state) == (Kind.TRAIN, State.DONE)
         assert isinstance(run.kind, Kind) and isinstance(run.state, State)
+
+
+def test_an_old_stores_index_is_brought_up_to_date(store):
+    """What today's index says of a run, an older program had not written there."""
+    for run in store.runs():
+        history = store.history(run.id)
+        assert run.steps == history["step"][-1] and run.epochs == len(history.epochs)
+        assert (run.val_loss, run.accuracy) == (history.best_val_loss, history.best_accuracy)
+        assert run.model == run.experiment.model and run.seconds == history["seconds"][-1] > 0
+        assert run.begun_by == "page" and not run.name and not run.star
+    assert [run.id for run in store.find(Query(models=("gru",)))] == ["01d0a1fe"]
 
 
 @pytest.mark.parametrize(("run", "steps", "epochs"), [("01d0a1fe", 45, 2), ("01d0c1fa", 4, 1)])

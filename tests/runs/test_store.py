@@ -1,5 +1,6 @@
 """Runs on disk: they survive a killed process, a second process and a full disk."""
 
+import math
 import os
 import signal
 import sqlite3
@@ -12,11 +13,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explorer import paths
 from explorer.errors import StorageError
 from explorer.experiment import Experiment
+from explorer.runs import database, index
 from explorer.runs import store as store_module
 from explorer.runs.history import COLUMNS, EpochRow, Mark
-from explorer.runs.store import Run, Store
+from explorer.runs.index import Query, Run, Sort
+from explorer.runs.store import Store
 
 
 @pytest.fixture
@@ -240,6 +244,7 @@ def test_a_store_of_an_earlier_version_is_opened(tmp_path):
         first.begin(a_run(run_id, state=state))
     with first._writing() as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN server")
+        connection.execute("PRAGMA user_version = 0")
     second = Store(tmp_path / "runs")
     assert {run.id: run.state for run in second.runs()} == {"done": "done", "cut off": "stopped"}
     second.begin(a_run("new"))
@@ -267,7 +272,16 @@ EVERYTHING = {
     "runs": lambda store: store.runs(),
     "run": lambda store: store.run("a1"),
     "history": lambda store: store.history("a1"),
-    "validations": lambda store: store.validations(["a1"]),
+    "find": lambda store: store.find(Query(text="gru")),
+    "count": lambda store: store.count(Query()),
+    "describe": lambda store: store.describe("a1", name="mine", star=True),
+    "remove": lambda store: store.remove(["a1"]),
+    "restore": lambda store: store.restore(["a1"]),
+    "removed": lambda store: store.removed("ann"),
+    "conclude": lambda store: store.conclude("a1", "{}"),
+    "outcome": lambda store: store.outcome("a1"),
+    "claim": lambda store: store.claim("a1"),
+    "rewind": lambda store: store.rewind("a1", 1, 0, 0),
 }
 
 
@@ -358,19 +372,104 @@ def test_reading_in_many_threads_leaves_few_files_open(store):
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0 < len(store._idle) <= store_module.IDLE
+    assert 0 < len(store._idle) <= database.IDLE
 
 
-def test_validations_of_many_runs_come_without_their_steps(store):
+def test_the_index_says_what_a_run_came_to_without_its_history(store):
     for name in ("a1", "b2", "none"):
         store.begin(a_run(name))
-    store.append("a1", rows(1, 3), [EpochRow(1, 3, 2.0, 1.9, 0.4, 3.0), EpochRow(2, 6, 1.8, 1.7, 0.5, 3.0)])
-    store.append("b2", rows(1, 3), [EpochRow(1, 3, 2.2, 2.1, 0.3, 3.0)])
-    found = store.validations(["b2", "none", "a1"])
-    assert {run: kept.best_val_loss for run, kept in found.items()} == pytest.approx(
-        {"b2": 2.1, "none": np.nan, "a1": 1.7}, nan_ok=True
-    )
-    assert found["a1"].epochs == store.history("a1").epochs and len(found["a1"]) == 0
+    store.append("a1", rows(1, 3), [EpochRow(1, 3, 2.0, 1.9, 0.4, 3.0)])
+    store.append("a1", rows(4, 3), [EpochRow(2, 6, 1.8, 1.7, 0.5, 3.0), EpochRow(3, 6, 1.8, 1.75, 0.45, 3.0)])
+    store.append("b2", rows(1, 3), [EpochRow(1, 3, 2.2, math.nan, 0.3, 3.0)])
+    found = {run.id: (run.steps, run.epochs, run.val_loss, run.accuracy) for run in store.runs()}
+    assert found == {"a1": (6, 3, 1.7, 0.5), "b2": (3, 1, None, 0.3), "none": (0, 0, None, None)}
+
+
+def test_runs_are_found_by_model_state_owner_star_and_words_and_sorted(store):
+    gru, convnet = Experiment.of("gru"), Experiment.of("convnet")
+    store.begin(a_run("a1", created=1.0))
+    store.begin(a_run("b2", created=2.0, experiment=convnet, title="Convolutions", state="done", owner="bob"))
+    store.begin(a_run("c3", created=3.0, experiment=gru.replace(data="own-0123456789abcdef-0123456789ab"), owner="eve"))
+    store.append("b2", rows(1, 3), [EpochRow(1, 3, 2.0, 1.9, 0.4, 3.0)])
+    store.append("c3", rows(1, 3), [EpochRow(1, 3, 2.0, 1.2, 0.3, 3.0)])
+    store.describe("a1", name="My 100% best", star=True, note="for_Monday")
+
+    def found(**asked):
+        query = Query(**asked)
+        runs = [run.id for run in store.find(query)]
+        assert store.count(query) == len(runs)
+        return runs
+
+    assert found() == ["c3", "b2", "a1"] and found(sort=Sort.OLDEST) == ["a1", "b2", "c3"]
+    assert found(models=("gru",)) == ["c3", "a1"] and found(models=("gru", "convnet"), states=("done",)) == ["b2"]
+    assert found(owner="bob") == ["b2"] and found(starred=True) == ["a1"]
+    assert found(text="100% best") == ["a1"] and found(text="for_m") == ["a1"] and found(text="forxm") == []
+    assert found(text="CONVOLUTIONS") == ["b2"] and found(kinds=("race",)) == []
+    assert found(sort=Sort.VAL_LOSS) == ["c3", "b2", "a1"] and found(sort=Sort.ACCURACY) == ["b2", "c3", "a1"]
+    assert found(sort=Sort.NAME)[0] == "a1"
+    assert found(not_data="own-", but_of="eve") == ["c3", "b2", "a1"]
+    assert found(not_data="own-", but_of="ann") == ["b2", "a1"]
+    assert [run.id for run in store.find(Query(), limit=1, skip=1)] == ["b2"]
+
+
+def test_a_run_that_begins_anew_keeps_the_words_of_its_owner(store):
+    store.begin(a_run())
+    store.describe("a1", name="mine", star=True, note="n")
+    store.begin(a_run(state="queued"))
+    run = store.run("a1")
+    assert (run.name, run.star, run.note, run.state) == ("mine", True, "n", "queued")
+    with pytest.raises(StorageError):
+        store.describe("a1", state="done")
+
+
+def test_what_was_removed_can_be_brought_back_and_is_gone_after_an_hour(store):
+    for name in ("a1", "b2"):
+        store.begin(a_run(name))
+        store.append(name, rows(1, 3))
+        store.keep(name, "final", lambda path: (path.parent.mkdir(parents=True, exist_ok=True), path.touch()))
+    store.remove(["a1", "b2"])
+    assert store.runs() == [] and store.run("a1") is None
+    assert store.append("a1", rows(4, 3)), "it may still train until it is stopped"
+    assert {run.id for run in store.removed("ann")} == {"a1", "b2"} and store.removed("bob") == []
+    store.restore(["a1"])
+    assert [run.id for run in store.runs()] == ["a1"] and len(store.history("a1")) == 6
+    with store._writing() as connection:
+        connection.execute("UPDATE runs SET removed = removed - ? WHERE id = 'b2'", [store_module.UNDO + 1])
+    assert store.removed("ann") == []
+    store.remove([])
+    assert len(store.history("b2")) == 0 and not store.weights("b2").parent.exists()
+    assert store.weights("a1").exists()
+
+
+def test_a_run_is_claimed_once_and_forgets_what_comes_after_its_bookmark(store):
+    store.begin(a_run(state="stopped"))
+    store.append("a1", rows(1, 6), [EpochRow(1, 3, 2, 1.9, 0.4, 3), EpochRow(2, 6, 2, 1.5, 0.5, 3)], [Mark(2, "a")])
+    store.append("a1", rows(7, 2), marks=[Mark(8, "b")])
+    other = Store(store.folder)
+    assert store.claim("a1") and not other.claim("a1") and not store.claim("nobody")
+    assert store.run("a1").state == "queued"
+    history = store.rewind("a1", 4, 1, 1)
+    assert history["step"].tolist() == [1, 2, 3, 4] and len(history.epochs) == 1
+    assert [mark.text for mark in history.marks] == ["a"]
+    run = store.run("a1")
+    assert (run.steps, run.epochs, run.val_loss, run.accuracy) == (4, 1, 1.9, 0.4)
+
+
+def test_snapshots_are_listed_in_their_order(store):
+    assert store.snapshots("a1") == []
+    for name in ("cyc10", "cyc2", "best", "final", "cyc0"):
+        path = store.weights("a1", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert store.snapshots("a1") == ["cyc0", "cyc2", "cyc10"]
+
+
+def test_a_line_without_an_experiment_is_kept_with_its_outcome(store):
+    store.begin(a_run(experiment=None, kind="own-classes", model="mobilenet"))
+    store.conclude("a1", '{"words": "fine"}')
+    assert store.run("a1").experiment is None and store.run("a1").model == "mobilenet"
+    assert store.outcome("a1") == '{"words": "fine"}' and store.outcome("b2") == ""
+    assert index.as_json(store.run("a1"))["experiment"] is None
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "/etc", "", ".", "a" * 300, "a/b", "a\\b"])
@@ -382,4 +481,4 @@ def test_no_name_of_a_run_leads_out_of_the_store(store, name):
 def test_the_default_folder_is_below_the_home(home):
     assert Store().runs() == []
     assert Store().folder == home / "runs" and (home / "runs" / "runs.sqlite3").exists()
-    assert store_module.paths.home() == home
+    assert paths.home() == home
