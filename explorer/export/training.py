@@ -1,5 +1,7 @@
 """The rest of a run as code that stands alone: settings, model, schedule, loop."""
 
+import re
+
 from explorer.export.recipe import Recipe, Section
 from explorer.export.source import bundle
 from explorer.models.sizes import parse_widths
@@ -79,9 +81,16 @@ def model(recipe: Recipe) -> Section:
         for name in ("RNN", "GRU", "LSTM"):
             instead[name] = _LAYERS.format(name=name, zeros="zeros, zeros" if name == "LSTM" else "zeros")
     instead["Dropout"] = _DROPOUT_LAYER
-    used = _bases(rung.model_class) if recipe.language else []
-    given = "".join(instead[name].strip() + "\n\n\n" for name in used)
-    code = before + given + bundle(rung.model_class, instead={**instead, "SettingsError": ""})
+    code = bundle(rung.model_class, instead={**instead, "SettingsError": ""})
+    code = re.sub(r"recurrent: type\[[^\]]*\] =", "recurrent =", code)
+    # PyTorch's own layers, where the code names them without saying so.
+    named = [
+        n
+        for n in ("RNN", "GRU", "LSTM")
+        if re.search(rf"(?<![.\w\"]){n}\b(?! =)", code) and f"\n{n} = " not in f"\n{code}"
+    ]
+    given = "".join(instead[name].strip() + "\n\n\n" for name in named if f"class {name}(" not in code)
+    code = before + given + code
     start = (
         "torch.manual_seed(SEED)  # the initial weights\n"
         f"model = {_call(recipe)}.to(device)\n"
@@ -110,13 +119,6 @@ def load(path):
         for name, about in head.items() if name != "__metadata__"
     }
 '''
-
-
-def _bases(model_class: type) -> list[str]:
-    """Which of PyTorch's recurrent layers the model's classes name."""
-    names = ["RNN"] if any(base.__name__ == "CharSeqRnn" for base in model_class.__mro__) else []
-    layers = getattr(model_class, "recurrent", None)
-    return list(dict.fromkeys([*names, *([layers.__name__] if layers else [])]))
 
 
 def _call(recipe: Recipe) -> str:

@@ -29,7 +29,7 @@ def test_metrics_come_back_from_csv():
 
 def test_a_chart_is_a_page_by_itself():
     page = files.chart_html(go.Figure(go.Scatter(x=[1, 2], y=[3, 4])), "Loss < 2")
-    assert page.startswith("<html>") and "<title>Loss &lt; 2</title>" in page
+    assert "<html>" in page[:30] and "<title>Loss &lt; 2</title>" in page
     assert not re.search(r"<script[^>]*\ssrc=", page)
     assert len(page) > 1_000_000, "Plotly is in it"
 
