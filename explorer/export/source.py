@@ -3,6 +3,7 @@
 import ast
 import builtins
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -46,9 +47,20 @@ def _collect(thing: Any, pieces: dict[str, str], instead: dict[str, str]) -> Non
                 _collect(value, pieces, instead)
         elif not inspect.ismodule(value) and not used.startswith("__"):
             pieces[used] = ""  # here already, together with the others of this piece
-            constants.append(f"{used} = {value!r}")
+            constants.append(f"{used} = {literal(value)}")
     pieces.pop(name, None)
     pieces[name] = "\n".join(constants) + ("\n\n\n" if constants else "") + _plain(source).strip("\n")
+
+
+def literal(value: Any) -> str:
+    """A constant as code; a word of a list of words as the word."""
+    if isinstance(value, str):
+        return json.dumps(str(value), ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
+    if type(value) is tuple:
+        return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
+    return repr(value)
 
 
 def _names(source: str) -> list[str]:

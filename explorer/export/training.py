@@ -3,7 +3,7 @@
 import re
 
 from explorer.export.recipe import Recipe, Section
-from explorer.export.source import bundle
+from explorer.export.source import bundle, literal
 from explorer.models.sizes import parse_widths
 from explorer.training import schedules
 
@@ -18,7 +18,7 @@ def settings(recipe: Recipe, data: str, checksum: str) -> Section:
     """Everything that decides the run, as constants."""
     e = recipe.experiment
     names = (*ALWAYS, *USED[e.rung.ladder])
-    lines = [f"{name.upper()} = {_literal(getattr(e, name))}" for name in names]
+    lines = [f"{name.upper()} = {literal(getattr(e, name))}" for name in names]
     code = f"""DATA = Path(os.environ.get("EXPLORER_DATA", ".")) / "{data}"  # where it lies
 CHECKSUM = "{checksum}"  # MD5 of what the run learnt from
 MOST_STEPS = int(os.environ.get("MOST_STEPS", 0))  # to try only a few; 0 trains to the end
@@ -27,10 +27,6 @@ MOST_STEPS = int(os.environ.get("MOST_STEPS", 0))  # to try only a few; 0 trains
 
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")"""
     return Section("Settings", "All of them: nothing else decides the run.", code)
-
-
-def _literal(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 _DROPOUT = '''
@@ -135,10 +131,10 @@ def _call(recipe: Recipe) -> str:
         case "convnet" | "convnet2":
             return f"{name}({[3, *widths]}, 10)"
         case "resnet2":
-            return f"{name}({half}, 10, DROPOUT, {e.norm!r})"
+            return f"{name}({half}, 10, DROPOUT, {literal(e.norm)})"
         case "builder":
-            return f"{name}({widths}, 10, {e.depth}, {e.stem}, {e.norm!r}, {e.skip}, DROPOUT)"
-    return f"{name}({half}, 10, {e.norm!r})"
+            return f"{name}({widths}, 10, {e.depth}, {e.stem}, {literal(e.norm)}, {e.skip}, DROPOUT)"
+    return f"{name}({half}, 10, {literal(e.norm)})"
 
 
 def schedule(recipe: Recipe) -> Section:

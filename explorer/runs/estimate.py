@@ -7,6 +7,7 @@ from explorer import devices
 from explorer.experiment import Experiment, settings_of
 from explorer.ladders import Ladder
 from explorer.runs.history import EpochRow
+from explorer.runs.index import Query
 from explorer.runs.store import Store
 from explorer.runs.words import Kind
 
@@ -33,10 +34,9 @@ def measured(store: Store, model: str, most: int = 12) -> list[Measured]:
         StorageError: the record of runs cannot be read.
     """
     here = devices.describe()
-    runs = [run for run in store.runs() if run.kind == Kind.TRAIN and run.experiment.model == model]
-    runs = [run for run in runs if run.device == here][:most]
-    epochs = store.validations([run.id for run in runs])
-    return [(run.experiment, epochs[run.id].epochs) for run in runs if epochs[run.id].epochs]
+    runs = store.find(Query(models=(model,), kinds=(Kind.TRAIN,)))
+    runs = [run for run in runs if run.device == here and run.epochs][:most]
+    return [(run.experiment, store.epochs(run.id)) for run in runs if run.experiment]
 
 
 def _alike(one: Experiment, other: Experiment) -> bool:

@@ -266,6 +266,11 @@ class Store(Database):
             marks = connection.execute("SELECT step, text FROM marks WHERE run = ? ORDER BY step", [run]).fetchall()
         return _snapshot(rows, epochs, tuple(Mark(*mark) for mark in marks))
 
+    def epochs(self, run: str) -> tuple[EpochRow, ...]:
+        """A run's validations, without its steps."""
+        with self._reading() as connection:
+            return _snapshot([], connection.execute(_EPOCHS, [run]).fetchall()).epochs
+
     def weights(self, run: str, which: str = Which.FINAL) -> Path:
         """Where a run's weights lie; the file may be absent.
 

@@ -280,6 +280,7 @@ EVERYTHING = {
     "removed": lambda store: store.removed("ann"),
     "conclude": lambda store: store.conclude("a1", "{}"),
     "outcome": lambda store: store.outcome("a1"),
+    "epochs": lambda store: store.epochs("a1"),
     "claim": lambda store: store.claim("a1"),
     "rewind": lambda store: store.rewind("a1", 1, 0, 0),
 }
