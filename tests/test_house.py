@@ -193,11 +193,12 @@ def test_whatever_a_job_leaves_for_its_page_is_looked_at():
     from explorer.runs.sweep import Sweeps
     from explorer.runs.through_time import Exploded, Reached
     from explorer.runs.train import Training
+    from explorer.runs.two_fits import Fitted
 
     above = [path for path in OURS if path.parent.name != "runs"]
     trees = [ast.parse(path.read_text()) for path in [*above, *PAGES]]
     asked = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for result in (Evaluated, Exploded, GridView, Learnt, Raced, Reached, Sweeps, Training):
+    for result in (Evaluated, Exploded, Fitted, GridView, Learnt, Raced, Reached, Sweeps, Training):
         assert asked >= result.__dataclass_fields__.keys(), result.__name__
 
 

@@ -67,17 +67,18 @@ def streams(count: int, length: int, start: float, size: int) -> str:
     bottom = 16.0 + rows * 9 + 12
     x = left + start * width
     span = max(3.0, width * size / length)
+    told, anchor = ((x + span + 46, bottom + 18), "start") if start < 0.5 else ((x - 8, bottom + 18), "end")
     body += [
         _text(left - 8, 22, "1", 11, text_anchor="end"),
         _text(left + width / 2, 16 + (rows - 1) * 9 + 6, "⋯", 14),
         _text(left - 8, 16 + (rows - 1) * 9 + 18, str(count), 11, text_anchor="end"),
         f'<rect x="{x:.1f}" y="8" width="{span:.1f}" height="{bottom - 2:g}" rx="2" fill="{BLUE}" '
         'fill-opacity="0.85"/>',
-        _arrow(x + span + 2, bottom + 16, x + span + 40, bottom + 16, "currentColor", 1.4),
-        _text(x + span + 46, bottom + 20, f"{size} characters of each, then the next batch", 12, text_anchor="start"),
+        _arrow(x + span + 2, bottom + 14, x + span + 40, bottom + 14, "currentColor", 1.4),
+        _text(*told, f"{size} characters of each, then the next batch", 12, text_anchor=anchor),
     ]
     title = f"{count} streams of {length:,} characters; the batch takes {size} characters of each, at the same place."
-    return _svg(left + width + 300, bottom + 32, title, "".join(body))
+    return _svg(left + width + 60, bottom + 28, title, "".join(body))
 
 
 def flattened(time: int, batch: int, vocabulary: int) -> str:

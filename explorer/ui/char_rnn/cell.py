@@ -68,7 +68,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
         with right:
             st.latex(formulas.aligned(formulas.with_numbers(found)))
         st.caption(
-            f"Left for all units at once, right unit {unit} of {parts.escape(author.name)} when it reads "
+            f"First for all units at once, then unit {unit} of {parts.escape(author.name)} when it reads "
             f"“{parts.escape(letters[at])}”: in each bracket first what comes from the character, then what comes from "
             "the state before. The drawing's lines are as strong as this unit's gates are open."
         )
