@@ -19,17 +19,17 @@ from explorer.ui import app, live, parts, plot, runbar, steps
 
 PAGE = "batchnorm.evaluation"
 KINDS = (
-    ("the last batch's", "What the lecture's `BnLayer` keeps: whatever the last training batch happened to be."),
-    ("running averages", "What PyTorch, TensorFlow and fastai keep: 0.9 old + 0.1 new."),
-    ("each batch's own", "As in training. Then an answer depends on which pictures came along with it."),
+    ("the last batch's", "The lecture's `BnLayer`: whatever batch came last."),
+    ("running averages", "PyTorch, TensorFlow, fastai: 0.9 old + 0.1 new."),
+    ("each batch's own", "As in training: an answer depends on the pictures beside it."),
 )
 
 
 def show() -> None:
     """The whole section."""
     st.markdown(
-        "While it **trains**, BatchNorm divides by the spread of the batch at hand. When it **answers**, a picture may "
-        "come alone; it needs numbers kept from training. Which ones?"
+        "In training BatchNorm divides by the spread of the batch at hand. A picture that comes **alone** needs "
+        "numbers kept from training. Which ones?"
     )
     for column, (name, words) in zip(st.columns(3), KINDS, strict=True):
         with column, st.container(border=True, height="stretch"):

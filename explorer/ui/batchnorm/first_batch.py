@@ -45,9 +45,8 @@ def show(experiments: dict[str, Experiment], where: str) -> None:
             st.markdown("**Before the first step: the spread of each layer**")
             st.markdown("\n".join(f"- {parts.escape(_shrinks(lane))}" for lane in view.lanes))
             st.caption(
-                "A layer that passes on a tenth of the spread hands the next one almost a constant. BatchNorm sets "
-                "each channel's spread to one, so depth costs none. The classifier (◇) has no ReLU and weights of its "
-                "own, so its spread leaps up again."
+                "A layer that passes on a tenth of the spread hands on almost a constant. BatchNorm sets each "
+                "channel's to one, at any depth. The classifier (◇) has no ReLU: its spread leaps up again."
             )
     parts.source_note(view.source)
 

@@ -23,9 +23,8 @@ def show() -> None:
     """The whole section."""
     cells = len(grid.NORMS) * len(grid.DEPTHS) * len(grid.RATES)
     st.markdown(
-        f"{cells} short runs of {grid.STEPS} steps, each from fresh weights on the very same batches. A green cell "
-        "learnt something; a grey one is still guessing, or broke. The lecture says BatchNorm opens up deeper "
-        "networks and higher rates: is the green region larger on the right?"
+        f"{cells} short runs from fresh weights on the same batches. Green: it learnt something. Grey: it still "
+        "guesses, or broke. Does BatchNorm, on the right, take deeper networks and higher rates?"
     )
     here = state.place(PAGE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -88,8 +87,7 @@ def _chart(run: str, stamp: state.Stamp, view: GridView) -> None:
             (run, *stamp),
             lambda: rate_depth_map(view, key=run),
             "Loss reached for each learning rate and depth, without BatchNorm on the left and with it on the right.",
-            f"Training loss after {view.steps} steps, in nats; guessing costs 2.30. Pictures are halved to 16 × 16 and "
-            "the networks are narrow: it is the pattern that counts.",
+            f"Training loss after {view.steps} steps, in nats; guessing costs 2.30. Small pictures, narrow networks.",
         )
 
 

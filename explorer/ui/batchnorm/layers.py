@@ -26,10 +26,10 @@ VIEWS = {
     "update_ratio": "Update size",
 }
 WORDS = {
-    HISTOGRAMS: "A row a layer, time to the right, values upwards (linear near zero, logarithmic beyond); the darker, "
-    "the more activations have that value. A healthy layer keeps a broad band; one that died is a thin thread at zero.",
-    "std": "The standard deviation of each layer's activations, blue at the input to orange at the output.",
-    "mean": "The mean of each layer's activations, blue at the input to orange at the output.",
+    HISTOGRAMS: "Time to the right, values upwards; the darker, the more activations. A healthy layer keeps a broad "
+    "band; one that died is a thin thread at zero.",
+    "std": "Standard deviation of each layer's activations, from blue (input) to orange (output).",
+    "mean": "Mean of each layer's activations, from blue (input) to orange (output).",
     "dead": "The share of activations nearer to zero than 0.05. At 1 a layer passes on nothing.",
     "grad_norm": "The norm of the gradient of each layer's weights, log scale.",
     "update_ratio": "How far a step moves each layer's weights, relative to their size. A rule of thumb: about 0.001.",
@@ -177,7 +177,6 @@ def _closer(page: str, view: RaceView, stamp: Stamp, step: int | None) -> None:
         key=links.bound("closer", here.key("closer"), links.one_of(CLOSER), None),
     )
     if chosen is None:
-        st.caption("Choose one: single channels, BatchNorm's own numbers, whole distributions, or one picture.")
         return
     names = [lane.name for lane in view.lanes]
     if chosen == "norm":

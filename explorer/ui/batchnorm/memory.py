@@ -227,7 +227,7 @@ def _units(network: "nn.Module", read: "Tensor", text: str, identity: Identity) 
             ),
             f"{through_time.GATES[name]} of each unit over the text, a row a unit.",
             f"A row a unit (64 of {traced.layers[layer][name].shape[1]}), a column a character. Recomputed gate by "
-            f"gate; the last hidden state differs from the model's own by at most {traced.error:.0e}.",
+            f"gate (off by {traced.error:.0e}).",
         )
     _tracking(traced, text, name, layer, identity)
 
@@ -258,9 +258,8 @@ def _tracking(traced: gates.Trace, text: str, name: str, layer: int, identity: I
                 traced, text, one, gates.features(text)[feature], name, layer, key=f"{identity[0]}-{feature}"
             ),
             f"Unit {one.unit} and {feature} over the text.",
-            f"Unit {one.unit} against *{feature}*. Measured on these {len(text)} characters only: among "
-            f"{traced.layers[layer][name].shape[1]} units some follow anything by chance. Try another stretch, and "
-            "fresh weights.",
+            f"Unit {one.unit} against *{feature}*, on these {len(text)} characters. Of "
+            f"{traced.layers[layer][name].shape[1]} units some follow anything by chance: try fresh weights.",
         )
     if state.teacher():
         st.caption("Karpathy, *The unreasonable effectiveness of recurrent neural networks*, 2015, found such cells.")

@@ -179,15 +179,13 @@ def _reach() -> None:
                 ("reach", *curves, relative, *(stamp(key) for key in chosen)),
                 lambda: reach_curves(curves, looks, relative=relative, key="reach"),
                 "Gradient of the loss with respect to the state k characters back, against k, log scale.",
-                f"Measured here on {SAMPLES} places of the validation text; the bands hold the middle 80 %. Log scale: "
-                "each line down is a hundredfold less.",
+                f"Measured here at {SAMPLES} places of the validation text; bands: the middle 80 %. Log scale.",
             )
         with narrow:
             st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
             st.caption(
-                "The lecture's question. The hidden state does flow on for ever; what fades is how much training can "
-                "learn about things that far back. The three differ in size and recipe too, as they ship; *Watch the "
-                "reach grow* trains them alike."
+                "The state flows on for ever; what fades is how much training can learn about things that far back. "
+                "As they ship, the three differ in size too; *Watch the reach grow* trains them alike."
             )
     parts.source_note(source)
 
@@ -207,10 +205,7 @@ def _said(name: str, curve: ReachCurve) -> str:
 def _while_training() -> None:
     here = state.place(GROW)
     st.subheader("Watch the reach grow", anchor=False)
-    st.caption(
-        f"Trains a model from fresh weights once for each value and measures its reach after {STEPS[1]} and {STEPS[2]} "
-        "steps: what do bptt, size and clipping change?"
-    )
+    st.caption(f"Trains from fresh weights at each value and measures the reach after {STEPS[1]} and {STEPS[2]} steps.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = links.bound("grow", here.key("model"), links.one_of(MODELS), "gru")
         key = st.selectbox("Model", MODELS, format_func=MODELS.__getitem__, key=name, width=110)
@@ -279,8 +274,8 @@ def _exploding() -> None:
     here = state.place(EXPLOSION)
     st.subheader("Make gradients explode", anchor=False)
     st.caption(
-        "Short runs of the plain RNN, each without and with clipping. With a longer bptt, all at a rate of 0.1, a "
-        "hundred times the lecture's; or at higher and higher rates, at bptt 32."
+        "Short runs of the plain RNN, without and with clipping: at longer and longer bptt (rate 0.1, a hundred times "
+        "the lecture's), or at higher and higher rates."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         setting = st.selectbox(

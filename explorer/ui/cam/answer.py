@@ -221,11 +221,8 @@ def _how(answer: PhotoAnswer) -> str:
         if explanation.class_index is None
         else f"the map for {answer.name(explanation.class_index)}"
     )
-    crop = "" if seen > 0.999 else f" It saw {seen:.0%} of the photo; the rest is dimmed."
-    return (
-        f"{title(answer.loaded.key)}: {what}, {rows} × {columns} cells, stretched from its lowest to its highest "
-        f"value.{crop} Answered in {1000 * answer.seconds:.0f} ms."
-    )
+    crop = "" if seen > 0.999 else f" It saw {seen:.0%} of the photo, the rest is dimmed."
+    return f"{title(answer.loaded.key)}: {what}, {rows} × {columns} cells.{crop} {1000 * answer.seconds:.0f} ms."
 
 
 def _alt(answer: PhotoAnswer) -> str:

@@ -35,10 +35,7 @@ def show(answer: PhotoAnswer) -> None:
 
 def _classes(answer: PhotoAnswer) -> None:
     explanation = answer.explanation
-    st.caption(
-        "Each class's map on **one shared scale**: black is no evidence, and the brightest spot of all is 1. "
-        "Stretching each by itself would make a weak map look as strong as a sure one."
-    )
+    st.caption("Every class's map on **one shared scale**: black is no evidence, the brightest spot of all is 1.")
     order = np.argsort(-explanation.probabilities)
     maps = shared_scale(explanation.maps)
     across = min(5, max(4, len(order)))
@@ -58,9 +55,8 @@ def _classes(answer: PhotoAnswer) -> None:
         first = st.selectbox("For", names, int(order[0]), format_func=answer.loaded.name, key=answer.key("for"))
         second = st.selectbox("Against", names, int(order[1]), format_func=answer.loaded.name, key=answer.key("vs"))
         st.caption(
-            f"Red speaks for {answer.name(first)}, blue for {answer.name(second)}, white for neither. Adding the "
-            "same number to both classes' scores changes no probability, but it shifts every single map; this "
-            "difference is the only one that stays as it is."
+            f"Red speaks for {answer.name(first)}, blue for {answer.name(second)}, white for neither. A number added "
+            "to both scores changes no probability, but shifts every map; only this difference stays."
         )
     with left:
         difference = signed_scale(contrast(explanation.maps, first, second))
@@ -85,6 +81,6 @@ def _layers(answer: PhotoAnswer) -> None:
         rows, columns = heat.values.shape
         column.markdown(f"**{name}**  \n:small[{rows} × {columns} cells{', empty' if heat.flat else ''}]")
     st.markdown(
-        "Early maps are sharp and mean little: they follow edges. Late ones are coarse and follow the animal. Only the "
-        "head's map adds up to the score; below it a map is a guess from one gradient."
+        "Early maps are sharp and follow edges; late ones are coarse and follow the animal. Only the head's map adds "
+        "up to the score."
     )

@@ -20,9 +20,8 @@ def show() -> None:
     if data is None:
         return
     st.caption(
-        "No photos at hand? Borrow the course's. Or fall into the trap: twenty dogs called *brave*, twenty called "
-        "*shy*, by somebody who knows none of them. Train, look at the leave-one-out accuracy, and then at what the "
-        "heat is on."
+        "Or borrow the course's, with a larger trap: twenty dogs called *brave*, twenty called *shy*. Train, and look "
+        "at what the heat is on."
     )
     here = state.cam_classes()
     with st.container(horizontal=True):

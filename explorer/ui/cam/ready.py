@@ -35,8 +35,8 @@ def show() -> None:
     """The buttons: a click loads a set and trains on it."""
     here = state.cam_classes()
     st.caption(
-        "Nothing at hand? Two sets to try: real pictures of **frogs and ships**, or **a trap**: one and the same cat, "
-        "called *brave* in one class and *shy* in the other. What can it learn there?"
+        "Nothing at hand? **Frogs and ships**, or **a trap**: one and the same cat, called *brave* in one class and "
+        "*shy* in the other."
     )
     with st.container(horizontal=True):
         frogs = st.button("Frogs and ships", icon=":material/sailing:", key=here.key("frogs"))

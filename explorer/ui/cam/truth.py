@@ -20,9 +20,8 @@ def show(answer: PhotoAnswer) -> None:
     with right:
         _untrained(answer)
     st.markdown(
-        "**What a map cannot say.** It shows where evidence lies, not why. Each cell has seen much more of the photo "
-        "than the square it covers. A number added to a class's bias moves its map and no probability, so look at the "
-        "difference of two classes before you trust a single one."
+        "**What a map cannot say.** It shows where evidence lies, not why; each cell has seen more of the photo than "
+        "the square it covers; and a class's bias moves its map, so look at the difference of two classes."
     )
 
 

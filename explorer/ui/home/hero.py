@@ -28,9 +28,8 @@ def show() -> Start:
     with left:
         st.title("Lesson 7, in motion", anchor=False)
         st.markdown(
-            "Two hours of a lecture, from three characters to an LSTM and from a plain net to a ResNet, "
-            "as experiments. Nothing here is a picture of training: press **Start** and a network begins to read "
-            "Nietzsche."
+            "A lecture as experiments, from three characters to an LSTM and from a plain net to a ResNet. Press "
+            "**Start** and a network begins to read Nietzsche."
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             pressed = st.button(

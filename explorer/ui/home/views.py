@@ -46,8 +46,8 @@ def show(view: str) -> None:
         case "map":
             the_map(PATHS)
             st.caption(
-                "Numbers marked *here* come from runs recorded with this program, which ship with it; *lecture* is "
-                "what its notes or its notebook printed, on other machines. Dashed curves are the lecture's."
+                "*Here*: runs that ship with this program. *Lecture*: what its notes or its notebook printed, on other "
+                "machines; dashed in the curves."
             )
         case "claims":
             _claims()
