@@ -27,6 +27,13 @@ class Trains:
 PAGES = {
     "char_rnn": Trains("char_rnn?model=gru&hidden=64&epochs=20&schedule=constant", "Train", ".st-key-char_rnn-demo"),
     "cifar10": Trains("cifar10?model=bn&images=20000&batch_size=32&epochs=8", "Train", ".st-key-cifar10-demo"),
+    "race": Trains("batchnorm?race=ten-times&images=20000", "Start the race", ".st-key-batchnorm-race-demo"),
+    "sweep": Trains(
+        "lr_finder?models=bn,convnet&steps=400",
+        "Sweep",
+        ".st-key-lr_finder-demo",
+        '.explorer-plot[aria-label^="Loss against"]',
+    ),
     "your own": Trains("cifar10?model=builder&images=20000&batch_size=32&epochs=8", "Train", ".st-key-cifar10-demo"),
 }
 SCREENS = {"laptop": (1440, 900, False), "small": (1280, 720, False), "projector": (1920, 1080, True)}
