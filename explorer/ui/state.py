@@ -3,8 +3,7 @@
 Reading and changing: ``here = state.training(Page.CIFAR10)``, then ``here.experiment``, ``here.job = job.id``.
 Widgets: ``key=here.key("train")`` names one, ``here.value("log", False)`` is what the visitor set it to.
 Another page: a dataclass below that derives from :class:`Place`, a line in ``_KINDS``, and an accessor.
-From page to page: verbs, such as ``state.open(page, experiment)``. No other module knows a session key.
-What only this browser tab's session has, whatever the page, is ``state.session()`` (``kept.py``).
+From page to page: verbs: ``state.open(page, experiment)``. What holds on every page: ``state.session()`` (``kept.py``).
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
