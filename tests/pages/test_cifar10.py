@@ -132,7 +132,7 @@ def test_ones_own_network_is_drawn_as_the_controls_describe_it() -> None:
     at = open_page("cifar10", model="builder")
 
     def blocks() -> int:
-        return len(at.session_state["cifar10"].charts["builder"][1].data)
+        return len(at.session_state["cifar10"].charts["builder"][1].figure.data)
 
     before = blocks()
     next(slider for slider in at.slider if slider.label == "Layers per stage").set_value(5).run()
