@@ -8,7 +8,7 @@ from explorer.errors import SettingsError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WEIGHTS = REPOSITORY / "weights"
-SHIPPED = REPOSITORY / "shipped"  #: data that ship; licences and authors in its README
+SHIPPED = REPOSITORY / "explorer" / "data" / "shipped"  #: data that ship; licences and authors in its README
 
 
 def home() -> Path:

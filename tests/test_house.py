@@ -224,3 +224,11 @@ def test_ten_errands_take_two_hops_at_most():
                 assert (REPOSITORY / "explorer" / word).is_file(), (errand, word)
             else:
                 assert re.search(rf"\b{re.escape(word.split('.')[-1])}\b", text), (errand, word)
+
+
+def test_the_top_level_stays_as_it_was_given():
+    """Code, pages, weights, tests and one script; beside them words for people and settings for tools."""
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    top = {name.split("/")[0] for name in listed.splitlines()}
+    words = {name for name in top if name.endswith((".md", ".txt", ".toml")) or name == "LICENSE" or name[0] == "."}
+    assert top - words == {"explorer", "pages", "weights", "tests", "streamlit_app.py"}

@@ -1,6 +1,6 @@
 """A sampler of CIFAR-10, which ships: enough to ask a trained network about real pictures, and to train a little.
 
-The pictures lie side by side on a lossless sheet for each part, class by class; ``shipped/make_sampler.py`` cut them.
+The pictures lie side by side on a lossless sheet for each part, class by class; ``weights/make_sampler.py`` cut them.
 
 Training falls back to these 4,000 pictures and not to the 12,000 drawn ones of :mod:`explorer.data.standin` (which a
 link can still ask for, ``data=standin``), because they are real. Accuracy with the lecture's recipes, seed 0, measured

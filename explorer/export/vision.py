@@ -81,7 +81,7 @@ from PIL import Image  # for the sheets; nothing else here needs Pillow
 
 
 def sheet(part, each):
-    """A part of the sampler that ships with the explorer (shipped/cifar10): pictures and classes."""
+    """A part of the sampler that ships with the explorer (explorer/data/shipped/cifar10): pictures and classes."""
     tiles = np.asarray(Image.open(DATA / f"{part}.webp").convert("RGB")).reshape(-1, 32, {columns}, 32, 3)
     x = np.ascontiguousarray(tiles.transpose(0, 2, 4, 1, 3)).reshape(-1, 3, 32, 32)
     return x, np.arange(10).repeat(each)
@@ -150,7 +150,7 @@ def sections(recipe: Recipe) -> list[Section]:
         words = "Ten drawn shapes, the stand-in for CIFAR-10."
         reads = bundle(standin.draw) + _DRAWN.format(**standin.SIZES)
     elif sampled(recipe):
-        words = "The sampler of CIFAR-10 that ships with the explorer: set DATA to its folder shipped/cifar10."
+        words = "The sampler of CIFAR-10 that ships with the explorer: set DATA to its folder explorer/data/shipped/cifar10."
         reads = (
             _SHEETS.replace("{columns}", str(sampler.COLUMNS))
             .replace("{train}", str(sampler.EACH["train"]))

@@ -188,8 +188,7 @@ class Desk(Place):
 
 
 DESK = "desk"  #: its name, which is no page of everybody's menu
-CLASSES = "cam.classes"  # a section of its page
-FITS = "cam.fits"  # another
+CLASSES, FITS = "cam.classes", "cam.fits"  # sections of its page
 RACE = f"{Page.BATCHNORM}.race"  #: the section's name
 _KINDS: dict[str, type[Place]] = {
     Page.HOME: Home,

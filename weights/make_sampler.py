@@ -2,7 +2,7 @@
 
 The split shuffles each class's files, so the first pictures are a fair draw.
 
-EXPLORER_DATA=../shared/data python -m shipped.make_sampler
+EXPLORER_DATA=../shared/data python -m weights.make_sampler
 """
 
 import numpy as np
