@@ -118,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--limit", type=int, default=200, metavar="N", help="how many, the newest first (200)")
     runs.set_defaults(command=commands.runs)
 
+    back_up = names.add_parser("backup", help="copy runs, weights, own texts and the secret, while servers run")
+    back_up.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
+    back_up.set_defaults(command=commands.back_up)
+
     fetch = names.add_parser("fetch", help="download the lecture's pictures and photos")
     fetch.add_argument("what", nargs="*", choices=["cifar10", "dogscats", []], help="default: all")
     fetch.set_defaults(command=commands.fetch)

@@ -17,6 +17,16 @@ from explorer.experiment import SETTINGS
 from explorer.terminal.train import experiment_of
 
 
+def back_up(options: argparse.Namespace) -> int:
+    """Copy the record of runs, while servers write it, with its weights, own texts and the server's secret."""
+    from explorer.runs import backup
+    from explorer.runs.store import Store
+
+    found = backup.backup(Store(), options.folder)
+    print(f"{options.folder}: {found.files} files, {found.bytes / 1e6:.1f} MB")
+    return 0
+
+
 def _weights(options: argparse.Namespace) -> Path:
     from explorer.training import checkpoint
 

@@ -1,5 +1,8 @@
 """What a link asks for: any words at all give an experiment, and a sentence for what was left out."""
 
+import contextlib
+import random
+import re
 import string
 
 import pytest
@@ -11,7 +14,7 @@ from explorer.data import text
 from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, applies
 from explorer.runs.store import ID, Store
-from explorer.ui import links
+from explorer.ui import app, links, live, parts
 
 RUNGS = [rung.key for ladder in ladders.LADDERS.values() for rung in ladder]
 NASTY = [
@@ -107,3 +110,63 @@ def test_no_id_leads_out_of_the_store(tmp_path_factory, word):
         return
     with pytest.raises(StorageError):
         store.weights(word)
+
+
+MANY = 20_000  # addresses
+PAGES = ("char_rnn", "cifar10", "batchnorm.race")
+CODE = "![x](http://evil/x.png) [c](http://evil) <img src=x onerror=alert(1)> $x$ :red[x] `a` https://evil"
+
+
+def _odd(rng, owner_text):
+    """An address as a stranger might write it: words that are near something, or not."""
+    names = [*SETTINGS, "model", "run", "hide", "models", "race", "images", "show", "start", "claim", "x"]
+    pieces = [
+        *NASTY,
+        *RUNGS,
+        CODE,
+        owner_text,
+        "../" * 20 + "etc/passwd",
+        "final.safetensors",
+        "C:\\Windows",
+        "0123abcd",
+        "a" * 41,
+        "..",
+        "-" * 500,
+    ]
+    query = {}
+    for name in rng.sample(names, rng.randint(1, 9)):
+        word = rng.choice(pieces)
+        if rng.random() < 0.5:
+            word = (
+                word[: rng.randint(0, 9)]
+                + rng.choice(pieces)
+                + "".join(rng.choices(string.printable, k=rng.randint(0, 6)))
+            )
+        query[name] = word
+    return query
+
+
+def test_no_address_is_an_error_an_outside_request_or_a_file_outside_the_store(home, monkeypatch):
+    """Twenty thousand, through all that reads an address before a page is drawn."""
+    own = text.keep_own(b"The quick brown fox jumps over the lazy dog. " * 60, "somebody else")
+    store, rng, asked, toasts = Store(), random.Random(11), [], []
+    monkeypatch.setattr(app, "store", lambda: store)
+    monkeypatch.setattr(app, "owner", lambda: "ann")
+    monkeypatch.setattr(store, "run", lambda run: asked.append(run))
+    for number in range(MANY):
+        query = _odd(rng, own)
+        experiment, notices = links.experiment(query, rng.choice(("gru", "convnet")), "ann")
+        assert experiment.data in links.DATA[experiment.rung.ladder]
+        picked = [links.picked(query, name, RUNGS, 5) for name in ("models", "hide")]
+        notices += [sentence for _, sentences in picked for sentence in sentences]
+        if "run" in query:
+            words = live._hindrance(PAGES[number % 3], query["run"])
+            assert words == "There is no such run on this server."
+            with contextlib.suppress(StorageError):
+                assert store.weights(query["run"]).parent.parent == store.folder
+        toasts.append(parts.escape(" ".join(links._short(sentence) for sentence in notices)))
+    assert asked and all(ID.fullmatch(run) for run in asked), "nothing else reaches the store"
+    for toast in toasts:
+        # Whatever Markdown would make something of stands behind a backslash: no picture, link, colour or formula.
+        plain = re.sub(r"\\[\W_]", "", toast)
+        assert not re.search(r"[\[\]<>`$*_~#|]|://|:\w+\[", plain), toast

@@ -1,9 +1,12 @@
 """Text, prepared exactly as the lecture's loader did, and cut into batches on the device."""
 
+import contextlib
 import functools
 import hashlib
 import io
+import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explorer import paths
+from explorer import limits, paths
 from explorer.data import Batch, Source, SourceKind
 from explorer.data.files import replacing
 from explorer.data.vocabulary import PADDING, UNKNOWN, Vocabulary
@@ -31,6 +34,7 @@ SMALLEST, LARGEST = 2_000, 20_000_000  # bytes of a text of one's own
 NAMES = ("auto", "pydoc")  # the texts that are everybody's
 _OWN = re.compile(r"own-([0-9a-f]{16})-([0-9a-f]{12})")  # whose it is, and which
 MIN_FREQUENCY = 3
+USED = 24 * 3600.0  # seconds after which a text that is read again is marked as used again
 _GONE = "The text this was made with is not on this server. Paste or upload it again."
 
 
@@ -119,6 +123,12 @@ def keep_own(raw: bytes, owner: str) -> str:
     """
     text = decode(raw)
     prepare(text, Source("", SourceKind.YOURS, ""))
+    most = 1_000_000 * limits.now().disk_mb
+    if most and kept_by(owner) + len(raw) > most:
+        raise DataError(
+            f"Your own texts take all of the {most // 1_000_000:,} MB that one visitor has here. They are removed when "
+            "nobody uses them for some weeks; use one of those that are there."
+        )
     data = f"own-{_whose(owner)}-{hashlib.md5(text.encode()).hexdigest()[:12]}"
     try:
         with replacing(_path(data)) as file:
@@ -126,6 +136,16 @@ def keep_own(raw: bytes, owner: str) -> str:
     except OSError as error:
         raise DataError(f"The text could not be kept: {error.strerror or error}.", str(error)) from error
     return data
+
+
+def own_files() -> Iterator[Path]:
+    """The texts that visitors brought, where they lie; the time of each is that of its last use."""
+    return (paths.home() / "texts").glob("*/*.txt")
+
+
+def kept_by(owner: str) -> int:
+    """Bytes of an owner's own texts."""
+    return sum(path.stat().st_size for path in (paths.home() / "texts" / _whose(owner)).glob("*.txt"))
 
 
 def is_own(data: str) -> bool:
@@ -201,6 +221,9 @@ def _own(data: str) -> tuple[str, Source]:
         text = path.read_bytes().decode()
     except OSError as error:
         raise DataError(_GONE, str(error)) from error
+    with contextlib.suppress(OSError):  # what is used is kept
+        if time.time() - path.stat().st_mtime > USED:
+            os.utime(path)
     return text, Source("Your text", SourceKind.YOURS, path.name, hashlib.md5(text.encode()).hexdigest())
 
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from explorer.ui import identity, internals
 
+SETTLED = 60.0  # seconds after the start until the first tidying: visitors go first
 KEPT = 400 * 24 * 3600  # seconds a browser may keep a cookie at most; begins anew at each visit
 # Nothing is guessed from a file's content; no other site puts a page into a frame of its own, learns the address of
 # a run, or is asked for a picture that somebody's words name.
@@ -78,7 +79,20 @@ def _import_home() -> None:
 async def lifespan(app: object) -> AsyncIterator[None]:
     """While the server is up; when it is asked to end, runs are stopped and saved before the process goes."""
     threading.Thread(target=_import_home, daemon=True).start()
+    tidying = asyncio.create_task(_tidy_now_and_then())
     yield
+    tidying.cancel()
     from explorer.runs import queue
 
     await asyncio.to_thread(queue.registry().close)
+
+
+async def _tidy_now_and_then() -> None:
+    """Old runs and texts make room, soon after the start and then every hour."""
+    await asyncio.sleep(SETTLED)
+    from explorer.runs import tidy
+    from explorer.runs.store import Store
+
+    while True:
+        await asyncio.to_thread(tidy.keep_tidy, Store())
+        await asyncio.sleep(tidy.EVERY)
