@@ -150,7 +150,7 @@ def sections(recipe: Recipe) -> list[Section]:
         words = "Ten drawn shapes, the stand-in for CIFAR-10."
         reads = bundle(standin.draw) + _DRAWN.format(**standin.SIZES)
     elif sampled(recipe):
-        words = "The sampler of CIFAR-10 that ships with the explorer: set DATA to its folder explorer/data/shipped/cifar10."
+        words = "The sampler of CIFAR-10 that ships with the explorer: set DATA to its explorer/data/shipped/cifar10."
         reads = (
             _SHEETS.replace("{columns}", str(sampler.COLUMNS))
             .replace("{train}", str(sampler.EACH["train"]))
