@@ -138,7 +138,7 @@ def test_ones_own_network_is_drawn_as_the_controls_describe_it() -> None:
     next(slider for slider in at.slider if slider.label == "Layers per stage").set_value(5).run()
     assert not at.exception
     assert blocks() == before + 2 * 4
-    assert at.query_params["depth"] == ["5"], "and the link says so"
+    assert "5" in at.query_params["depth"], "and the link says so"
     for label in ("Layers per stage", "Normalisation", "Skip connections", "Widths", "Learning rate"):
         kinds = (at.slider, at.select_slider, at.selectbox, at.toggle, at.text_input)
         assert sum(widget.label == label for kind in kinds for widget in kind) == 1, label
