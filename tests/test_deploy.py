@@ -10,7 +10,7 @@ import pytest
 from explorer import limits, paths
 from explorer.ui.desk import entry
 
-DEPLOY = paths.REPOSITORY / "deploy"
+DEPLOY = paths.REPOSITORY / "explorer" / "deploy"
 UNIT, CONTAINER, NGINX, README = (
     (DEPLOY / name).read_text() for name in ("explorer.service", "Containerfile", "nginx.conf", "README.md")
 )
