@@ -317,7 +317,11 @@ def test_shipped_vision_weights_know_the_lectures_classes(key):
     assert checkpoint.read_story(checkpoint.shipped(key)).classes == cifar10.CLASSES
 
 
-def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(home):
+def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(home, monkeypatch):
+    from explorer.data import cifar10, sampler
+
+    monkeypatch.setattr(sampler, "here", lambda: False)  # as where what ships was deleted
+    cifar10._load.cache_clear()
     path = checkpoint.shipped("convnet")
     experiment = checkpoint.read_story(path).experiment
     for ask in (ship.evaluate, evaluate.of_file, lambda path: prepare.learner_for(experiment, path)):
@@ -327,3 +331,4 @@ def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(home
     saved = home / "own.safetensors"
     checkpoint.save(saved, own.model, prepare.story_of(own, experiment, 1.0, 0.5))
     assert evaluate.of_file(saved).classes == own.data.classes
+    cifar10._load.cache_clear()
