@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.errors import ExplorerError, StorageError, explain
+from explorer.errors import StorageError
 from explorer.runs.index import Run
 from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
-from explorer.runs.words import Diverged, State, Stopped
+from explorer.runs.words import State, Stopped, ending
 from explorer.series import spread
 
 if TYPE_CHECKING:
@@ -152,6 +152,11 @@ def _numbers(thing: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, str | int | float | bool)}
 
 
+def settings_of(experiment: "Experiment") -> str:
+    """What decides a run, in a line: the model and what differs from its lecture preset."""
+    return ", ".join([experiment.model, *(f"{name} {value}" for name, value in experiment.changes().items())])
+
+
 # -- keeping it ----------------------------------------------------------------------------------------
 
 
@@ -191,8 +196,7 @@ def recorded(
             message = job.message
             raise
         except Exception as ended:
-            state = State.DIVERGED if isinstance(ended, Diverged) else State.FAILED
-            message = str(ended) if isinstance(ended, ExplorerError) else explain(ended)
+            state, message = ending(ended)
             raise
         finally:
             recorder.end(state, message)

@@ -16,7 +16,7 @@ from explorer.figures.through_time import exploding_norms, reach_curves
 from explorer.lecture import inside
 from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
-from explorer.runs import jobs, queue
+from explorer.runs import jobs, outcome, queue
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint, prepare
@@ -227,7 +227,9 @@ def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int 
     def work(job: jobs.Job[Reached]) -> None:
         watch_reach(job, wanted, steps, lags, 16)
 
-    return queue.registry().submit(jobs.Job(Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner()))
+    job: jobs.Job[Reached] = jobs.Job(Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner())
+    asked = {name: outcome.settings_of(experiment) for name, experiment in wanted.items()}
+    return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_reach, [key], asked))
 
 
 def _named(vary: str, value: float) -> str:
@@ -304,7 +306,9 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exp
     def work(job: jobs.Job[Exploded]) -> None:
         explode(job, base, setting, values, clip, steps)
 
-    return queue.registry().submit(jobs.Job(Kind.EXPLODE, EXPLODE[setting][0], work, app.owner()))
+    job: jobs.Job[Exploded] = jobs.Job(Kind.EXPLODE, EXPLODE[setting][0], work, app.owner())
+    asked = {"base": outcome.settings_of(base), "varied": setting, "clip": clip, "steps": steps}
+    return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_explosions, [base.model], asked))
 
 
 def _draw_explosion(job: jobs.Job[Exploded]) -> None:

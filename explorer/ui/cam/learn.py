@@ -11,7 +11,7 @@ from explorer.data.photos import Photo
 from explorer.errors import ExplorerError
 from explorer.figures.cam import head_training
 from explorer.ladders import Page
-from explorer.runs import queue
+from explorer.runs import outcome, queue
 from explorer.runs.jobs import Job
 from explorer.runs.own_classes import Learnt, Trained, tune, work
 from explorer.runs.words import Kind
@@ -90,14 +90,17 @@ def _learn(wanted: Photos, before: Job[Learnt] | None) -> Job[Learnt]:
     def train(job: Job[Learnt]) -> None:
         work(job, network, wanted)
 
-    return queue.registry().submit(Job(Kind.OWN_CLASSES, "Your own classes", train, app.owner()), before)
+    job: Job[Learnt] = Job(Kind.OWN_CLASSES, "Your own classes", train, app.owner())
+    return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_classes), before)
 
 
 def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Job[Learnt] | None) -> Job[Learnt]:
     def unfreeze(job: Job[Learnt]) -> None:
         tune(job, trained, wanted, epochs, rate)
 
-    return queue.registry().submit(Job(Kind.UNFREEZE, "Your own classes, unfrozen", unfreeze, app.owner()), before)
+    job: Job[Learnt] = Job(Kind.UNFREEZE, "Your own classes, unfrozen", unfreeze, app.owner())
+    asked = {"epochs": epochs, "rate": rate}
+    return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_classes, settings=asked), before)
 
 
 def _draw(job: Job[Learnt]) -> None:

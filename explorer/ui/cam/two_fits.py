@@ -9,7 +9,7 @@ from explorer.cam.classifier import shipped
 from explorer.cam.network import CamNet, build
 from explorer.data import dogscats
 from explorer.figures import curves
-from explorer.runs import queue
+from explorer.runs import outcome, queue
 from explorer.runs.jobs import Job
 from explorer.runs.two_fits import BATCH, FITS, LR, Fitted, two_fits, work
 from explorer.runs.words import Kind
@@ -70,7 +70,8 @@ def _submit(body: str, count: int, rate: float, before: Job[Any] | None) -> Job[
     def train(job: Job[Fitted]) -> None:
         work(job, network, count, rate)
 
-    return queue.registry().submit(Job(Kind.CATS_DOGS, "Cats and dogs", train, app.owner()), before)
+    job: Job[Any] = Job(Kind.CATS_DOGS, "Cats and dogs", train, app.owner())
+    return queue.registry().submit(outcome.recorded(job, app.store()), before)
 
 
 def _draw(job: Job[Fitted]) -> None:

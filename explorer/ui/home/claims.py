@@ -6,7 +6,7 @@ import streamlit as st
 
 from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Verdict, recorded_verdict
-from explorer.runs import queue
+from explorer.runs import outcome, queue
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind, State
 from explorer.ui import app, live, parts, state, transport
@@ -64,7 +64,9 @@ def _submit_measure(claim: Claim) -> None:
         job.publish(verdict)
 
     place = state.key("measure", claim.id, "job")
-    live.remember(place, queue.registry().submit(Job(Kind.CLAIM, claim.title, work, app.owner()), live.own(place)))
+    job: Job[Verdict] = Job(Kind.CLAIM, claim.title, work, app.owner())
+    made = outcome.recorded(job, app.store(), settings={"claim": claim.id})
+    live.remember(place, queue.registry().submit(made, live.own(place)))
 
 
 def _outcome(claim: Claim) -> None:

@@ -147,12 +147,15 @@ def show() -> None:
 
 def _submit(asked: Asked, earlier: Job[Any] | None) -> Job[Any]:
     app.engine().wait()
-    from explorer.runs import sweep
+    from explorer.runs import outcome, sweep
 
     wanted = asked.experiments()
     span = (asked.low, asked.high, asked.batches, asked.beta)
     job: Job[Any] = Job(Kind.LR_FIND, ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner())
-    queue.registry().submit(job, instead_of=earlier)
+    models = list(dict.fromkeys(experiment.model for experiment in wanted.values()))
+    words = {name: outcome.settings_of(experiment) for name, experiment in wanted.items()}
+    told = {"from": asked.low, "to": asked.high, "batches": asked.batches, **words}
+    queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_sweeps, models, told), instead_of=earlier)
     rates.forget()
     return job
 

@@ -17,18 +17,15 @@ MINE, ALL = "mine", "everybody's"
 MOST = 8  #: runs over each other
 MODELS = {rung.key: rung.title for ladder in ladders.LADDERS.values() for rung in ladder}
 STATES = [str(word) for word in State if word != State.STOPPING]
-KINDS = {
+_KINDS = {
     Kind.TRAIN: "training",
-    Kind.RACE: "race",
     Kind.LR_FIND: "rate sweep",
-    Kind.MAP: "map",
-    Kind.REACH: "reach",
     Kind.EXPLODE: "exploding gradients",
     Kind.EVALUATE: "evaluation",
-    Kind.CLAIM: "claim",
     Kind.OWN_CLASSES: "own classes",
     Kind.UNFREEZE: "own classes, unfrozen",
 }
+KINDS = {str(kind): _KINDS.get(kind, str(kind)) for kind in Kind}
 
 
 @dataclass(frozen=True)
