@@ -303,9 +303,8 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "split",
         "The same recipe, two points lower",
-        "With the notebook's own settings several networks end lower here. Crops, momentum and slow start were each "
-        "changed in turn, and none is the cause: the notebook learnt from all 50,000 pictures and was validated on the "
-        "official test set, while here 10,000 of them are held back.",
+        "The notebook's settings end lower here. Crops, momentum and slow start are not why: it learnt from all 50,000 "
+        "pictures and was validated on the test set.",
         (Page.CIFAR10,),
         _recipes,
         lambda v: (
