@@ -63,6 +63,7 @@ def evaluate(path: Path) -> dict[str, Any]:
         "val_loss": round(loss, 5),
         "accuracy": round(accuracy, 5),
         "recorded_val_loss": round(story.val_loss, 5),
+        "recorded_accuracy": round(story.accuracy, 5),
         "epochs": story.epochs,
         "source": learner.data.source.name,
         "device": place.type,
