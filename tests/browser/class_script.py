@@ -5,6 +5,7 @@ each took; ``--text`` prints ``TEACHING.md``, which ``tests/browser/test_class_s
 """
 
 import argparse
+import contextlib
 import json
 import re
 import tempfile
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium, serve
 
@@ -37,6 +38,13 @@ class Lesson:
     def press(self, name: str) -> None:
         """Click the first button of the page whose name has these words."""
         self.main.get_by_role("button", name=re.compile(rf"\b{re.escape(name)}\b")).first.click()
+
+    def stop(self) -> None:
+        """End the page's run, unless it has just ended by itself."""
+        button = self.main.get_by_role("button", name=re.compile(r"\bStop\b")).first
+        if button.is_enabled():
+            with contextlib.suppress(TimeoutError):
+                button.click(timeout=3_000)
 
     def choose(self, name: str) -> None:
         """Click a pill, a tab or an option by its whole text."""

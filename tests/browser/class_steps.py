@@ -102,7 +102,7 @@ STEPS = (
          _then(lambda lesson: lesson.preset("Rate too high"), _press("Train")),
          lambda lesson: lesson.points() > 5 and re.match(r"\s*(running|diverged|done)", lesson.row())),
     Step(21, "Press **Stop**, then choose **GRU**.", "The recorded GRU beside the lecture's own losses, dashed.", 8,
-         _then(lambda lesson: lesson.row().strip().startswith("running") and lesson.press("Stop"), _choose("GRU")),
+         _then(lambda lesson: lesson.stop(), _choose("GRU")),
          lambda lesson: lesson.says("CharSeqStatefulGRU", "lecture notes") and _state("recorded")(lesson)),
     Step(23, "Open the tab **The model's code**.", "The class as it runs, and its gates as a drawing.", 6,
          _then(_scroll("^Behind it$"), _choose("The model's code")), _says("class CharSeqStatefulGRU")),
