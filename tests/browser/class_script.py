@@ -53,9 +53,19 @@ class Lesson:
 
     def preset(self, name: str) -> None:
         """Choose a preset from the menu beside the buttons."""
-        self.main.locator('[class*="-presets"] button').first.click()
-        self.page.locator("button, [role=radio]").filter(has_text=re.compile(rf"^\s*{re.escape(name)}")).last.click()
+        option = self.page.locator('[role="radio"]').filter(has_text=re.compile(rf"^\s*{re.escape(name)}")).last
+        for _ in range(5):  # what is drawn anew meanwhile closes the menu
+            self.main.locator('[class*="-presets"] button').first.click()
+            with contextlib.suppress(TimeoutError):
+                option.click(timeout=5_000)
+                break
         self.page.keyboard.press("Escape")
+
+    def wait(self, seen: "Callable[[Lesson], object]", seconds: float = 60) -> None:
+        """Until something is so, between two doings of a step."""
+        end = time.monotonic() + seconds
+        while not seen(self) and time.monotonic() < end:
+            self.page.wait_for_timeout(100)
 
     def go(self, title: str) -> None:
         """Follow a link of the menu of pages, unfolding the sidebar where it is away."""

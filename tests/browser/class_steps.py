@@ -126,7 +126,7 @@ STEPS = (
          lambda lesson: lesson.click_cell(), _says("it was cat")),
     Step(36, "Choose **BatchNorm by hand**, the preset **Quick**, and press **Train**.",
          "A steeper curve, with the same pictures.", 15,
-         _then(_choose("BatchNorm by hand"), lambda lesson: lesson.page.wait_for_timeout(300),
+         _then(_choose("BatchNorm by hand"), lambda lesson: lesson.wait(_says("ConvBnNet")),
                lambda lesson: lesson.preset("Quick"), _press("Train")),
          lambda lesson: lesson.points() > 5 and _state("running")(lesson) and lesson.says("ConvBnNet")),
     Step(37, "Wait for the end of it.", "*done*, and more right than without.", 40,
@@ -143,7 +143,7 @@ STEPS = (
              " return plot?.data?.length && !plot.data.some(({ name }) => name.includes('skip')); }")),
     # -- which rate -----------------------------------------------------------------------------------
     Step(45, "Choose **Convolutions**, press **Find a learning rate**.", "The LR finder, with a recorded sweep.", 12,
-         _then(_choose("Convolutions"), lambda lesson: lesson.page.wait_for_timeout(300),
+         _then(_choose("Convolutions"), lambda lesson: lesson.wait(_says(r"\bConvNet\b")),
                _press("Find a learning rate")),
          lambda lesson: _title("LR finder")(lesson) and lesson.points("rate", 0) > 20),
     Step(47, "Press **Sweep**.", "The class's own curve, and rates with their names on buttons.", 45,
@@ -175,7 +175,7 @@ STEPS = (
          lambda lesson: lesson.go("Runs"), lambda lesson: _title("Runs")(lesson)
          and lesson.page.get_by_test_id("stDataFrame").count() > 0),
     Step(84, "Follow **The lecture** and open **The claims**.", "What the lecture says, and what came out here.", 8,
-         _then(lambda lesson: lesson.go("The lecture"), lambda lesson: lesson.page.wait_for_timeout(500),
+         _then(lambda lesson: lesson.go("The lecture"), lambda lesson: lesson.wait(_says("The claims")),
                _choose("The claims")), _says("Make it happen")),
     Step(86, "Press **Make it happen** on the first.", "Its page with the run going, and the claim over it.", 20,
          _press("Make it happen"), lambda lesson: lesson.points() > 3 and lesson.page.locator(
