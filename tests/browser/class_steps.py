@@ -60,6 +60,8 @@ def _title(words: str):
     return lambda lesson: lesson.page.get_by_role("heading", level=1).filter(has_text=words).count() > 0
 
 
+OWN_TRAIN = '[class*="st-key-cam-classes-train"] button'
+
 # fmt: off
 STEPS = (
     # -- the idea ------------------------------------------------------------------------------------
@@ -166,10 +168,11 @@ STEPS = (
     # -- where it looks --------------------------------------------------------------------------------
     Step(70, "Follow **Class activation maps**.", "A photo, what the network says, and where it looked.", 25,
          lambda lesson: lesson.go("Class activation maps"), _says(r"\d+ ?%")),
-    Step(74, "Press **Ten cats, ten dogs**.", "Two classes of one's own with ten photos each.", 12,
-         _then(_scroll("Teach it your own"), _press("Ten cats, ten dogs")), _says("10 photos")),
-    Step(76, "Press **Train**.", "A classifier of one's own, and how often it is right when left alone.", 40,
-         _press("Train"), _says(r"right")),
+    Step(74, "Press **Frogs and ships**.", "Two classes of one's own with photos, ready to train.", 12,
+         _then(_scroll("Teach it your own"), _press("Frogs and ships")),
+         lambda lesson: lesson.page.locator(OWN_TRAIN).is_enabled()),
+    Step(76, "Press **Train** beside them.", "A classifier of one's own, and its leave-one-out accuracy.", 40,
+         lambda lesson: lesson.page.locator(OWN_TRAIN).click(), _says("Leave-one-out accuracy")),
     # -- what is kept ----------------------------------------------------------------------------------
     Step(80, "Follow **Runs**.", "Every run of this class, with what it changed.", 10,
          lambda lesson: lesson.go("Runs"), lambda lesson: _title("Runs")(lesson)
