@@ -11,10 +11,12 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING, cast
+from urllib.error import HTTPError
 
+from explorer.data.partial import Partial
 from explorer.errors import DataError, StorageError
 
 if TYPE_CHECKING:
@@ -145,7 +147,7 @@ def download(
             raise DataError(f"{url} is not a web address. Use one that starts with https://.")
         try:
             with replacing(target) as file:
-                _receive(url, file, sha256, progress, timeout)
+                _receive(url, file, sha256, progress, timeout, Partial(target))
                 file.flush()
                 if check:
                     check(Path(file.name))
@@ -160,27 +162,58 @@ def download(
     )
 
 
-def _receive(url: str, file: IO[bytes], sha256: str, progress: Progress | None, timeout: float) -> None:
-    """Write what ``url`` sends to ``file``; _Wrong when it is too much, too little or another file."""
-    request = urllib.request.Request(url, headers={"User-Agent": "lesson7-explorer"})
-    digest, done = hashlib.sha256(), 0
-    with urllib.request.urlopen(request, timeout=timeout) as response:
-        said = response.headers.get("Content-Length", "")
-        total = int(said) if said.isdigit() else None
-        while chunk := response.read(CHUNK):
-            done += len(chunk)
-            if done > LARGEST:
-                raise _Wrong(f"it has more than {LARGEST:,} bytes")
-            digest.update(chunk)
-            file.write(chunk)
-            if progress:
-                progress(done, total)
+def _receive(
+    url: str, file: IO[bytes], sha256: str, progress: Progress | None, timeout: float, partial: Partial
+) -> None:
+    """Write what ``url`` sends to ``file``; _Wrong when it is too much, too little or another file.
+
+    What an earlier try had received is taken from ``partial``, and what this one has, should it end early, goes there.
+    """
+    digest, done, total, etag = hashlib.sha256(), 0, None, ""
+
+    def take(chunk: bytes) -> None:
+        nonlocal done
+        done += len(chunk)
+        if done > LARGEST:
+            raise _Wrong(f"it has more than {LARGEST:,} bytes")
+        digest.update(chunk)
+        file.write(chunk)
+
+    request = urllib.request.Request(url, headers={"User-Agent": "lesson7-explorer", **partial.ask(url)})
+    try:
+        with _opened(request, timeout, partial) as response:
+            etag, said = response.headers.get("ETag", ""), response.headers.get("Content-Length", "")
+            if response.status == 206:  # only the rest comes
+                with partial.open() as earlier:
+                    while chunk := earlier.read(CHUNK):
+                        take(chunk)
+            total = done + int(said) if said.isdigit() else None
+            while chunk := response.read(CHUNK):
+                take(chunk)
+                if progress:
+                    progress(done, total)
+    finally:
+        file.flush()
+        if total is not None and 0 < done < total:
+            partial.keep(url, etag, Path(file.name))
+        elif done:
+            partial.forget()
     if total is not None and done < total:
         raise _Wrong(f"the connection ended after {done:,} of {total:,} bytes")
     if not done:
         raise _Wrong("it is empty")
     if not digest.hexdigest().startswith(sha256):
         raise _Wrong(f"its SHA-256 begins with {digest.hexdigest()[:16]}, not {sha256}: it is another file, or damaged")
+
+
+def _opened(request: urllib.request.Request, timeout: float, partial: Partial) -> HTTPResponse:
+    """The server's answer; where it knows no such rest, what was kept is forgotten for the next try."""
+    try:
+        return cast(HTTPResponse, urllib.request.urlopen(request, timeout=timeout))
+    except HTTPError as error:
+        if error.code == 416:
+            partial.forget()
+        raise
 
 
 # -- archives ------------------------------------------------------------------------------------------

@@ -56,6 +56,49 @@ def test_downloads_whole_and_tells_the_progress(server, tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 
 
+class Resuming(BaseHTTPRequestHandler):
+    """Ends early at the first request; later sends the rest of the version asked for, or all of the one there is."""
+
+    etag, asked = '"one"', []
+
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.asked.append(asked)
+        rest = asked is not None and self.headers.get("If-Range") == self.etag
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if rest else 0
+        self.send_response(206 if rest else 200)
+        self.send_header("ETag", self.etag)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start:] if len(self.asked) > 1 else CONTENT[:100_000])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize("version", ['"one"', '"two"'], ids=["same version", "another version"])
+def test_a_download_that_ended_early_goes_on_where_it_was(tmp_path, version):
+    Resuming.etag, Resuming.asked = '"one"', []
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Resuming)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    url, target, seen = f"http://127.0.0.1:{httpd.server_port}/file", tmp_path / "file", []
+    try:
+        with pytest.raises(DataError, match="ended after 100,000 of"):
+            download([url], target)
+        assert not target.exists() and (tmp_path / ".file.part").stat().st_size == 100_000
+        Resuming.etag = version
+        sha256 = hashlib.sha256(CONTENT).hexdigest()
+        download([url], target, sha256=sha256, progress=lambda done, total: seen.append((done, total)))
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+    assert target.read_bytes() == CONTENT and [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert Resuming.asked == [None, "bytes=100000-"] and seen[-1] == (len(CONTENT), len(CONTENT))
+    assert (seen[0][0] > 100_000) == (version == '"one"')
+
+
 def test_total_is_unknown_without_a_length(server, tmp_path):
     seen = []
     download([f"{server}/unsized"], tmp_path / "f", progress=lambda *at: seen.append(at))
