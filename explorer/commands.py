@@ -7,13 +7,13 @@ that ``--help`` and a mistyped word are answered at once.
 import argparse
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 from explorer import ladders
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS
+from explorer.terminal.bar import Bar, size
 from explorer.terminal.train import experiment_of
 
 
@@ -134,13 +134,14 @@ def fetch(options: argparse.Namespace) -> int:
     """Download the lecture's data; print where it lies."""
     from explorer.data import cifar10, dogscats
 
-    rooms = {"cifar10": cifar10, "dogscats": dogscats}
+    rooms, bar = {"cifar10": cifar10, "dogscats": dogscats}, Bar()
     for name in options.what or rooms:
 
         def progress(done: int, total: int | None, name: str = name) -> None:
-            share = f"{done / total:6.1%}" if total else f"{done / 1e6:.1f} MB"
-            print(f"\r{name}: {share}", end="", file=sys.stderr, flush=True)
+            of = f" of {size(total)}" if total else ""
+            bar.draw(done / total if total else 0.0, f"{name} · {size(done)}{of}")
 
         path = rooms[name].fetch(progress)
-        print(f"\n{path}")
+        bar.clear()
+        print(path)
     return 0
