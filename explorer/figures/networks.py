@@ -19,7 +19,7 @@ _LOOKS = {  # by class: what the legend says, and the colour
     "Linear": ("fully connected", style.SERIES[0]),
 }
 _PICTURE = ("picture", style.MUTED)
-_LEFT_OUT = ("Identity", "Dropout")  # make no feature map of their own
+_LEFT_OUT = ("Identity", "Dropout", "GlobalPool")  # make no feature map of their own
 
 
 def drawing(rows: Sequence["LayerRow"], *, normalised: bool = True, title: str = "", height: int = 260) -> go.Figure:
