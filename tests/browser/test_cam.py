@@ -43,9 +43,9 @@ def test_a_photo_its_heat_another_class_and_classes_of_ones_own(visitor, photos)
     visitor.until(lambda: overlay.get_attribute("src") != other)
 
     for position, label in enumerate(("cats", "dogs")):
-        uploader = page.get_by_test_id("stFileUploader").filter(has_text="Photos of this class").nth(position)
+        uploader = page.locator(f'[class*="st-key-cam-class-{position}-upload"]')
         uploader.locator("input[type=file]").set_input_files(photos[label])
-        visitor.until(lambda position=position: page.get_by_text("5 photos", exact=True).count() > position)
+        page.get_by_text("5 photos", exact=True).wait_for()
         cross = page.locator(".cam-shelf").nth(position).get_by_role("button")
         cross.nth(4).click()  # any one photo can be taken away again: here the last, which is asked about later
         visitor.until(lambda position=position: page.get_by_text("4 photos", exact=True).count() > position)
