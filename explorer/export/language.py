@@ -30,11 +30,12 @@ if len(lines) < 20:  # a text without line breaks is split by characters
 else:
     cut = int(len(lines) * 0.8)
     parts = ["".join(lines[:cut]), "".join(lines[cut:])]
-parts = [(part if NEWLINES else part.replace("\\n", "")).lower() for part in parts]
+if not EVERY_SYMBOL:
+    parts = [(part if NEWLINES else part.replace("\\n", "")).lower() for part in parts]
 
-# Characters by frequency, ties alphabetical; what comes less than three times is <unk>.
+# Characters by frequency, ties alphabetical; what comes less than three times is <unk>. Or every symbol, sorted.
 common = sorted((-count, c) for c, count in Counter(parts[0]).items() if count >= 3)
-itos = ["<unk>", "<pad>", *(c for _, c in common)]
+itos = ["<unk>", "<pad>", *(sorted({*parts[0], *parts[1]}) if EVERY_SYMBOL else (c for _, c in common))]
 stoi = {c: number for number, c in enumerate(itos)}
 # One <eos> ends each part; being rarer than three it is itself <unk>, which is 0.
 train, valid = (torch.tensor([*(stoi.get(c, 0) for c in part), 0]) for part in parts)
@@ -107,7 +108,7 @@ def sections(recipe: Recipe) -> list[Section]:
     reads = _TOPICS if standin else _FILE
     words = (
         "80 % of the lines to learn from; lower case, line breaks dropped unless NEWLINES, rare characters one "
-        "symbol, as the lecture's loader did."
+        "symbol, as the lecture's loader did; or every symbol as it is."
     )
     if e.rung.cut == "stream":
         batches, how = _STREAM, f"{e.batch_size} parallel streams, read in order, so that the memory runs on."

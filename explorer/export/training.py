@@ -8,7 +8,10 @@ from explorer.models.sizes import parse_widths
 from explorer.training import schedules
 
 USED = {  # which settings a script names, by ladder
-    "language": ("window", "n_fac", "hidden", "layers", "dropout", "bptt", "jitter", "reset", "newlines"),
+    "language": (
+        *("window", "n_fac", "hidden", "layers", "dropout"),
+        *("bptt", "jitter", "reset", "newlines", "every_symbol"),
+    ),
     "vision": ("dropout", "images", "size", "augment", "label_smoothing"),
 }
 ALWAYS = ("batch_size", "lr", "lead_epochs", "lead_lr", "epochs", "weight_decay", "clip", "seed")
@@ -133,7 +136,7 @@ def _call(recipe: Recipe) -> str:
         case "resnet2":
             return f"{name}({half}, 10, DROPOUT, {literal(e.norm)})"
         case "builder":
-            return f"{name}({widths}, 10, {e.depth}, {e.stem}, {literal(e.norm)}, {e.skip}, DROPOUT)"
+            return f"{name}({widths}, 10, {e.depth}, {e.stem}, {literal(e.norm)}, {e.skip}, DROPOUT, {literal(e.pool)})"
     return f"{name}({half}, 10, {literal(e.norm)})"
 
 

@@ -36,6 +36,8 @@ RUNS = {
 }
 OTHERS = {
     "char3": Experiment.of("char3", **TEXT),
+    "every symbol": Experiment.of("char-loop", **TEXT, every_symbol=True),
+    "mean and max": Experiment.of("builder", **PICTURES, widths="6,10", stem=0, pool="both"),
     "char-loop": Experiment.of("char-loop", **TEXT),
     "char-rnn": Experiment.of("char-rnn", **TEXT, optimiser="adamw", weight_decay=1e-3),
     "char-seq": Experiment.of("char-seq", **TEXT),
