@@ -73,7 +73,7 @@ def test_a_network_that_is_watched_does_not_wait_either():
 
 @pytest.mark.parametrize("key", ["gru", "bn"])
 def test_a_whole_run_ends_with_its_weights_and_history(key):
-    experiment = of(key) if key == "bn" else Experiment.of(key, data="pydoc", epochs=1, max_seconds=5)
+    experiment = of(key) if key == "bn" else Experiment.of(key, epochs=1, hidden=64, max_seconds=30)
     job = Job(Kind.TRAIN, "here", lambda job: None, experiment=experiment)
     job.began = True
     learner = train(job, experiment)
