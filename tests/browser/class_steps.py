@@ -117,7 +117,7 @@ STEPS = (
          lambda lesson: lesson.says("ConvNet", "validation pictures right")),
     Step(30, "Choose the preset **Quick**.", "The menu reads **Quick**, and the page says which button tries it.", 6,
          lambda lesson: lesson.preset("Quick"),
-         lambda lesson: lesson.says(r"press Train to try it") and "Quick" in lesson.main.locator(
+         lambda lesson: lesson.says(r"[Pp]ress Train to try it") and "Quick" in lesson.main.locator(
              '[class*="-presets"] button').first.inner_text()),
     Step(31, "Press **Train**.", "A curve on the first screen, with the seconds that are left.", 10,
          _press("Train"), lambda lesson: lesson.points() > 5 and _state("running")(lesson)),
@@ -152,7 +152,7 @@ STEPS = (
          _press("Sweep"), lambda lesson: lesson.says(r"\bdone\b", r"Use [\d.e-]+")),
     Step(50, "Press the recommended **Use …**.", "CIFAR-10 with that rate, saying to press Train to try it.", 12,
          lambda lesson: lesson.main.get_by_role("button", name=re.compile("^.*Use [0-9.]+")).first.click(),
-         lambda lesson: _title("CIFAR-10")(lesson) and lesson.says("press Train to try it")),
+         lambda lesson: _title("CIFAR-10")(lesson) and lesson.says("[Pp]ress Train to try it")),
     # -- inside ---------------------------------------------------------------------------------------
     Step(53, "Follow **Inside the network**.", "The race, ready to start: the same batches for every network.", 12,
          lambda lesson: lesson.go("Inside the network"), _says("Start the race")),
