@@ -43,7 +43,7 @@ def rate_depth_map(grid: "GridView", *, key: str = "", height: int = 330) -> go.
         fig.update_xaxes(title_text=f"learning rate,<br>{title}", type="category", showgrid=False, row=1, col=column)
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=layers, showgrid=False)
     fig.update_yaxes(title_text="convolutions", col=1)
-    fig.update_xaxes(ticks="", title_standoff=8).update_yaxes(ticks="")
+    fig.update_xaxes(ticks="", title_standoff=8, automargin=True).update_yaxes(ticks="")
     fig.update_layout(hovermode="closest", margin={"t": 12, "b": 64})
     return fig
 
@@ -57,7 +57,7 @@ def evaluation_bars(found: Sequence["Evaluation"], *, key: str = "", height: int
         y=[row.statistics for row in rows],
         orientation="h",
         marker={"color": [style.VALID if "own" in row.statistics else style.WITH_NORM for row in rows]},
-        text=[f"{row.val_loss:.2f} · {row.accuracy:.1%} right" for row in rows],
+        text=[f"{row.accuracy:.1%} right" for row in rows],
         hoverinfo="skip",
     )
     fig.update_layout(margin={"l": 190})

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -73,6 +74,8 @@ def ours(experiment, steps, changes=()):
 def theirs(code, folder, steps, **env):
     """The losses of a script, run where nothing of the program can be imported."""
     (folder / "run.py").write_text(code + REPORT)
+    if "EXPLORER_DATA" in env:
+        env["EXPLORER_DATA"] = str(Path(env["EXPLORER_DATA"]).resolve())  # it runs in another folder
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("EXPLORER", "PYTHON"))}
     done = subprocess.run(
         [sys.executable, "-I", "run.py"],

@@ -147,7 +147,7 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     data = mine.session_state["char_rnn"].experiment.data
     owner = mine.session_state["session"].owner
     assert data.startswith("own-") and owner not in data and "nobody may know" in begins(mine)
-    run = a_stored_run("aaaa0003", mine.session_state["char_rnn"].experiment, owner)
+    run = a_stored_run("fade0003", mine.session_state["char_rnn"].experiment, owner)
     live = queue.registry().submit(
         jobs.Job(Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn"].experiment)
     )
@@ -157,7 +157,7 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     assert other.session_state["char_rnn"].experiment.data == "auto"
     for asked in (run, live.id):
         other = open_page("char_rnn", run=asked)
-        assert "another visitor's own text" in told(other)[0] and recorded(other)
+        assert "another visitor's own text" in told(other)[0] and recorded(other), asked
         assert "what it wrote: a fox" not in "".join(html.value for html in other.get("html"))
     other.switch_page("pages/runs.py").run()
     other.button_group(key="runs.whose").set_value("everybody's").run()

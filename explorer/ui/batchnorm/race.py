@@ -123,11 +123,12 @@ def _transport(
 
 def _push(going: jobs.Job[Any] | None) -> None:
     """The slider that multiplies every network's rate while they race."""
-    here = state.race()
-    key = here.key("push", going.id if going else "none")
+    if going is None:
+        return
+    key = state.race().key("push", going.id)
 
     def push() -> None:
-        if going is not None and going.result is not None:
+        if going.result is not None:
             first = next(iter(going.result.experiments.values()))
             going.change("lr", first.lr * state.widget(key, 1.0))
 
@@ -138,7 +139,6 @@ def _push(going: jobs.Job[Any] | None) -> None:
         format_func="× {:g}".format,
         key=key,
         on_change=push,
-        disabled=going is None,
         help="While they race: multiplies every network's rate from the next step on. Push until one breaks.",
     )
 

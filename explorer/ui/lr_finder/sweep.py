@@ -188,7 +188,7 @@ def _recorded(asked: Asked) -> None:
     shipped = {RUNGS[key].title: sweeps[key] for key in asked.models if key in sweeps}
     if not shipped:
         return
-    st.caption(":blue[**Recorded**] with the lecture's settings, on its data. Press **Sweep** for your own.")
+    st.caption("**Recorded** with the lecture's settings, on its data. Press **Sweep** for your own.")
     _curves(shipped, asked.experiments(), ("recorded", *shipped))
 
 
