@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
 
 SYMBOLS = {"minimum / 10": "triangle-down", "valley": "diamond", "steepest": "square", "yours": "x"}
+CROWDED = 0.55  #: of the axis; from there on no words fit to the right on a phone
 SIDES = ("bottom left", "top right")  # of a falling curve, where there is room for words
 
 
@@ -80,13 +81,15 @@ def _marks(fig: go.Figure, name: str, found: "Sweep", rates: Mapping[str, float]
     known = {word: rate for word, rate in rates.items() if len(found.lr) and np.isfinite(rate)}
     for number, (word, rate) in enumerate(sorted(known.items(), key=lambda mark: mark[1])):
         words = f"{word}: {rate:.2g}"
+        along = np.log(rate / found.lr[0]) / np.log(found.lr[-1] / found.lr[0])
+        side = SIDES[0] if along > CROWDED else SIDES[number % 2]
         fig.add_scatter(
             x=[rate],
             y=[float(np.interp(np.log(rate), np.log(found.lr), found.smooth))],
             name=f"{name}: {word}",
             mode="markers+text",
             text=[f"<b>{words}</b>" if word == first else words],
-            textposition=SIDES[number % 2],
+            textposition=side,
             textfont={"color": colour},
             marker={
                 "size": 15 if word == first else 10,
