@@ -47,7 +47,7 @@ def test_a_run_stays_ones_own_and_anothers_is_only_watched(server, browser) -> N
     tab = Visitor(mine.new_page(), server).open(f"char_rnn?run={run}")
     tab.until(stop(tab.page).is_enabled)
     tab.page.get_by_role("link", name="Runs").click()
-    main(tab.page).get_by_text(run).first.wait_for()
+    main(tab.page).get_by_text(run[:4]).first.wait_for(state="attached")  # a cell of the table
 
     other = Visitor(theirs.new_page(), server).open(f"char_rnn?run={run}")
     main(other.page).get_by_text(WATCHING).first.wait_for()
@@ -78,7 +78,7 @@ def test_a_run_is_still_ones_own_when_the_server_was_restarted(tmp_path, browser
         run = train(Visitor(page, before))
     with serve(tmp_path) as after:
         again = Visitor(page, after).open("runs")
-        main(page).get_by_text(run).first.wait_for()
+        main(page).get_by_text(run[:4]).first.wait_for(state="attached")
         assert main(page).get_by_role("button", name="Delete").is_visible()
         again.open(f"char_rnn?run={run}")
         main(page).get_by_text("Read back from this server's disk").wait_for()
