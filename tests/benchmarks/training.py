@@ -82,7 +82,7 @@ def driven(experiment: Experiment, data, place: torch.device, store: Store) -> C
     """A function that lets the job's own loop go on for a number of steps."""
     learner = Learner(prepare.model_for(experiment, data), data, experiment, place)
     learner.autocast = False  # the reference has none
-    job = Job(Kind.TRAIN, "benchmark", lambda job: None, "visitor", experiment)
+    job = Job(Kind.TRAIN, "benchmark", lambda job: None, experiment=experiment)
     recorder = record.Recorder(job, experiment, store)
     recorder.queue()
     steps = learner.steps(plan(experiment))
