@@ -1,7 +1,9 @@
 """What a vision model says about every validation picture: accuracy by class, confusions, its worst mistakes."""
 
 import dataclasses
+import functools
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +30,7 @@ class Predictions:
     classes: tuple[str, ...]
     pictures: np.ndarray  #: their places in the validation set, (n,)
 
-    @property
+    @functools.cached_property
     def chosen(self) -> np.ndarray:
         """The likeliest class of each picture, (n,)."""
         chosen: np.ndarray = self.probabilities.argmax(1)
@@ -96,6 +98,7 @@ class Asking:
         self._data = data
         self._classes = story.classes
         self._found: tuple[Predictions, ...] = ()
+        self._together: Predictions | None = None  # of these shares, or of fewer
         self._one = threading.Lock()
 
     @property
@@ -120,11 +123,18 @@ class Asking:
     def found(self) -> Predictions:
         """What it said so far, in the validation set's own order; ask for :meth:`more` first."""
         shares = self._found
-        places = np.concatenate([share.pictures for share in shares])
-        order = np.argsort(places)
-        probabilities = np.concatenate([share.probabilities for share in shares])[order]
-        labels = np.concatenate([share.labels for share in shares])[order]
-        return Predictions(probabilities, labels, self._classes, places[order])
+        if self._together is None or len(self._together.labels) != sum(len(share.labels) for share in shares):
+            self._together = _in_order(shares)
+        return self._together
+
+
+def _in_order(shares: Sequence[Predictions]) -> Predictions:
+    """All the shares' pictures, as they follow one another in the set."""
+    places = np.concatenate([share.pictures for share in shares])
+    order = np.argsort(places)
+    probabilities = np.concatenate([share.probabilities for share in shares])[order]
+    labels = np.concatenate([share.labels for share in shares])[order]
+    return Predictions(probabilities, labels, shares[0].classes, places[order])
 
 
 def of_file(path: Path) -> Predictions:
