@@ -13,7 +13,7 @@ from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.runs.words import State
 from explorer.training import checkpoint, schedules
-from explorer.ui import app, controls, live, parts, plot, runbar, state, transport
+from explorer.ui import app, behind, controls, live, parts, plot, runbar, state, transport
 from explorer.ui.runbar import Number, Tone
 
 Below = Callable[[Snapshot], None]  #: draws what follows a run's curves
@@ -209,8 +209,13 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
                     key=here.key("whole"),
                     help=f"The axis ends with this run's plan. The lecture trained {longer} epochs.",
                 )
-    with st.expander("More curves, and the numbers", icon=":material/table:"):
-        _details(page, history, trained, stamp)
+    behind.fold(
+        page,
+        "details",
+        "More curves, and the numbers",
+        ":material/table:",
+        lambda: _details(page, history, trained, stamp),
+    )
 
 
 def _details(page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp) -> None:
