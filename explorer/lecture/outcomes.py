@@ -15,6 +15,7 @@ from explorer.lecture.recorded import recording
 from explorer.lecture.verdicts import Verdict, judge, restarts
 from explorer.models.sizes import picture_sides
 from explorer.runs.history import EpochRow, Snapshot
+from explorer.training.schedules import cycle_ends
 
 WORSE = 0.02  #: nats; losses nearer to each other than this are called equal
 JUMP = 10.0  #: times the usual norm: a gradient that exploded
@@ -107,12 +108,7 @@ def _explode(ran: Ran) -> Verdict:
 
 
 def _restarts(ran: Ran) -> Verdict:
-    e = ran.experiment
-    ends, length, at = [], e.cycle_len, e.lead_epochs
-    while at < e.total_epochs:
-        at, length = at + length, length * e.cycle_mult
-        ends.append(at)
-    values = restarts(ran.history, tuple(ends))
+    values = restarts(ran.history, cycle_ends(ran.experiment))
     if not any(name.startswith("after") for name in values):
         return Verdict(None, "Stopped before the first restart: nothing is decided.")
     return judge("restarts", values)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from explorer import paths
 from explorer.ladders import UNTRAINED
 from explorer.lecture.recorded import Recording, recording
+from explorer.training.schedules import cycle_ends
 
 if TYPE_CHECKING:
     from explorer.runs.history import Snapshot
@@ -89,8 +90,7 @@ def restarts(history: "Snapshot", cycle_ends: tuple[int, ...]) -> Values:
 
 def _recorded_restarts() -> Values | None:
     run = recording("lstm")
-    lead = run.experiment.lead_epochs if run else 0
-    return restarts(run.history, (lead + 1, lead + 3, lead + 7, lead + 15)) if run else None
+    return restarts(run.history, cycle_ends(run.experiment)) if run else None
 
 
 def _judge_restarts(v: Values) -> Verdict:
