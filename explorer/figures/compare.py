@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures import style
+from explorer.figures.curves import settle, settled
 from explorer.runs.history import Snapshot
 from explorer.series import extremes, spread
 
@@ -61,9 +62,9 @@ def overlay(
             line={"color": colour, "width": 2.2, "dash": dash},
             marker={"size": 6},
         )
-        shown.append(values[len(values) // 20 :])  # the first steps would squeeze everything else into a corner
+        shown.append(settled(values))
     if y == Y.LOSS and not log_y:
-        _settle(fig, np.concatenate(shown))
+        settle(fig, np.concatenate(shown))
     return fig
 
 
@@ -82,13 +83,6 @@ def curve(history: Snapshot, y: Y, x: X, points: int = style.POINTS) -> tuple[np
     keep = extremes(found, points) if y == Y.GRADIENT and len(found) else spread(len(found), points)
     at = {X.EPOCHS: "epoch", X.STEPS: "step", X.SECONDS: "seconds"}[x]
     return history[at][keep], found[keep]
-
-
-def _settle(fig: go.Figure, values: np.ndarray) -> None:
-    finite = values[np.isfinite(values)]
-    if len(finite):
-        low, high = finite.min(), np.quantile(finite, 0.999)
-        fig.update_yaxes(range=[low - 0.05 * (high - low), high + 0.12 * (high - low)])
 
 
 @dataclass(frozen=True)

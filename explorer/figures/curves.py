@@ -1,7 +1,6 @@
 """Curves of a run: loss, accuracy, rate; of a schedule; of a sweep. Pure functions of what was recorded."""
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,49 +42,37 @@ def loss_curves(
             hoverinfo="skip",
             line={"color": style.faded(style.TRAIN, 0.28), "width": 1},
         )
-        _training(fig, history, "training", style.TRAIN, "solid")
-    _validation(fig, history, "val_loss", "validation")
+        _training(fig, history)
+    _validation(fig, history, "val_loss")
     if lecture and lecture.curve:
         _reference(fig, lecture)
     if len(loss):
         _marks(fig, history)
         theirs = [value for at, value in _points(lecture) if epochs is None or at <= epochs] if lecture else []
         if len(loss) > 200 and not log_y:
-            _settle(fig, [*_settled(loss), *(row.val_loss for row in history.epochs), *theirs])
+            settle(fig, [*settled(loss), *(row.val_loss for row in history.epochs), *theirs])
     return fig
 
 
-def overlay(runs: Mapping[str, Snapshot], *, key: str = "", height: int = 360) -> go.Figure:
-    """Losses of several runs by name over epochs: training smoothed, and dots for validation, in one colour a run."""
-    fig = style.figure("epochs", "loss (nats)", key=key, height=height)
-    values: list[float] = []
-    for (name, history), colour, dash in zip(runs.items(), cycle(style.SERIES), cycle(style.DASHES), strict=False):
-        _training(fig, history, name, colour, dash)
-        _epochs(fig, history, "val_loss", f"{name}, validation", colour, "dot")
-        values += [*_settled(history.smoothed()), *(row.val_loss for row in history.epochs)]
-    _settle(fig, values)
-    return fig
-
-
-def _training(fig: go.Figure, history: Snapshot, name: str, colour: str, dash: str) -> None:
+def _training(fig: go.Figure, history: Snapshot) -> None:
     keep = spread(len(history), style.POINTS)
     fig.add_scatter(
         x=history["epoch"][keep].astype(np.float32),
         y=history.smoothed()[keep].astype(np.float32),
-        name=name,
+        name="training",
         mode="lines",
-        line={"color": colour, "width": 2.2, "dash": dash},
+        line={"color": style.TRAIN, "width": 2.2},
     )
 
 
-def _settled(loss: np.ndarray) -> list[float]:
+def settled(loss: np.ndarray) -> np.ndarray:
     """Without the first steps, whose loss would squeeze everything else into a corner."""
-    return [float(value) for value in loss[len(loss) // 20 :]]
+    return loss[len(loss) // 20 :]
 
 
-def _settle(fig: go.Figure, values: Sequence[float]) -> None:
+def settle(fig: go.Figure, values: Sequence[float] | np.ndarray) -> None:
     """An axis for these losses, but for a few outliers."""
-    finite = np.array(values)[np.isfinite(values)]
+    finite = np.asarray(values)[np.isfinite(values)]
     if len(finite):
         low, high = finite.min(), np.quantile(finite, 0.999)
         fig.update_yaxes(range=[low - 0.05 * (high - low), high + 0.12 * (high - low)])
@@ -103,7 +90,7 @@ def accuracy_curve(
     fig = style.figure("epochs", "accuracy", key=key, height=height)
     _reach(fig, epochs)
     fig.update_yaxes(tickformat=".0%")
-    _validation(fig, history, "accuracy", "validation")
+    _validation(fig, history, "accuracy")
     if lecture and lecture.curve:
         _reference(fig, lecture)
     elif not history.epochs:
@@ -111,19 +98,15 @@ def accuracy_curve(
     return fig
 
 
-def _validation(fig: go.Figure, history: Snapshot, column: str, name: str) -> None:
-    _epochs(fig, history, column, name, style.VALID, "solid")
-
-
-def _epochs(fig: go.Figure, history: Snapshot, column: str, name: str, colour: str, dash: str) -> None:
+def _validation(fig: go.Figure, history: Snapshot, column: str) -> None:
     rows = [history.epochs[i] for i in spread(len(history.epochs), style.POINTS)]
     if rows:
         fig.add_scatter(
             x=[row.epoch for row in rows],
             y=[getattr(row, column) for row in rows],
-            name=name,
+            name="validation",
             mode="lines+markers",
-            line={"color": colour, "width": 2.2, "dash": dash},
+            line={"color": style.VALID, "width": 2.2},
             marker={"size": 7},
         )
 
@@ -163,13 +146,19 @@ def _marks(fig: go.Figure, history: Snapshot) -> None:
             )
 
 
+def planned(plan: "Plan", points: int = 300) -> tuple[np.ndarray, list[float]]:
+    """Epochs, evenly from the first to just before the end, and the learning rate planned for each."""
+    at = np.linspace(0, plan.epochs * (1 - 1e-6), points)
+    return at.astype(np.float32), [plan.lr(float(x)) for x in at]
+
+
 def schedule_curve(plan: "Plan", history: Snapshot | None = None, *, key: str = "", height: int = 190) -> go.Figure:
     """The planned learning rate over epochs, the rate really used on top, and where the run is now."""
     fig = style.figure("epochs", "learning rate", key=key, height=height)
-    at = np.linspace(0, plan.epochs * (1 - 1e-6), 300)
+    at, rates = planned(plan)
     fig.add_scatter(
-        x=at.astype(np.float32),
-        y=[plan.lr(float(x)) for x in at],
+        x=at,
+        y=rates,
         name="planned",
         mode="lines",
         line={"color": style.faded(style.RATE, 0.55), "width": 1.6, "dash": "dot"},

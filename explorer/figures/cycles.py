@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures import style
+from explorer.figures import curves, style
 
 if TYPE_CHECKING:
     from explorer.training.schedules import Plan
@@ -25,14 +24,8 @@ def cycle_chart(
         height: in pixels.
     """
     fig = style.figure("epochs", "learning rate", key=key, height=height)
-    at = np.linspace(0, plan.epochs * (1 - 1e-6), 400)
-    fig.add_scatter(
-        x=at.astype(np.float32),
-        y=[plan.lr(float(x)) for x in at],
-        name="rate",
-        mode="lines",
-        line={"color": style.RATE, "width": 2},
-    )
+    at, rates = curves.planned(plan, 400)
+    fig.add_scatter(x=at, y=rates, name="rate", mode="lines", line={"color": style.RATE, "width": 2})
     fig.add_scatter(
         x=list(losses),
         y=list(losses.values()),

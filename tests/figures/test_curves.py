@@ -5,7 +5,7 @@ import pytest
 
 from explorer import ladders
 from explorer.experiment import Experiment
-from explorer.figures import curves, networks, style
+from explorer.figures import compare, curves, networks, style
 from explorer.figures import pictures as vision
 from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
 from explorer.training import schedules
@@ -38,7 +38,8 @@ def test_a_spike_stays_visible_however_long_the_run() -> None:
 def test_runs_over_each_other_are_all_seen_however_short_and_however_they_differ() -> None:
     low, high = _history(20, 1), _history(400, 1)
     high["loss"][:] += 3.0
-    fig = curves.overlay({"low": low, "high": high, "not begun": _history(0, 0)})
+    runs = {"low": low, "high": high, "not begun": _history(0, 0)}
+    fig = compare.overlay(runs, compare.Y.LOSS, compare.X.EPOCHS)
     lines = {trace.name: trace for trace in fig.data if trace.mode == "lines"}
     assert len(lines["low"].x) == 20 and len(lines["high"].x) == 400 and not len(lines["not begun"].x)
     assert len({(line.line.color, line.line.dash) for line in lines.values()}) == 3
@@ -46,7 +47,8 @@ def test_runs_over_each_other_are_all_seen_however_short_and_however_they_differ
     for line in (lines["low"], lines["high"]):
         settled = line.y[len(line.y) // 20 :]
         assert bottom < settled.min() and np.quantile(settled, 0.99) < top
-    dots = next(trace for trace in fig.data if trace.name == "low, validation")
+    validated = compare.overlay(runs, compare.Y.VALIDATION, compare.X.EPOCHS)
+    dots = next(trace for trace in validated.data if trace.name == "low")
     assert list(dots.x) == [1] and dots.line.color == lines["low"].line.color
 
 
