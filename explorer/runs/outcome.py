@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer.errors import StorageError
-from explorer.runs.index import Run
 from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
@@ -178,13 +177,7 @@ def recorded(
         settings: what was asked for, by name.
         experiment: what it is about, where that is one.
     """
-    line = Run(
-        *(job.id, job.owner, job.kind, job.title, experiment, State.QUEUED, "", "", "", job.created, job.created),
-        model=",".join(models),
-        begun_by="page" if job.owner else "terminal",
-    )
-    recorder, work = Recorder(job, experiment, store, line=line), job.work
-    recorder.enter()
+    recorder, work = Recorder(job, experiment, store, models=models), job.work
 
     def and_record(job: Job[Any]) -> None:
         state, message = State.STOPPED, ""

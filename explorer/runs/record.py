@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ class Recorder:
         store: Store | None = None,
         begun_from: str = "",
         line: Run | None = None,
+        models: Sequence[str] = (),
     ) -> None:
         """As above.
 
@@ -59,12 +60,14 @@ class Recorder:
             store: where; None records nothing, but watches all the same.
             begun_from: the weights it begins with, in words.
             line: its line in the index, where an earlier job has begun it.
+            models: the keys of the rungs it is about, where it trains no single experiment.
         """
         self.job, self.store = job, store
         self.first = math.nan
         owner, by, began = job.owner or TERMINAL, By.PAGE if job.owner else By.TERMINAL, job.created
         self._line = line or Run(
             *(job.id, owner, job.kind, job.title, experiment, State.QUEUED, "", "", "", began, began),
+            model=",".join(models),
             begun_by=by,
             begun_from=begun_from,
         )
@@ -80,10 +83,6 @@ class Recorder:
     def queue(self) -> None:
         """Record that it waits: a server that is killed meanwhile leaves a trace of it."""
         self._tell(state=State.QUEUED)
-
-    def enter(self) -> None:
-        """This line is not in the index yet, whoever made it."""
-        self._entered = False
 
     def begin(self, source: Source | None) -> None:
         """Record that it runs, and on what."""
