@@ -34,13 +34,11 @@ CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship"
 FOLDERS = ("airplane", "automobile", *CLASSES[2:])  # the archive's
 VALID_SHARE, SPLIT_SEED = 0.2, 7
 FEWEST = 10  # training pictures a class
-PICTURES = 60_000
 BATCH, AHEAD = 250, 16  # pictures decoded in one go; how many such batches may wait
 LAYOUT = 1  # of the cache; a change makes older ones unread
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises
 
 _loading = threading.Lock()
-share = 0.0  #: of the pictures decoded by the :func:`load` that is at work, in [0, 1]
 
 
 def fetch(progress: Progress | None = None) -> Path:
@@ -80,16 +78,6 @@ def load(data: str = "auto") -> Pictures:
         return _load(data, path, _stamp(path) if path else "")
 
 
-def at_hand(data: str = "auto") -> bool:
-    """Whether :func:`load` would take well under a second, as nothing has to be decoded."""
-    path = find() if data == "auto" else None
-    return path is None or (_cached(_stamp(path)) / "story.json").exists()
-
-
-def _cached(stamp: str) -> Path:
-    return paths.cache() / f"cifar10-decoded-{stamp}"
-
-
 def _stamp(path: Path) -> str:
     """Changes when the archive does, or when a file is added to or taken from a class's folder."""
     folders = [path] if path.is_file() else [path, *path.glob("*"), *path.glob("*/*/")]
@@ -103,12 +91,12 @@ def _load(data: str, path: Path | None, stamp: str) -> Pictures:
         return _sampler()
     if path is None:
         return standin.load(asked_for=data == "standin")
-    cached = _cached(stamp)
+    cached = paths.cache() / f"cifar10-decoded-{stamp}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
         return _open(cached, path)
     with ThreadPoolExecutor(1, "md5") as beside:
         checksum = beside.submit(_md5, path)
-        pictures = decode(path, _tell)
+        pictures = decode(path)
         _store(cached, *pictures, checksum.result())
     return _open(cached, path)
 
@@ -124,11 +112,6 @@ def _sampler() -> Pictures:
         ) from error
 
 
-def _tell(done: int, total: int | None) -> None:
-    global share
-    share = min(1.0, done / (total or PICTURES))
-
-
 def _md5(path: Path) -> str:
     if path.is_dir():
         return ""
@@ -139,14 +122,13 @@ def _md5(path: Path) -> str:
 # -- decoding ------------------------------------------------------------------------------------------
 
 
-def decode(path: Path, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Every picture of the archive or folder at ``path``, straight from it; nothing is unpacked to disk.
 
     One thread reads, others decode: Pillow's decoder lets go of the interpreter's lock.
 
     Args:
         path: what :func:`find` found.
-        progress: told the pictures so far, and how many CIFAR-10 has.
 
     Returns:
         Pictures, uint8 (n, 3, 32, 32), and class numbers, int64 (n,), in the order train, validation, test;
@@ -158,16 +140,11 @@ def decode(path: Path, progress: Progress | None = None) -> tuple[np.ndarray, np
     found: dict[tuple[str, int], list[tuple[str, np.ndarray]]] = {}
     waiting: deque[tuple[list[_Png], Future[list[np.ndarray]]]] = deque()
     threads = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
-    done = 0
 
     def take() -> None:
-        nonlocal done
         batch, decoded = waiting.popleft()
         for png, picture in zip(batch, decoded.result(), strict=True):
             found.setdefault(png.key, []).append((png.inside.name, picture))
-        done += len(batch)
-        if progress:
-            progress(done, PICTURES)
 
     try:
         pngs = _pngs(path)
