@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from explorer.data import Source
     from explorer.lecture.verdicts import Verdict
     from explorer.models.generate import Character
+    from explorer.models.summary import LayerRow
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 STATE_LOOKS: dict[str, tuple[str, Colour]] = {
@@ -201,6 +202,19 @@ def shortened(text: str) -> tuple[str, tuple[str, ...]]:
         line = words.splitlines()[0]
         lines[first.lineno - 1 : first.end_lineno] = [f'{" " * first.col_offset}"""{line}"""']
     return "\n".join(lines) + "\n", tuple(words for _, words in found)
+
+
+def layer_cells(row: "LayerRow", learns: str = "learns") -> dict[str, str | int]:
+    """A layer's line in a table of layers; ``learns`` heads the parameters that training changes."""
+    return {
+        "layer": row.name,
+        "kind": row.kind,
+        "in": " × ".join(map(str, row.input)),
+        "out": " × ".join(map(str, row.output)),
+        "parameters": row.parameters,
+        learns: row.trainable,
+        "multiply-adds": row.multiply_adds,
+    }
 
 
 def reference_table(rung: Rung) -> None:

@@ -6,6 +6,21 @@ chart's SVG. A piece is cut where an ancestor hides what flows over it, and two 
 
 from playwright.sync_api import Page
 
+#: Every page and section, and where it is.
+PLACES = {
+    "home": "",
+    "char_rnn": "char_rnn",
+    "cifar10": "cifar10",
+    "cam": "cam",
+    "lr_finder": "lr_finder",
+    "race": "batchnorm",
+    "evaluating": "batchnorm?show=evaluating",
+    "map": "batchnorm?show=map",
+    "time": "batchnorm?show=time",
+    "memory": "batchnorm?show=memory",
+    "runs": "runs",
+}
+
 SETTLED = """() => {
     const [app, main] = ["stApp", "stMain"].map(id => document.querySelector(`[data-testid="${id}"]`));
     if (!app || !main || app.dataset.testScriptState !== 'notRunning'

@@ -8,23 +8,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import Server, Visitor
-from tests.browser.looks import faults, settle
+from tests.browser.looks import PLACES, faults, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
-PAGES = {
-    "home": "",
-    "char_rnn": "char_rnn",
-    "cifar10": "cifar10",
-    "cam": "cam",
-    "lr_finder": "lr_finder",
-    "race": "batchnorm",
-    "evaluating": "batchnorm?show=evaluating",
-    "map": "batchnorm?show=map",
-    "time": "batchnorm?show=time",
-    "memory": "batchnorm?show=memory",
-    "runs": "runs",
-}
 LOOKS = {
     "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
@@ -67,7 +54,7 @@ def serious(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("path", PLACES.values(), ids=PLACES)
 def test_it_looks_right(visitors, path, look) -> None:
     visitor = visitors[look]
     visitor.errors.clear()

@@ -9,24 +9,11 @@ from playwright.sync_api import Browser, Locator, Route
 
 from explorer import paths
 from tests.browser.conftest import Visitor
-from tests.browser.looks import settle
+from tests.browser.looks import PLACES, settle
 from tests.serving import serve
 
 pytestmark = pytest.mark.browser
 
-PAGES = {
-    "home": "",
-    "char_rnn": "char_rnn",
-    "cifar10": "cifar10",
-    "cam": "cam",
-    "lr_finder": "lr_finder",
-    "race": "batchnorm",
-    "evaluating": "batchnorm?show=evaluating",
-    "map": "batchnorm?show=map",
-    "time": "batchnorm?show=time",
-    "memory": "batchnorm?show=memory",
-    "runs": "runs",
-}
 HOME_VIEWS = ("The claims", "Did you notice?", "Data and weights")
 UNREAL = ("trained on other pictures", "Drop a photo above", "Nothing is recorded", "stand-in's picture")
 EMPTY = "element => !element.innerText.trim() && !element.querySelector('svg, img, canvas, input, textarea')"
@@ -93,11 +80,11 @@ def walk(visitor: Visitor, where: str) -> int:
     return opened
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", PLACES)
 def test_everything_opens_on_something_real(newcomer, name) -> None:
     visitor, asked = newcomer
     visitor.errors.clear()
-    visitor.page.goto(f"{visitor.server.url}/{PAGES[name]}")
+    visitor.page.goto(f"{visitor.server.url}/{PLACES[name]}")
     look(visitor, name)
     if name == "home":
         for view in HOME_VIEWS:

@@ -31,23 +31,7 @@ def show(answer: PhotoAnswer) -> None:
         "Pixels a side and channels, from the photo to the 7 × 7 that the map is made of. `children(m)[:-2]` leaves "
         "out the pooling and the 1,000 classes; a 3 × 3 convolution with one channel a class comes on top."
     )
-    st.dataframe(
-        [
-            {
-                "stage": stage,
-                "layer": row.name,
-                "kind": row.kind,
-                "in": " × ".join(map(str, row.input)),
-                "out": " × ".join(map(str, row.output)),
-                "parameters": row.parameters,
-                "learns": row.trainable,
-                "multiply-adds": row.multiply_adds,
-            }
-            for stage, row in found.rows
-        ],
-        hide_index=True,
-        height=420,
-    )
+    st.dataframe([{"stage": stage, **parts.layer_cells(row)} for stage, row in found.rows], hide_index=True, height=420)
     with st.expander("As PyTorch prints it", icon=":material/code:"):
         st.code(found.printed, language="text", height=420)
     if key == "resnet34":

@@ -48,21 +48,7 @@ def show(page: str, experiment: Experiment) -> None:
         "The network's feature maps from input to output.",
         "Each block is what a layer puts out: as tall as the picture is wide, as wide as it has channels (log scale).",
     )
-    st.dataframe(
-        [
-            {
-                "layer": row.name,
-                "kind": row.kind,
-                "in": " × ".join(map(str, row.input)),
-                "out": " × ".join(map(str, row.output)),
-                "parameters": row.parameters,
-                "trainable": row.trainable,
-                "multiply-adds": row.multiply_adds,
-            }
-            for row in rows
-        ],
-        hide_index=True,
-    )
+    st.dataframe([parts.layer_cells(row, learns="trainable") for row in rows], hide_index=True)
 
 
 def code(experiment: Experiment) -> None:
