@@ -17,6 +17,8 @@ from explorer.ui.desk import attendance
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+    from explorer.runs.history import Snapshot
+
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
 
@@ -79,6 +81,12 @@ def engine() -> Engine:
 def store() -> Store:
     """The runs on this server's disk."""
     return Store()
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def history(run: str, updated: float) -> "Snapshot":
+    """A run's history as it is on the disk; read again only after something was written to it."""
+    return store().history(run)
 
 
 def owner() -> str:

@@ -11,6 +11,7 @@ from explorer.figures.beside import printed_losses
 from explorer.lecture import printed
 from explorer.lecture.recorded import recording
 from explorer.runs.history import EpochRow
+from explorer.runs.index import ID
 from explorer.runs.jobs import Job
 from explorer.ui import app, live, parts, plot
 
@@ -21,7 +22,8 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     if rung.note:
         st.markdown(rung.note)
     if rows := printed.rows(rung.key):
-        run, epochs, trained, where = _ours(page, experiment, job)
+        run, history, trained = live.shown(page, experiment, job)
+        epochs = history.epochs
         plot.chart(
             page,
             "beside",
@@ -38,25 +40,22 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
                 ":material/info: The run here has other settings than the lecture's. Choose the preset "
                 "**As in the lecture** and press **Train** to compare like with like."
             )
-        _times(rung.key, epochs, where)
+        _times(rung.key, epochs, _where(run, experiment, job))
     else:
         st.caption("The notes print no losses for this rung.")
     if rung.figures:
         parts.reference_table(rung)
 
 
-def _ours(page: str, experiment: Experiment, job: Job[Any] | None) -> tuple[str, tuple[EpochRow, ...], Experiment, str]:
-    """The run on the page, live, read back or recorded: its id, its epochs, what it trained, and where."""
+def _where(run: str, experiment: Experiment, job: Job[Any] | None) -> str:
+    """The device that the run on the page was, or is, trained on; "" where that is not known."""
     if job is not None:
-        return job.id, job.history.snapshot().epochs, job.experiment or experiment, devices.describe()
-    kept = live.kept(page, experiment)
-    if kept is None:
-        return "none", (), experiment, ""
-    if kept.state == "recorded":
-        found = recording(experiment.model)
-        return kept.id, kept.history.epochs, kept.experiment, found.device if found else ""
-    run = app.store().run(kept.id)
-    return kept.id, kept.history.epochs, kept.experiment, run.device if run else ""
+        return devices.describe()
+    recorded = recording(experiment.model)
+    if recorded is not None and run == live.recorded_id(experiment):
+        return recorded.device
+    kept = app.store().run(run) if ID.fullmatch(run) else None
+    return kept.device if kept else ""
 
 
 def _table(key: str, epochs: tuple[EpochRow, ...]) -> list[dict[str, Any]]:

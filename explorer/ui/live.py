@@ -135,7 +135,7 @@ def stored(page: str) -> Kept | None:
         run = app.store().run(run_id)
         if run and run.experiment:
             mine = run.owner == app.owner() and app.store().bookmark(run_id).exists()
-            return Kept(run_id, run.experiment, app.store().history(run_id), run.state, run.begun_from, mine)
+            return Kept(run_id, run.experiment, app.history(run_id, run.updated), run.state, run.begun_from, mine)
     return None
 
 
@@ -269,9 +269,22 @@ def panel(page: str, job: Job[Any], draw: Callable[[Job[Any]], None], drawn_for:
     live()
 
 
+def recorded_id(experiment: Experiment) -> str:
+    """What tells the run recorded for a rung from those of visitors; no id of theirs looks like it."""
+    return f"recorded-{experiment.model}"
+
+
 def kept(page: str, experiment: Experiment) -> Kept | None:
     """What a page without a job draws: the run the link names, else the one recorded for its rung, if any."""
     if (found := stored(page)) is not None:
         return found
     recorded = recording(experiment.model)
-    return Kept(f"recorded-{experiment.model}", recorded.experiment, recorded.history, "recorded") if recorded else None
+    return Kept(recorded_id(experiment), recorded.experiment, recorded.history, "recorded") if recorded else None
+
+
+def shown(page: str, experiment: Experiment, job: Job[Any] | None) -> tuple[str, Snapshot, Experiment]:
+    """The run on a page, live, read back or recorded: its id, its history and what it trained; "none" without one."""
+    if job is not None:
+        return job.id, job.history.snapshot(), job.experiment or experiment
+    found = kept(page, experiment)
+    return (found.id, found.history, found.experiment) if found else ("none", Snapshot({}, ()), experiment)

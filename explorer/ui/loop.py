@@ -8,7 +8,6 @@ from explorer.data import Source, SourceKind, text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
 from explorer.figures.cycles import cycle_chart
-from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.runs.store import cycle
 from explorer.training import callbacks, schedules
@@ -74,7 +73,7 @@ def _diary() -> str:
 
 def _cycles(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     """The run's cycles: how it validated at each end, what it wrote, and its weights, where they were kept."""
-    run, history, trained = _run(page, experiment, job)
+    run, history, trained = live.shown(page, experiment, job)
     ends = schedules.cycle_ends(trained)
     if not ends:
         st.caption(
@@ -113,15 +112,6 @@ def _cycles(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
 
 
 QUIET: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "width": "content"}
-
-
-def _run(page: str, experiment: Experiment, job: Job[Any] | None) -> tuple[str, Snapshot, Experiment]:
-    if job is not None:
-        return job.id, job.history.snapshot(), job.experiment or experiment
-    kept = live.kept(page, experiment)
-    if kept is None:
-        return "none", Snapshot({}, ()), experiment
-    return kept.id, kept.history, kept.experiment
 
 
 def _download(page: str, run: str, number: int) -> None:

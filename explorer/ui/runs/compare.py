@@ -9,7 +9,6 @@ import streamlit as st
 from explorer.experiment import SETTINGS, Experiment, applies
 from explorer.export import files
 from explorer.figures import compare
-from explorer.runs.history import Snapshot
 from explorer.runs.index import Run
 from explorer.runs.words import Kind
 from explorer.settings import Scale
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 FEWEST = 3  # runs that parallel coordinates are worth drawing for
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def history(run: str, updated: float) -> Snapshot:
-    """A run's history; read again only after something was written to it."""
-    return app.store().history(run)
 
 
 def curves(runs: Sequence[Run]) -> None:
@@ -52,7 +45,7 @@ def curves(runs: Sequence[Run]) -> None:
 
 
 def _overlay(runs: Sequence[Run], y: compare.Y, x: compare.X, log: bool) -> "go.Figure":
-    found = {run.label: history(run.id, run.updated) for run in runs}
+    found = {run.label: app.history(run.id, run.updated) for run in runs}
     return compare.overlay(found, y, x, log_y=log, key="runs")
 
 
@@ -62,7 +55,7 @@ def _take_away(runs: Sequence[Run], y: compare.Y, x: compare.X, log: bool) -> No
     def numbers() -> str:
         rows = []
         for run in runs:
-            at, values = compare.curve(history(run.id, run.updated), y, x, points=10**9)
+            at, values = compare.curve(app.history(run.id, run.updated), y, x, points=10**9)
             rows += [
                 {"run": run.label, str(x): a, str(y): v} for a, v in zip(at.tolist(), values.tolist(), strict=True)
             ]

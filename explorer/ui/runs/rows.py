@@ -14,7 +14,6 @@ from explorer.runs.words import ENDED, Kind
 from explorer.ui import app, parts, state, steps, transport
 from explorer.ui.runs import listing, outcomes, save
 from explorer.ui.runs.asked import PAGE
-from explorer.ui.runs.compare import history
 
 MOST = 6  # chosen runs that get a row
 
@@ -79,7 +78,7 @@ def _take_away(run: Run, experiment: Experiment) -> None:
     save.button("As a script", lambda: script.as_script(made), f"{name}.py", state.key("py", run.id), "code")
     save.button("As a notebook", lambda: script.as_notebook(made), f"{name}.ipynb", state.key("ipynb", run.id), "book")
     st.caption("Both repeat the run without this program: they need torch and NumPy.")
-    past = history(run.id, run.updated)
+    past = app.history(run.id, run.updated)
     save.button("Epochs (CSV)", lambda: files.epochs_csv(past), f"{name}-epochs.csv", state.key("csv", run.id))
     save.button("Steps (CSV)", lambda: files.steps_csv(past), f"{name}-steps.csv", state.key("steps", run.id))
     weights = [app.store().weights(run.id, which) for which in (*Which, *app.store().snapshots(run.id))]
