@@ -30,3 +30,4 @@ class OwnClass:
     id: int
     name: str
     photos: "list[Photo]"
+    thumbnails: "dict[Photo, str]" = field(default_factory=dict)  #: as addresses that hold the picture

@@ -18,6 +18,7 @@ from explorer.ui.kept import MOST_PHOTOS, OwnClass, Session
 if TYPE_CHECKING:
     import numpy as np
 
+    from explorer.cam.explain import Explanation
     from explorer.cam.truth import Deletion
     from explorer.data.photos import Photo, Refusal
     from explorer.experiment import Experiment
@@ -148,6 +149,7 @@ class CamClasses(Place):
     trained: "Trained | None" = None
     adopted: str = ""  #: the stamp of the classifier that the page has changed to by itself
     test: "Photo | None" = None  #: what the classifier is tried on, beside it
+    tried: "tuple[Stamp, Explanation] | None" = None  #: what it said about that, and which of both
     test_refused: "tuple[Refusal, ...]" = ()  #: what came last to be tried and is no photo
     unreadable: str = ""  #: why the file that came last is no classifier
     ready: str = ""  #: the key of the ready-made set that was chosen
@@ -188,8 +190,7 @@ class Desk(Place):
 
 
 DESK = "desk"  #: its name, which is no page of everybody's menu
-CLASSES, FITS = "cam.classes", "cam.fits"  # sections of its page
-RACE = f"{Page.BATCHNORM}.race"  #: the section's name
+CLASSES, FITS, RACE = "cam.classes", "cam.fits", f"{Page.BATCHNORM}.race"  # sections of their pages
 _KINDS: dict[str, type[Place]] = {
     Page.HOME: Home,
     RACE: Race,

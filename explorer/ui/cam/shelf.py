@@ -2,7 +2,6 @@
 
 import base64
 import html
-from functools import lru_cache
 
 from explorer.data.photos import Photo, thumbnail, to_bytes
 from explorer.ui import clickable
@@ -23,20 +22,23 @@ def show(own: OwnClass, key: str) -> None:
 
     def away(at: str) -> None:
         if at.isdigit() and int(at) < len(own.photos):
-            own.photos.pop(int(at))
+            own.thumbnails.pop(own.photos.pop(int(at)), None)
 
-    photos = "".join(_one(at, photo) for at, photo in enumerate(own.photos))
+    photos = "".join(_one(own, at, photo) for at, photo in enumerate(own.photos))
     clickable.show(f'{STYLE}<div class="cam-shelf">{photos}</div>', key, away)
 
 
-def _one(at: int, photo: Photo) -> str:
+def _one(own: OwnClass, at: int, photo: Photo) -> str:
     name = html.escape(photo.name or f"photo {at + 1}", quote=True)
     return (
-        f'<span><img src="{_url(photo)}" alt="{name}"><button type="button" data-at="{at}" title="Take {name} away" '
-        f'aria-label="Take {name} away">×</button></span>'
+        f'<span><img src="{_url(own, photo)}" alt="{name}"><button type="button" data-at="{at}" '
+        f'title="Take {name} away" aria-label="Take {name} away">×</button></span>'
     )
 
 
-@lru_cache(maxsize=400)
-def _url(photo: Photo) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(to_bytes(thumbnail(photo), "JPEG", quality=80)).decode()
+def _url(own: OwnClass, photo: Photo) -> str:
+    """The thumbnail, encoded once; it is kept with the class, and so no longer than the visitor is here."""
+    if photo not in own.thumbnails:
+        small = base64.b64encode(to_bytes(thumbnail(photo), "JPEG", quality=80)).decode()
+        own.thumbnails[photo] = f"data:image/jpeg;base64,{small}"
+    return own.thumbnails[photo]

@@ -35,11 +35,14 @@ def show(trained: Trained) -> None:
     refusals(here.test_refused)
     if here.test is None:
         return
-    try:
-        found = explain(trained.network, here.test)
-    except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
-        return
+    stamp = (trained.stamp, here.test)
+    if here.tried is None or here.tried[0] != stamp:
+        try:
+            here.tried = (stamp, explain(trained.network, here.test))
+        except ExplorerError as error:
+            st.error(parts.escape(str(error)), icon=":material/error:")
+            return
+    found = here.tried[1]
     loaded = LoadedNetwork(OWN, trained.stamp, trained.network, trained.learnt_from)
     picture = overlay(here.test.rgb, found.heat.values, found.geometry, OPACITY, COLORMAPS[0], smooth=True)
     st.html(says(loaded, found))
