@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 def test_sweep_take_the_suggestion_train_and_see_accuracy_rise(visitor) -> None:
     page = visitor.open("cifar10?model=convnet&images=4000&batch_size=64&epochs=3&lead_epochs=0").page
-    page.get_by_text("Parameters").first.wait_for(state="attached", timeout=120_000)  # the first decoding takes long
+    page.get_by_text("1 epoch").first.wait_for(timeout=120_000)  # the first decoding takes long
     visitor.idle()
     visitor.press("Find a learning rate")
     page.get_by_role("heading", name="LR finder").wait_for()
