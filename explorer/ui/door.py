@@ -5,7 +5,6 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator
 
 from starlette.datastructures import MutableHeaders
@@ -67,18 +66,21 @@ def _cookie(asked: Request) -> str:
 MIDDLEWARE = [Middleware(Door)]
 
 
-def _import_home() -> None:
-    """What the first page is made of, while its visitor's browser still fetches Streamlit's own files."""
-    import explorer.ui.app
-    import explorer.ui.home.claims
-    import explorer.ui.home.map
+def _make_home() -> None:
+    """What the first page is made of, before anybody is answered.
+
+    Beside the first answers it would hold up each of the hundred files that a browser fetches of Streamlit first.
+    """
     import explorer.ui.home.server  # noqa: F401
+    from explorer.ui.home import map, views
+
+    map.map_html(views.PATHS)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(app: object) -> AsyncIterator[None]:
     """While the server is up; when it is asked to end, runs are stopped and saved before the process goes."""
-    threading.Thread(target=_import_home, daemon=True).start()
+    _make_home()
     tidying = asyncio.create_task(_tidy_now_and_then())
     yield
     tidying.cancel()
