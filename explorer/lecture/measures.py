@@ -17,10 +17,11 @@ from explorer.cam.truth import deletion_curve
 from explorer.data import album, dogscats, text
 from explorer.data.photos import Photo
 from explorer.experiment import Experiment, Norm
-from explorer.lecture.claims import Claim
+from explorer.lecture.claims import CLAIMS, Claim
 from explorer.lecture.verdicts import Values, Verdict, judge, recorded_memory
 from explorer.models.summary import summarise
 from explorer.probes import gradients
+from explorer.runs.jobs import Job
 from explorer.runs.through_time import endless
 from explorer.training import prepare
 from explorer.training.learner import Epoch, Learner
@@ -260,3 +261,9 @@ def measure(claim: Claim, on_progress: OnProgress = lambda share: None) -> tuple
     """
     values = dict(MEASURES[claim.id](on_progress))
     return values, judge(claim.id, values)
+
+
+def work(job: Job[Verdict], claim: str) -> None:
+    """Run :func:`measure` in a job, for the claim of an id."""
+    _, verdict = measure(next(one for one in CLAIMS if one.id == claim), job.between_steps)
+    job.publish(verdict)

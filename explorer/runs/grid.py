@@ -113,7 +113,7 @@ def _batches(learner: Learner, size: int, steps: int) -> list[Batch]:
     return [batches[step % len(batches)] for step in range(steps)]
 
 
-def work(job: Job[GridView], base: Experiment | None = None, **options: Any) -> None:
+def work(job: Job[GridView], /, base: Experiment | None = None, **options: Any) -> None:
     """Fill the map in a job; its result is the map so far. See :func:`cells`."""
     drive(job, _moments(cells(base or template(), **options)))
 

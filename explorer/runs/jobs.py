@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from explorer import limits
 from explorer.errors import ExplorerError
+from explorer.runs.calls import Call, nothing
 from explorer.runs.courtesy import COURTESY
 from explorer.runs.history import History
 from explorer.runs.lane import Lane
 from explorer.runs.pace import Pace
 from explorer.runs.questions import Questions, Unanswered
-from explorer.runs.words import ENDED, Kind, State, Stopped, ending
+from explorer.runs.words import ENDED, GONE, NOBODY_LOOKING, Kind, State, Stopped, ending
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -31,29 +32,27 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")  # what a job leaves for its page: one frozen dataclass for each kind
 
 
-NOBODY_LOOKING = "Stopped because nobody was looking any more."
-GONE = "This has ended; what it left is on disk."
-
-
 @dataclass(eq=False)
 class Job(Generic[R]):
     """One piece of background work and everything a page may ask of it.
 
     ``work(job)`` does it: it calls :meth:`between_steps` often, fills ``history`` and leaves what there is to see
-    in ``result``, as a whole each time (:meth:`publish`).
+    in ``result``, as a whole each time (:meth:`publish`). Pages give a :class:`~explorer.runs.calls.Call`.
     """
 
     kind: Kind
     title: str
-    work: "Callable[[Job[R]], object]"
+    work: "Callable[[Job[R]], object]" = nothing
     owner: str = ""  #: the browser session's token; empty for the terminal, which needs no lease
     experiment: "Experiment | None" = None
     place: str = ""  #: the page, or the section of one, that shows it
+    record: Call | None = None  #: how it is written down: made once, by :meth:`prepare`
     id: str = field(default_factory=lambda: secrets.token_hex(4))
     state: State = State.QUEUED
     message: str = ""  #: why it failed, or what to try
     history: History = field(default_factory=History)
     result: R | None = None  #: what there is to see so far
+    moved: int = 0  #: how often it lost the worker that ran it, and went on elsewhere
     source: "Source | None" = None  #: the data it works on, once they are read
     troubles: dict[str, str] = field(default_factory=dict)  #: what the disk refused, a sentence each, by what it was
     live: dict[str, float] = field(default_factory=dict)  #: live settings changed since it began, as last asked for
@@ -145,7 +144,13 @@ class Job(Generic[R]):
 
     def let_go(self) -> None:
         """Forget what the work holds, its model and its data: there is nothing left to do."""
-        self.work = lambda job: None
+        self.work = nothing
+
+    def prepare(self) -> None:
+        """Have it written down, where it shall be; whoever is to run it calls this once before it is queued."""
+        record, self.record = self.record, None
+        if record is not None:
+            record(self)
 
     def pause(self) -> None:
         """Ask it to hold after the current step."""

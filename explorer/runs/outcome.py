@@ -1,5 +1,6 @@
 """What a job that is no training came to, as plain data: a few words, curves, a table. Kept, shown and taken away."""
 
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer.errors import StorageError
+from explorer.runs.calls import call
 from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
@@ -172,32 +174,49 @@ def recorded(
     Args:
         job: any that is no training.
         store: where it is recorded; where that cannot be, the job goes on with a notice.
-        tell: what its result comes to.
+        tell: what its result comes to: a function of this module.
         models: the keys of the rungs it is about.
         settings: what was asked for, by name.
         experiment: what it is about, where that is one.
     """
-    recorder, work = Recorder(job, experiment, store, models=models), job.work
-
-    def and_record(job: Job[Any]) -> None:
-        state, message = State.STOPPED, ""
-        try:
-            recorder.begin(job.source)
-            work(job)
-            state, message = State.DONE, job.message
-        except Stopped:
-            message = job.message
-            raise
-        except Exception as ended:
-            state, message = ending(ended)
-            raise
-        finally:
-            recorder.end(state, message)
-            _conclude(job, store, tell, settings or {})
-
-    job.work = and_record
-    job.on_queued, job.on_unbegun = recorder.queue, lambda: recorder.end(job.state, job.message)
+    job.record = call(record, store.address, tell.__name__, tuple(models), dict(settings or {}), experiment)
     return job
+
+
+def record(
+    job: Job[Any],
+    store: str,
+    tell: str,
+    models: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    experiment: "Experiment | None" = None,
+) -> None:
+    """Have a job written down; as :func:`recorded`, with the store's address and the name of what tells."""
+    there = Store.at(store)
+    recorder = Recorder(job, experiment, there, models=models)
+    told = functools.partial(_conclude, job, there, globals()[tell], settings or {})
+    job.work = functools.partial(_and_record, recorder=recorder, work=job.work, conclude=told)
+    job.on_queued, job.on_unbegun = recorder.queue, lambda: recorder.end(job.state, job.message)
+
+
+def _and_record(
+    job: Job[Any], recorder: Recorder, work: Callable[[Job[Any]], object], conclude: Callable[[], None]
+) -> None:
+    """Do the work, and write down how it went."""
+    state, message = State.STOPPED, ""
+    try:
+        recorder.begin(job.source)
+        work(job)
+        state, message = State.DONE, job.message
+    except Stopped:
+        message = job.message
+        raise
+    except Exception as ended:
+        state, message = ending(ended)
+        raise
+    finally:
+        recorder.end(state, message)
+        conclude()
 
 
 def _conclude(job: Job[Any], store: Store, tell: Callable[[Any], Outcome], settings: Mapping[str, Any]) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from explorer import devices
 from explorer.cam import head
+from explorer.cam.classifier import shipped
 from explorer.cam.network import CamNet
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.jobs import Job
@@ -44,12 +46,13 @@ class Learnt:
     trained: Trained | None = None  #: once it is
 
 
-def work(job: Job[Learnt], network: CamNet, classes: Mapping[str, Sequence["Photo"]]) -> None:
-    """Train a head for ``classes`` (name → photos) on ``network``'s frozen body, in a job.
+def work(job: Job[Learnt], classes: Mapping[str, Sequence["Photo"]]) -> None:
+    """Train a head for ``classes`` (name → photos) on the frozen body of the network that ships, in a job.
 
     Raises:
-        SettingsError: see :func:`explorer.cam.head.check`. Stopped: the job was asked to stop.
+        SettingsError: see :func:`explorer.cam.head.check`. WeightsError: no network. Stopped: the job was asked to.
     """
+    network = shipped()
 
     def looked(done: int, photos: int) -> None:
         job.between_steps(LOOKING * done / photos)
@@ -83,7 +86,7 @@ def _fitting(network: CamNet, classes: Mapping[str, Sequence["Photo"]], features
     yield Moment(1.0, functools.partial(_learnt, curve, trained))
 
 
-def tune(job: Job[Learnt], before: Trained, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> None:
+def tune(job: Job[Learnt], before: CamNet, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> None:
     """Unfreeze a trained classifier's body and train everything, on a copy: the body is everybody's.
 
     It is not measured by leaving photos out, which would take one training a photo.
@@ -94,8 +97,8 @@ def tune(job: Job[Learnt], before: Trained, classes: Mapping[str, Sequence["Phot
     drive(job, _tuning(before, classes, epochs, lr))
 
 
-def _tuning(before: Trained, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> Moments[Learnt]:
-    network = copy.deepcopy(before.network)
+def _tuning(before: CamNet, classes: Mapping[str, Sequence["Photo"]], epochs: int, lr: float) -> Moments[Learnt]:
+    network = copy.deepcopy(before).to(devices.choose())
     photos = [photo for part in classes.values() for photo in part]
     labels = [index for index, part in enumerate(classes.values()) for _ in part]
     batches = math.ceil(len(photos) / TUNE_BATCH)

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from explorer import limits
 from explorer.errors import ExplorerError, explain
-from explorer.runs.jobs import NOBODY_LOOKING, Job
+from explorer.runs.jobs import Job
 from explorer.runs.lane import Lane
-from explorer.runs.words import Kind, State
+from explorer.runs.words import NOBODY_LOOKING, Kind, State
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Registry:
         """
         if instead_of is not None and instead_of.owner != job.owner:
             instead_of = None
+        job.prepare()
         self._stop_the_forgotten()
         with self._lock:
             self._check_room(job, instead_of)

@@ -301,7 +301,7 @@ class Raced:
     view: RaceView | None = None  #: None before everything is loaded
 
 
-def work(job: Job[Raced], asked: Raced, **options: Any) -> None:
+def work(job: Job[Raced], /, asked: Raced, **options: Any) -> None:
     """Run a race in a job.
 
     The job's requests are followed between two rounds; a changed ``lr`` moves all networks together.

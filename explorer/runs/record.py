@@ -71,6 +71,7 @@ class Recorder:
             begun_by=by,
             begun_from=begun_from,
         )
+        self.goes_on = False  #: from the bookmark the run has left
         self._entered = line is not None  # in the index
         self._told = self._deleted = False  # as the line says; gone from the index
         self._rows: list[np.ndarray] = []

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -47,6 +48,17 @@ class Store(Database):
         super().__init__(folder or paths.home() / "runs")
         self._presence = Presence(self.folder / "servers")
         self._settled = False
+
+    @property
+    def address(self) -> str:
+        """Where it is, as a word that any process on this machine can be given: see :meth:`at`."""
+        _open[str(self.folder)] = self
+        return str(self.folder)
+
+    @staticmethod
+    def at(address: str) -> "Store":
+        """The store of an address: the one that gave it, while this process has it, else another of the same runs."""
+        return _open.get(address) or Store(Path(address))
 
     # -- writing -----------------------------------------------------------------------------------
     def begin(self, run: Run) -> None:
@@ -291,6 +303,7 @@ class Store(Database):
         return self.weights(run).with_name("bookmark.pt")
 
 
+_open: WeakValueDictionary[str, Store] = WeakValueDictionary()  # by address
 _EPOCHS = "SELECT row FROM epochs WHERE run = ? ORDER BY epoch"
 
 

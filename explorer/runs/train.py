@@ -15,6 +15,7 @@ from explorer.data.vocabulary import Vocabulary
 from explorer.errors import ExplorerError, StorageError, WeightsError
 from explorer.models import generate
 from explorer.models.sampling import Sampling
+from explorer.runs.calls import call
 from explorer.runs.drive import Moment, Moments, drive
 from explorer.runs.history import EpochRow, History
 from explorer.runs.index import Run
@@ -246,19 +247,43 @@ def submit(
     """
     from explorer.runs.queue import registry
 
-    job: Job[Training] = Job(
-        Kind.TRAIN,
-        experiment.rung.title,
-        lambda job: train(job, experiment, start=start, recorder=recorder),
-        owner,
-        experiment,
-    )
-    recorder = Recorder(job, experiment, store, in_words(start))
-    job.on_queued = recorder.queue
-    job.on_unbegun = lambda: recorder.end(job.state, job.message)
+    made = call(work, experiment, start=start)
+    job: Job[Training] = Job(Kind.TRAIN, experiment.rung.title, made, owner, experiment)
+    job.record = call(record, store.address, start)
     if paused:
         job.budget = 0
     return registry().submit(job, instead_of)
+
+
+def work(
+    job: Job[Training], experiment: "Experiment", start: Path | None = None, recorder: Recorder | None = None
+) -> None:
+    """Run :func:`train` in a job, from the run's bookmark where its recorder goes on with one."""
+    train(job, experiment, start=start, recorder=recorder, go_on=recorder is not None and recorder.goes_on)
+
+
+def record(job: Job[Training], store: str, start: Path | None = None, go_on: bool = False) -> None:
+    """Have a training job written down.
+
+    Args:
+        store: its :attr:`~Store.address`.
+        start: the weights it begins with.
+        go_on: it is a run that has ended, and goes on from its bookmark.
+    """
+    _record(job, Store.at(store), start, go_on)
+
+
+def _record(job: Job[Training], store: Store, start: Path | None, go_on: bool) -> Recorder:
+    line = store.run(job.id) if go_on else None
+    recorder = Recorder(job, job.experiment, store, in_words(start), line)
+    recorder.goes_on = go_on
+    if go_on:
+        job.history = History.of(store.history(job.id))
+    bare: Callable[..., object] = job.work
+    job.work = functools.partial(bare, recorder=recorder)
+    job.on_queued = recorder.queue
+    job.on_unbegun = lambda: recorder.end(job.state, job.message)
+    return recorder
 
 
 def submit_again(run: Run, store: Store, owner: str, instead_of: Job[Any] | None = None) -> Job[Training]:
@@ -269,7 +294,8 @@ def submit_again(run: Run, store: Store, owner: str, instead_of: Job[Any] | None
     """
     from explorer.runs.queue import registry
 
-    job, _ = take_up(run, store, owner)
+    job = _again(run, store, owner)
+    job.record = call(record, store.address, go_on=True)
     try:
         return registry().submit(job, instead_of)
     except ExplorerError:
@@ -277,12 +303,17 @@ def submit_again(run: Run, store: Store, owner: str, instead_of: Job[Any] | None
         raise
 
 
-def take_up(run: Run, store: Store, owner: str = "") -> tuple[Job[Training], Recorder]:
+def take_up(run: Run, store: Store) -> tuple[Job[Training], Recorder]:
     """A job that goes on with an ended run, and its recorder; the run is this process's from now on.
 
     Raises:
         ExplorerError: it left no bookmark, or is at work already.
     """
+    job = _again(run, store, "")
+    return job, _record(job, store, None, go_on=True)
+
+
+def _again(run: Run, store: Store, owner: str) -> Job[Training]:
     experiment = run.experiment
     if experiment is None or not store.bookmark(run.id).exists():
         raise WeightsError(
@@ -291,17 +322,5 @@ def take_up(run: Run, store: Store, owner: str = "") -> tuple[Job[Training], Rec
         )
     if not store.claim(run.id):
         raise StorageError("This run is at work already, here or in another process.")
-    job: Job[Training] = Job(
-        Kind.TRAIN,
-        run.title,
-        lambda job: train(job, experiment, recorder=recorder, go_on=True),
-        owner,
-        experiment,
-        id=run.id,
-        created=run.created,
-    )
-    job.history = History.of(store.history(run.id))
-    recorder = Recorder(job, experiment, store, line=run)
-    job.on_queued = recorder.queue
-    job.on_unbegun = lambda: recorder.end(job.state, job.message)
-    return job, recorder
+    made = call(work, experiment)
+    return Job(Kind.TRAIN, run.title, made, owner, experiment, id=run.id, created=run.created)

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from explorer.cam.classifier import shipped
 from explorer.cam.head import MOMENTUM, taps_of
-from explorer.cam.network import CamNet
+from explorer.cam.network import CamNet, build
 from explorer.cam.pair import Pair, read
 from explorer.cam.view import normalised, picture_of
 from explorer.data import Source, dogscats
@@ -25,6 +26,7 @@ from explorer.training.learner import Epoch, Step
 from explorer.training.schedules import Schedule, constant, cosine
 
 LR, BATCH = 0.01, 64  #: the lecture's
+SHARED = "mobilenet_v2"  # the backbone that everybody's answers come through: it is in memory already
 READING = 0.25  #: share of the work that is reading photos
 
 
@@ -99,16 +101,17 @@ def _judge(network: CamNet, data: Pair) -> Callable[[], tuple[float, float]]:
     return judge
 
 
-def work(job: Job[Fitted], body: Callable[[], CamNet], per_class: int, lr: float = LR) -> None:
-    """Read the pictures and run the two fits, in a job; ``body`` gives a network whose body is taken as it is.
+def work(job: Job[Fitted], body: str, per_class: int, lr: float = LR) -> None:
+    """Read the pictures and run the two fits, in a job, on a backbone of that name, whose weights are not touched.
 
     Raises:
         DataError: there are no pictures. WeightsError: no body. Stopped: the job was asked to stop.
     """
     data = read(per_class, lambda share: job.between_steps(READING * share))
+    taken = shipped() if body == SHARED else build(body, dogscats.CLASSES, fetch=False)
     with randomness.drawing_from(torch.Generator().manual_seed(0)):
-        fresh = torch.nn.Conv2d(body().head.in_channels, len(data.classes), 3, padding=1)
-    network = body().with_head(fresh, data.classes)
+        fresh = torch.nn.Conv2d(taken.head.in_channels, len(data.classes), 3, padding=1)
+    network = taken.with_head(fresh, data.classes)
     drive(job, _moments(job, network, data, lr))
 
 

@@ -21,6 +21,10 @@ class State(StrEnum):
 ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.DIVERGED})
 
 
+NOBODY_LOOKING = "Stopped because nobody was looking any more."
+GONE = "This has ended; what it left is on disk."
+
+
 class Kind(StrEnum):
     """What a job does."""
 

@@ -48,7 +48,7 @@ def train(options: argparse.Namespace) -> int:
 
     store = None if options.no_record else _store()
     learner = prepare.learner_for(experiment, options.start)
-    job: Job[Training] = Job(Kind.TRAIN, experiment.rung.title, lambda job: None, experiment=experiment)
+    job: Job[Training] = Job(Kind.TRAIN, experiment.rung.title, experiment=experiment)
     recorder = Recorder(job, experiment, store, train.in_words(options.start))
     return _run(job, learner, recorder, options, target)
 

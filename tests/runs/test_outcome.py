@@ -65,6 +65,7 @@ def test_a_job_that_ends_badly_is_recorded_with_its_reason(store, registry, how)
 
     job = recorded(Job(Kind.LR_FIND, "GRU", work, "ann"), store, outcome.of_sweeps)
     if how == "never begins":
+        job.prepare()
         job.on_queued()
         job.stop()
     else:

@@ -60,7 +60,7 @@ def test_the_validation_is_what_the_network_says_of_the_pictures(small) -> None:
 
 def test_a_job_leaves_a_curve_and_a_classifier(small, monkeypatch) -> None:
     monkeypatch.setattr(two_fits, "read", lambda count, looked: small)
-    job = Job(Kind.CATS_DOGS, "test", lambda job: two_fits.work(job, shipped, 12, 1e-3))
+    job = Job(Kind.CATS_DOGS, "test", lambda job: two_fits.work(job, "mobilenet_v2", 12, 1e-3))
     job.run()
     history = job.history.snapshot()
     assert job.state == State.DONE and job.source.name == "Made" and len(history) == 2 == len(history.epochs)

@@ -11,6 +11,7 @@ from explorer.ladders import Page
 from explorer.lecture import inside
 from explorer.probes import bn_statistics
 from explorer.runs import evaluation, outcome, queue
+from explorer.runs.calls import call
 from explorer.runs.evaluation import KEY, Evaluated
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind, State
@@ -69,9 +70,8 @@ def _on_what() -> str:
 
 def submit(pictures: int = bn_statistics.PICTURES, instead_of: Job[Any] | None = None) -> Job[Evaluated]:
     """Measure in the background."""
-    job: Job[Evaluated] = Job(
-        Kind.EVALUATE, "Evaluation statistics", lambda job: evaluation.work(job, pictures), app.owner()
-    )
+    work = call(evaluation.work, pictures)
+    job: Job[Evaluated] = Job(Kind.EVALUATE, "Evaluation statistics", work, app.owner())
     made = outcome.recorded(job, app.store(), outcome.of_evaluation, [KEY], {"pictures": pictures})
     return queue.registry().submit(made, instead_of)
 

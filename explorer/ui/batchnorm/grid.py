@@ -10,6 +10,7 @@ from explorer.figures.batchnorm import rate_depth_map
 from explorer.ladders import UNTRAINED, Page
 from explorer.lecture import inside
 from explorer.runs import grid, outcome, queue
+from explorer.runs.calls import call
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
@@ -55,7 +56,8 @@ def show() -> None:
 
 def submit(steps: int = grid.STEPS, instead_of: Job[Any] | None = None, **options: Any) -> Job[GridView]:
     """One background job for the whole map."""
-    job: Job[GridView] = Job(Kind.MAP, "Rate × depth", lambda job: grid.work(job, steps=steps, **options), app.owner())
+    work = call(grid.work, steps=steps, **options)
+    job: Job[GridView] = Job(Kind.MAP, "Rate × depth", work, app.owner())
     made = outcome.recorded(job, app.store(), outcome.of_map, ["builder"], {"steps": steps})
     return queue.registry().submit(made, instead_of)
 

@@ -15,6 +15,7 @@ from explorer.lecture.races import BY_KEY
 from explorer.models import batchnorm
 from explorer.probes import plain
 from explorer.runs import jobs, outcome, queue, race
+from explorer.runs.calls import call
 from explorer.runs.race import LaneView, Raced, RaceView
 from explorer.runs.words import Kind
 from explorer.ui import app, claim, live, parts, runbar, state, steps
@@ -84,9 +85,8 @@ def _start(
     where = options.where
     asked = Raced(experiments, chosen)
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
-    made: jobs.Job[Raced] = jobs.Job(
-        Kind.RACE, title, lambda job: race.work(job, asked, where=where, valid_share=share), app.owner(), result=asked
-    )
+    work = call(race.work, asked, where=where, valid_share=share)
+    made: jobs.Job[Raced] = jobs.Job(Kind.RACE, title, work, app.owner(), result=asked)
     models = list(dict.fromkeys(experiment.model for experiment in experiments.values()))
     settings = {name: outcome.settings_of(experiment) for name, experiment in experiments.items()}
     job = queue.registry().submit(outcome.recorded(made, app.store(), outcome.of_race, models, settings), instead_of)

@@ -17,6 +17,7 @@ from explorer.lecture import inside
 from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
 from explorer.runs import jobs, outcome, queue
+from explorer.runs.calls import call
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint, prepare
@@ -224,9 +225,7 @@ def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int 
     base = Experiment.of(key, hidden=128, layers=1) if key == "lstm" else Experiment.of(key, hidden=128)
     wanted = {_named(vary, value): base.replace(**{vary: value}) for value in VALUES[vary]}
 
-    def work(job: jobs.Job[Reached]) -> None:
-        watch_reach(job, wanted, steps, lags, 16)
-
+    work = call(watch_reach, wanted, steps, lags, samples=16)
     job: jobs.Job[Reached] = jobs.Job(Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner())
     asked = {name: outcome.settings_of(experiment) for name, experiment in wanted.items()}
     return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_reach, [key], asked))
@@ -302,10 +301,7 @@ def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exp
     """Short runs at each value, without and with clipping."""
     base = Experiment.of("stateful", hidden=128, bptt=32, lr=0.1)
     values = EXPLODE[setting][1]
-
-    def work(job: jobs.Job[Exploded]) -> None:
-        explode(job, base, setting, values, clip, steps)
-
+    work = call(explode, base, setting, values, clip, steps)
     job: jobs.Job[Exploded] = jobs.Job(Kind.EXPLODE, EXPLODE[setting][0], work, app.owner())
     asked = {"base": outcome.settings_of(base), "varied": setting, "clip": clip, "steps": steps}
     return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_explosions, [base.model], asked))

@@ -12,6 +12,7 @@ from explorer.errors import ExplorerError
 from explorer.figures.cam import head_training
 from explorer.ladders import Page
 from explorer.runs import outcome, queue
+from explorer.runs.calls import call
 from explorer.runs.jobs import Job
 from explorer.runs.own_classes import Learnt, Trained, tune, work
 from explorer.runs.words import Kind
@@ -85,19 +86,13 @@ def begin() -> None:
 
 
 def _learn(wanted: Photos, before: Job[Learnt] | None) -> Job[Learnt]:
-    network = shipped()
-
-    def train(job: Job[Learnt]) -> None:
-        work(job, network, wanted)
-
-    job: Job[Learnt] = Job(Kind.OWN_CLASSES, "Your own classes", train, app.owner())
+    shipped()  # a missing one is said beside the button
+    job: Job[Learnt] = Job(Kind.OWN_CLASSES, "Your own classes", call(work, wanted), app.owner())
     return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_classes), before)
 
 
 def _tune(trained: Trained, wanted: Photos, epochs: int, rate: float, before: Job[Learnt] | None) -> Job[Learnt]:
-    def unfreeze(job: Job[Learnt]) -> None:
-        tune(job, trained, wanted, epochs, rate)
-
+    unfreeze = call(tune, trained.network, wanted, epochs, rate)
     job: Job[Learnt] = Job(Kind.UNFREEZE, "Your own classes, unfrozen", unfreeze, app.owner())
     asked = {"epochs": epochs, "rate": rate}
     return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_classes, settings=asked), before)

@@ -5,11 +5,10 @@ from typing import Any
 import streamlit as st
 
 from explorer.cam import backbones, pair
-from explorer.cam.classifier import shipped
-from explorer.cam.network import CamNet, build
-from explorer.data import dogscats
+from explorer.cam.network import CamNet
 from explorer.figures import curves
 from explorer.runs import outcome, queue
+from explorer.runs.calls import call
 from explorer.runs.jobs import Job
 from explorer.runs.two_fits import BATCH, FITS, LR, Fitted, two_fits, work
 from explorer.runs.words import Kind
@@ -64,13 +63,7 @@ def show() -> None:
 
 
 def _submit(body: str, count: int, rate: float, before: Job[Any] | None) -> Job[Fitted]:
-    def network() -> CamNet:
-        return shipped() if body == "mobilenet_v2" else build(body, dogscats.CLASSES, fetch=False)
-
-    def train(job: Job[Fitted]) -> None:
-        work(job, network, count, rate)
-
-    job: Job[Any] = Job(Kind.CATS_DOGS, "Cats and dogs", train, app.owner())
+    job: Job[Any] = Job(Kind.CATS_DOGS, "Cats and dogs", call(work, body, count, rate), app.owner())
     return queue.registry().submit(outcome.recorded(job, app.store()), before)
 
 

@@ -57,8 +57,8 @@ def _everything(jobs: list[Job[Any]]) -> None:
     here = state.desk()
     with st.container(horizontal=True):
         for word, icon, act, some in (
-            ("Pause all", "pause", Job.pause, (State.RUNNING,)),
-            ("Resume all", "play_arrow", Job.resume, (State.PAUSED,)),
+            ("Pause all", "pause", _pause, (State.RUNNING,)),
+            ("Resume all", "play_arrow", _resume, (State.PAUSED,)),
             ("Stop all", "stop", _stop, (State.RUNNING, State.PAUSED, State.QUEUED)),
         ):
             meant = [job for job in jobs if job.state in some]
@@ -75,6 +75,14 @@ def _everything(jobs: list[Job[Any]]) -> None:
 def _each(act: Callable[[Job[Any]], object], jobs: list[Job[Any]]) -> None:
     for job in jobs:
         act(job)
+
+
+def _pause(job: Job[Any]) -> None:
+    job.pause()
+
+
+def _resume(job: Job[Any]) -> None:
+    job.resume()
 
 
 def _stop(job: Job[Any]) -> None:

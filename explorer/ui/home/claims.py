@@ -7,6 +7,7 @@ import streamlit as st
 from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Verdict, recorded_verdict
 from explorer.runs import outcome, queue
+from explorer.runs.calls import call
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind, State
 from explorer.ui import app, live, parts, state, transport
@@ -56,15 +57,10 @@ def claim_card(claim: Claim) -> None:
 
 def _submit_measure(claim: Claim) -> None:
     app.engine().wait()
-
-    def work(job: Job[Verdict]) -> None:
-        from explorer.lecture.measures import measure  # torch
-
-        _, verdict = measure(claim, job.between_steps)
-        job.publish(verdict)
+    from explorer.lecture import measures  # torch
 
     place = state.key("measure", claim.id, "job")
-    job: Job[Verdict] = Job(Kind.CLAIM, claim.title, work, app.owner())
+    job: Job[Verdict] = Job(Kind.CLAIM, claim.title, call(measures.work, claim.id), app.owner())
     made = outcome.recorded(job, app.store(), settings={"claim": claim.id})
     live.remember(place, queue.registry().submit(made, live.own(place)))
 

@@ -12,6 +12,7 @@ from explorer.figures.sweep import sweep_curves
 from explorer.ladders import Page
 from explorer.lecture import recorded
 from explorer.runs import queue
+from explorer.runs.calls import call
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
 from explorer.ui import app, links, live, parts, plot, runbar, state, steps
@@ -150,14 +151,15 @@ def _submit(asked: Asked, earlier: Job[Any] | None) -> Job[Any]:
     from explorer.runs import outcome, sweep
 
     wanted = asked.experiments()
-    span = (asked.low, asked.high, asked.batches, asked.beta)
-    job: Job[Any] = Job(Kind.LR_FIND, ", ".join(wanted), lambda job: sweep.work(job, wanted, *span), app.owner())
+    work = call(sweep.work, wanted, asked.low, asked.high, asked.batches, asked.beta)
+    job: Job[Any] = Job(Kind.LR_FIND, ", ".join(wanted), work, app.owner())
     models = list(dict.fromkeys(experiment.model for experiment in wanted.values()))
     words = {name: outcome.settings_of(experiment) for name, experiment in wanted.items()}
     told = {"from": asked.low, "to": asked.high, "batches": asked.batches, **words}
-    queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_sweeps, models, told), instead_of=earlier)
+    made = outcome.recorded(job, app.store(), outcome.of_sweeps, models, told)
+    taken = queue.registry().submit(made, instead_of=earlier)
     rates.forget()
-    return job
+    return taken
 
 
 def _status(job: Job[Any]) -> None:
