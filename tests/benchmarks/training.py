@@ -3,10 +3,11 @@
     python -m tests.benchmarks.training --json
 
 Ours is a training job's own loop, :func:`explorer.runs.drive.drive`: the learner's iterator, the history, a drain every
-tenth of a second, a write to SQLite every half, the job's requests. The reference is the loop one would write by hand:
-zero the gradients, forward, loss, backward, step. Both draw the same batches from the same seed, take turns in
-one thread, a block of steps each, the order alternating. ``ratio``: the median over the rounds of one's time over
-the other's, the worse of the two models; ``cpu``: the same in processor time, which a busy machine disturbs less.
+tenth of a second, a write to SQLite every half, a bookmark every few seconds, the job's requests. The reference is the
+loop one would write by hand: zero the gradients, forward, loss, backward, step. Both draw the same batches from the
+same seed, take turns in one thread, a block of steps each, the order alternating. ``ratio``: the median over the rounds
+of one's time over the other's, the worse of the two models; ``cpu``: the same in processor time, which a busy machine
+disturbs less.
 While the reference runs, the recorder's clock stands still, or it would drain twice as often as in a real run.
 """
 
@@ -19,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -86,11 +86,10 @@ def driven(experiment: Experiment, data, place: torch.device, store: Store) -> C
     recorder = record.Recorder(job, experiment, store)
     recorder.queue()
     steps = learner.steps(plan(experiment))
-    stretch = SimpleNamespace(recurrent=learner.recurrent, data=learner.data)
 
     def go_on(count: int) -> None:
-        stretch.steps = lambda schedule: islice(steps, count)
-        drive(job, train._moments(job, experiment, stretch, recorder, None))
+        learner.steps = lambda schedule: islice(steps, count)
+        drive(job, train._moments(job, experiment, learner, recorder, None))
 
     return go_on
 
