@@ -32,7 +32,6 @@ if answer:
     st.header("Behind the answer", anchor=False)
     behind.show(answer)
 
-st.header("Train cats and dogs, as the lecture does", anchor=False)
 two_fits.show()
 
 st.header("Teach it your own classes", anchor=False)

@@ -31,15 +31,17 @@ class Preset:
         """The experiments, with ``changes`` (``images``, ``epochs``, ``seed``, …) made to all alike."""
         return {name: experiment.replace(**changes) for name, experiment in self.experiments.items()}
 
-    def verdict(self, race: RaceView) -> Verdict:
-        """What the race says so far; judged only when it has finished."""
+    def verdict(self, race: RaceView, numbers: bool = True) -> Verdict:
+        """What the race says so far; judged only when it has finished. ``numbers``: with what it was judged by."""
         if any(len(lane.history) == 0 for lane in race.lanes):
             return Verdict(None, "")
         measured = ", ".join(f"{lane.name}: {_loss(lane)}" for lane in race.lanes)
         if not race.finished:
             return Verdict(None, f"So far, in training loss: {measured}.")
         found = self.judge(race)
-        return Verdict(found.agrees, f"{found.text} Training loss at the end, in nats: {measured}.")
+        return (
+            Verdict(found.agrees, f"{found.text} Training loss at the end, in nats: {measured}.") if numbers else found
+        )
 
 
 def _loss(lane: LaneView) -> str:
@@ -122,8 +124,7 @@ PRESETS: tuple[Preset, ...] = (
         "Deeper, without BatchNorm",
         "A deeper network without BatchNorm does not train.",
         BY_ID["deeper"].quote,
-        "Same rate, batches and seed; one or two layers a stage. Watch the deep network's spread shrink to nothing "
-        "from layer to layer.",
+        "Same rate, batches and seed. Watch the deep network's spread shrink to nothing.",
         {"4 layers": _quick(), "8 layers": _quick(depth=2), "8 layers, BatchNorm": _quick(depth=2, norm=Norm.RUNNING)},
         _deeper,
         30,

@@ -26,9 +26,10 @@ def tabs(page: str, titles: Mapping[str, str], views: Mapping[str, Draw]) -> Non
                 draw()
 
 
-def fold(page: str, word: str, title: str, icon: str, draw: Draw) -> None:
+def fold(page: str, word: str, title: str, icon: str, draw: Draw, opened: bool = False) -> None:
     """An expander whose inside waits until it is opened; ``word`` names it on its page."""
-    expander = st.expander(title, icon=icon, on_change="rerun", key=state.place(page).key("fold", word))
+    key = state.place(page).key("fold", word)
+    expander = st.expander(title, icon=icon, on_change="rerun", key=key, expanded=opened)
     if expander.open:
         with expander:
             draw()

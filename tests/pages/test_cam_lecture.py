@@ -33,6 +33,8 @@ def test_cats_and_dogs_train_on_the_page_with_a_curve_and_then_answer() -> None:
     cut = pair.Pair(few.train, few.train_y, few.valid[:4], few.valid_y[:4], few.classes, few.source)
     with patch.object(two_fits, "read", lambda count, looked: cut):
         at = open_page("cam")
+        at.session_state["cam.fits.fold.fits"] = True
+        at.run()
         at.button(key="cam.fits.train").click().run()
         job = queue.registry().all()[-1]
         wait(at, lambda: job.ended, 120)

@@ -40,7 +40,8 @@ def show() -> None:
         job, phase = live.start_stop(
             PAGE, "Measure all three", lambda before: submit(instead_of=before), icon=":material/straighten:"
         )
-        st.caption(_on_what())
+        if words := _on_what():
+            st.caption(words)
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
     elif (kept := inside.recorded()) is not None:
@@ -59,13 +60,13 @@ def show() -> None:
 
 
 def _on_what() -> str:
-    """Which weights it will be, before it is asked."""
+    """What comes first, where the shipped weights will not do."""
     trained = "a small ConvBnNet is trained on the pictures here first: about half a minute."
     if not checkpoint.shipped(KEY).exists():
         return f"No trained ConvBnNet ships here yet, so {trained}"
     if not cifar10.here():
         return f"The shipped weights know CIFAR-10's classes, and CIFAR-10 is not here. So {trained}"
-    return "On the shipped weights of ConvBnNet."
+    return ""
 
 
 def submit(pictures: int = bn_statistics.PICTURES, instead_of: Job[Any] | None = None) -> Job[Evaluated]:
@@ -100,8 +101,8 @@ def _bars(result: Evaluated, key: str, *stamp: int) -> None:
             (key, *stamp),
             lambda: evaluation_bars(found, key=key),
             "Validation loss with each kind of statistics, a bar each.",
-            f"Measured with {result.weights} on {found[0].pictures:,} validation pictures, the same for every bar. "
-            "Only the statistics differ, never a weight.",
+            f"{result.weights[0].upper()}{result.weights[1:]}, {found[0].pictures:,} validation pictures: only the "
+            "statistics differ.",
         )
 
 

@@ -221,7 +221,7 @@ def _verdict(view: RaceView, claim: str, source: str) -> None:
     if preset is None:
         st.info(f"**{source}** {_ranked(view)}{rates}", icon=":material/flag:")
         return
-    found = preset.verdict(view)
+    found = preset.verdict(view, numbers=False)  # they stand over the curves
     show = {True: st.success, False: st.warning, None: st.info}[found.agrees]
     icon = {True: ":material/check:", False: ":material/balance:", None: ":material/flag:"}[found.agrees]
     smaller = (

@@ -53,11 +53,15 @@ def _classes(answer: PhotoAnswer) -> None:
     with right:
         names = list(range(len(order)))
         first = st.selectbox("For", names, int(order[0]), format_func=answer.loaded.name, key=answer.key("for"))
-        second = st.selectbox("Against", names, int(order[1]), format_func=answer.loaded.name, key=answer.key("vs"))
-        st.caption(
-            f"Red speaks for {answer.name(first)}, blue for {answer.name(second)}, white for neither. A number added "
-            "to both scores changes no probability, but shifts every map; only this difference stays."
+        second = st.selectbox(
+            "Against",
+            names,
+            int(order[1]),
+            format_func=answer.loaded.name,
+            key=answer.key("vs"),
+            help="A number added to both scores changes no probability, but shifts every map; this difference stays.",
         )
+        st.caption(f"Red speaks for {answer.name(first)}, blue for {answer.name(second)}, white for neither.")
     with left:
         difference = signed_scale(contrast(explanation.maps, first, second))
         words = f"Evidence for {answer.loaded.name(first)} against {answer.loaded.name(second)}"

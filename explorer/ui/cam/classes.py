@@ -10,7 +10,7 @@ from explorer.errors import ExplorerError
 from explorer.ui import parts, state
 from explorer.ui.cam import borrowed, learn, ready, saved, shelf, trial
 from explorer.ui.cam.borrowed import SHORT_SIDE
-from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
+from explorer.ui.cam.uploads import TYPES, fresh, refusals, taken, uploaded
 from explorer.ui.kept import MOST_PHOTOS, OwnClass
 
 
@@ -21,7 +21,7 @@ def show() -> None:
         here.start_with(A=(), B=())
     st.caption(
         f"Two to five classes of at least {MIN_PHOTOS} photos, better ten, with different backgrounds. Only a small "
-        f"head learns, in a second. :material/lock: {PRIVACY}"
+        "head learns, in a second. They are not saved either."
     )
     ready.show()
     left, right = st.columns([3, 2], gap="large")

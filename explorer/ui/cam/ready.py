@@ -34,13 +34,15 @@ class ReadySet:
 def show() -> None:
     """The buttons: a click loads a set and trains on it."""
     here = state.cam_classes()
-    st.caption(
-        "Nothing at hand? **Frogs and ships**, or **a trap**: one and the same cat, called *brave* in one class and "
-        "*shy* in the other."
-    )
+    st.caption("Nothing at hand? One of these is a trap.")
     with st.container(horizontal=True):
         frogs = st.button("Frogs and ships", icon=":material/sailing:", key=here.key("frogs"))
-        trap = st.button("A brave cat, a shy cat", icon=":material/psychology_alt:", key=here.key("brave"))
+        trap = st.button(
+            "A brave cat, a shy cat",
+            icon=":material/psychology_alt:",
+            key=here.key("brave"),
+            help="One and the same cat, called *brave* in one class and *shy* in the other.",
+        )
     if frogs or trap:
         chosen = _frogs() if frogs else _trap()
         here.start_with(**chosen.classes)

@@ -12,7 +12,7 @@ from explorer.runs.calls import call
 from explorer.runs.jobs import Job
 from explorer.runs.two_fits import BATCH, FITS, LR, Fitted, two_fits, work
 from explorer.runs.words import Kind
-from explorer.ui import app, live, parts, plot, runbar, state
+from explorer.ui import app, behind, live, parts, plot, runbar, state
 from explorer.ui.cam import learn
 
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
@@ -21,6 +21,12 @@ BODIES = {"mobilenet_v2": "MobileNetV2", "resnet34": "ResNet-34"}
 
 
 def show() -> None:
+    """Closed until it is asked for, or something of it runs."""
+    title = "Train cats and dogs, as the lecture does"
+    behind.fold(state.FITS, "fits", title, ":material/pets:", _show, opened=live.find(state.FITS) is not None)
+
+
+def _show() -> None:
     """What is trained and on what, the button, the curve, and what came out."""
     here = state.place(state.FITS)
     real = pair.photos_here()
@@ -57,7 +63,7 @@ def show() -> None:
     else:
         live.panel(state.FITS, job, _draw, phase)
         _offer(job)
-    with st.expander("The code of the two fits", icon=":material/code:"):
+    with st.popover("Code", icon=":material/code:", width="content"):
         parts.code(CamNet.freeze_to)
         parts.code(two_fits)
 
