@@ -53,6 +53,11 @@ def test_training_prints_loss_and_time_an_epoch_and_saves_weights_with_their_run
     assert len(Snapshot.from_json(record).epochs) == 1 and set(record["steps"]) == set(COLUMNS)
 
 
+def test_most_seconds_are_counted_from_the_first_step(capsys):
+    status, out, err = run(capsys, "train", "gru", *TINY, "--data", "pydoc", "--max-seconds", 600, "--no-record")
+    assert status == 0 and "1 steps" not in err and out.splitlines()[-1].split()[0] == "1"
+
+
 @pytest.mark.data
 def test_evaluate_prints_one_object_on_one_line(weights, capsys):
     status, out, _ = run(capsys, "evaluate", "gru", "--weights", weights[0], "--json")

@@ -83,6 +83,7 @@ def _run(
     experiment, store = job.experiment, recorder.store
     assert experiment is not None
     job.began = True  # by this thread
+    job.pace.go()
     bar, stopped = Bar(), False
     if not options.json:
         heading()
