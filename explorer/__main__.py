@@ -1,6 +1,7 @@
 """The terminal: the same experiments, learner and data as the pages.
 
 python -m explorer train gru --preset lecture
+python -m explorer sweep gru --over lr=1e-4:1e-1:log:8 --over bptt=8,16,32 --seeds 3
 python -m explorer evaluate gru --json
 python -m explorer sample lstm --prompt "for thos" --length 400
 """
@@ -15,7 +16,7 @@ from explorer import commands, ladders
 from explorer.errors import ExplorerError, explain, out_of_memory
 from explorer.experiment import SETTINGS
 from explorer.models.sampling import Sampling
-from explorer.terminal import train
+from explorer.terminal import sweep, train
 from explorer.terminal.words import INTERRUPTED, let_go_of_output, say
 
 
@@ -80,6 +81,24 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--save", type=Path, metavar="FILE", help="write the weights here too")
     resume.add_argument("--json", action="store_true", help="one JSON object a line for each epoch")
     resume.set_defaults(command=train.resume, ship=False)
+
+    several = names.add_parser("sweep", help="train a model at every combination of some settings' values")
+    several.add_argument("key", metavar="KEY", nargs="?")
+    several.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="AXIS",
+        help="name=a,b,c or name=low:high:log:count (or lin); again for each axis",
+    )
+    several.add_argument("--seeds", type=int, default=1, metavar="N", help="run every combination with N seeds (1)")
+    several.add_argument("--resume", metavar="SWEEP", help="go on with a sweep where it stopped")
+    several.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once, a process each (1)")
+    several.add_argument("--dry-run", action="store_true", help="say how many cells, and how long; begin none")
+    several.add_argument("--preset", help="a named set of settings (default: lecture)")
+    several.add_argument("--json", action="store_true", help="one JSON object a line for each cell")
+    _add_settings(several)
+    several.set_defaults(command=sweep.sweep)
 
     evaluate = names.add_parser("evaluate", help="validate weights: the shipped ones, or a file")
     evaluate.add_argument("key", metavar="KEY")

@@ -125,6 +125,7 @@ def runs(options: argparse.Namespace) -> int:
             "accuracy": run.accuracy,
             "seconds": round(run.seconds, 1),
             "name": run.name,
+            "sweep": run.sweep,
         }
         print(json.dumps(words) if options.json else "  ".join("–" if v is None else f"{v}" for v in words.values()))
     return 0

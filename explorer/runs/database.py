@@ -12,7 +12,8 @@ from explorer.runs.history import COLUMNS
 
 WAIT = 10.0  # seconds for another process to finish writing
 IDLE = 4  # connections kept open for the next who asks
-VERSION = 2  #: of the tables; an older file is brought up to it when it is opened
+VERSION = 3  #: of the tables; an older file is brought up to it when it is opened
+SUMMED_UP = 2  #: the version from which on the index says what a table of runs shows, and no history has to be read
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS runs (
@@ -43,10 +44,13 @@ ADDED = {
     "seconds": "REAL NOT NULL DEFAULT 0",
     "outcome": "TEXT NOT NULL DEFAULT ''",
     "removed": "REAL",
+    "sweep": "TEXT NOT NULL DEFAULT ''",
+    "cell": "TEXT NOT NULL DEFAULT ''",
 }
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS runs_by_age ON runs (created)",
     "CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state)",
+    "CREATE INDEX IF NOT EXISTS runs_by_sweep ON runs (sweep) WHERE sweep <> ''",
 )
 _SUMMARY = """
 UPDATE runs SET
@@ -130,7 +134,8 @@ def _bring_up(connection: sqlite3.Connection) -> None:
     """Make the tables, or add to older ones what they lack; one process does it, others wait and find it done."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:
-        if _version(connection) >= VERSION:
+        version = _version(connection)
+        if version >= VERSION:
             return
         for statement in filter(str.strip, SCHEMA.split(";")):
             connection.execute(statement)
@@ -140,7 +145,8 @@ def _bring_up(connection: sqlite3.Connection) -> None:
                 connection.execute(f"ALTER TABLE runs ADD COLUMN {name} {kind}")
         for statement in _INDEXES:
             connection.execute(statement)
-        connection.execute(_SUMMARY)
+        if version < SUMMED_UP:
+            connection.execute(_SUMMARY)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

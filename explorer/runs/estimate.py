@@ -23,7 +23,7 @@ def seconds(experiment: Experiment, measured: Iterable[Measured]) -> float | Non
     for other, rows in measured:
         if rows and _alike(experiment, other):
             epoch = statistics.median(row.seconds for row in rows)
-            return epoch * _work(experiment) / _work(other) * experiment.total_epochs
+            return epoch * work(experiment) / work(other) * experiment.total_epochs
     return None
 
 
@@ -46,7 +46,7 @@ def _alike(one: Experiment, other: Experiment) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in names) and batches[1] <= BATCHES * batches[0]
 
 
-def _work(experiment: Experiment) -> float:
+def work(experiment: Experiment) -> float:
     """What an epoch costs, in pictures of 32 pixels a side that are trained on; a text is the same in each epoch."""
     if experiment.rung.ladder == Ladder.LANGUAGE:
         return 1.0

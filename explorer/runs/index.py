@@ -54,6 +54,14 @@ class Run:
     val_loss: float | None = None  #: the best
     accuracy: float | None = None
     seconds: float = 0.0  #: since its first step
+    sweep: str = ""  #: the sweep it is a cell of
+    cell: str = ""  #: and its values on the sweep's axes, in JSON
+
+    @property
+    def at(self) -> dict[str, Any]:
+        """Its values on its sweep's axes."""
+        found: dict[str, Any] = json.loads(self.cell) if self.cell else {}
+        return found
 
     @property
     def label(self) -> str:
@@ -107,11 +115,12 @@ class Sort(StrEnum):
 _ORDERS = {
     Sort.NEWEST: "created DESC",
     Sort.OLDEST: "created",
-    Sort.VAL_LOSS: "val_loss IS NULL, val_loss, created DESC",
-    Sort.ACCURACY: "accuracy IS NULL, accuracy DESC, created DESC",
-    Sort.LONGEST: "seconds DESC, created DESC",
+    Sort.VAL_LOSS: "{val_loss} IS NULL, {val_loss}, created DESC",
+    Sort.ACCURACY: "{accuracy} IS NULL, {accuracy} DESC, created DESC",
+    Sort.LONGEST: "{seconds} DESC, created DESC",
     Sort.NAME: "name = '', LOWER(name), created DESC",
 }
+_OF_A_SWEEP = {"val_loss": "MIN", "accuracy": "MAX", "seconds": "SUM"}  # what its one line is sorted by
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,8 @@ class Query:
     sort: Sort = Sort.NEWEST
     not_data: str = ""  #: leave out experiments whose data begin so, unless they are the owner's of ``but_of``
     but_of: str = ""
+    sweep: str = ""  #: the cells of this sweep alone
+    folded: bool = False  #: one line a sweep, in place of one a cell
 
     def where(self) -> tuple[str, list[Any]]:
         """The WHERE of it, without the word, and its values."""
@@ -152,12 +163,26 @@ class Query:
         if self.not_data:
             clauses.append("(owner = ? OR experiment NOT LIKE ? ESCAPE '!')")
             values += [self.but_of, f'%"data": "{_literally(self.not_data)}%']
-        return " AND ".join(clauses), values
+        if self.sweep:
+            clauses.append("sweep = ?")
+            values.append(self.sweep)
+        found = " AND ".join(clauses)
+        if self.folded:  # of the cells that are asked for, one stands for the sweep
+            one = f"id IN (SELECT MIN(id) FROM runs WHERE {found} AND sweep <> '' GROUP BY sweep)"
+            return f"{found} AND (sweep = '' OR {one})", [*values, *values]
+        return found, values
 
     @property
     def order(self) -> str:
         """The ORDER BY of it."""
-        return _ORDERS[self.sort]
+        of = {
+            name: f"(CASE sweep WHEN '' THEN {name} ELSE (SELECT {sum}(one.{name}) FROM runs AS one "
+            "WHERE one.sweep = runs.sweep AND one.removed IS NULL) END)"
+            if self.folded
+            else name
+            for name, sum in _OF_A_SWEEP.items()
+        }
+        return _ORDERS[self.sort].format(**of)
 
 
 def _literally(word: str) -> str:

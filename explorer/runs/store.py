@@ -257,6 +257,22 @@ class Store(Database):
         found = self._select("id = ? AND removed IS NULL", [run])
         return found[0] if found else None
 
+    def cells(self, sweeps: Sequence[str]) -> list[Run]:
+        """The cells of sweeps, in the order in which they begin."""
+        marks = ", ".join("?" * len(sweeps))
+        return self._select(f"sweep IN ({marks}) AND removed IS NULL ORDER BY created, id", [*sweeps])
+
+    def ends(self, sweeps: Sequence[str]) -> dict[str, EpochRow]:
+        """The last validation of each of their cells, by the cell's id."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT run, row FROM epochs AS one WHERE "
+                f"run IN (SELECT id FROM runs WHERE sweep IN ({', '.join('?' * len(sweeps))})) AND "
+                "epoch = (SELECT MAX(epoch) FROM epochs WHERE run = one.run)",
+                [*sweeps],
+            ).fetchall()
+        return {run: _snapshot([], [(row,)]).epochs[0] for run, row in rows}
+
     def _select(self, where: str, values: list[Any]) -> list[Run]:
         with self._reading() as connection:
             rows = connection.execute(f"SELECT {index.COLUMNS} FROM runs WHERE {where}", values).fetchall()

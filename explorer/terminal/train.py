@@ -1,20 +1,15 @@
 """``train`` and ``resume``: the very run a page would start, in the same record, with a bar and one line an epoch."""
 
 import argparse
-import contextlib
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from explorer.errors import ExplorerError, SettingsError, StorageError
 from explorer.experiment import SETTINGS, Experiment
 from explorer.terminal.bar import Bar, following
-from explorer.terminal.words import INTERRUPTED, heading, let_go_of_output, line, say
+from explorer.terminal.words import INTERRUPTED, ends_when_interrupted, heading, let_go_of_output, line, say
 
 if TYPE_CHECKING:
     from explorer.runs.history import EpochRow
@@ -97,7 +92,7 @@ def _run(
             job.stop()
 
     try:
-        with _ends_when_interrupted(job), following(bar, job, lambda: _said(job)):
+        with ends_when_interrupted(job.stop), following(bar, job, lambda: _said(job)):
             train.train(job, experiment, on_epoch=on_epoch, learner=learner, recorder=recorder)
     except Stopped:
         stopped = True
@@ -171,22 +166,3 @@ def _store() -> "Store | None":
     except StorageError as error:
         say(str(error))
         return None
-
-
-@contextlib.contextmanager
-def _ends_when_interrupted(job: "Job[Any]") -> Iterator[None]:
-    """The first Ctrl-C ends the run after its step, so that nothing is lost; a second one at once."""
-    if threading.current_thread() is not threading.main_thread():  # Python tells only that one
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        os.write(2, b"\nEnding after this step; Ctrl-C again ends at once.\n")
-        job.stop()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 INTERRUPTED = 130  #: exit status after Ctrl-C
@@ -23,6 +25,25 @@ def let_go_of_output() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def ends_when_interrupted(stop: Callable[[], object]) -> Iterator[None]:
+    """The first Ctrl-C calls ``stop``, which ends the work after its step; a second ends it at once."""
+    if threading.current_thread() is not threading.main_thread():  # Python tells only that one
+        yield
+        return
+
+    def interrupted(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        os.write(2, b"\nEnding after this step; Ctrl-C again ends at once.\n")
+        stop()
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def heading() -> None:

@@ -63,3 +63,12 @@ def test_an_old_store_is_written_to(store):
     old = store.run("01d0a1fe")
     store.settle(old.id, State.STOPPED, "Said by the program of today.")
     assert store.run(old.id).message == "Said by the program of today." and len(store.runs()) == 2
+
+
+def test_a_store_from_before_there_were_sweeps_gets_their_columns_and_keeps_the_rest(tmp_path):
+    store = Store(Path(shutil.copytree(OLD.parent / "old_store_2", tmp_path / "runs")))
+    exploded, gru = store.runs()
+    assert (gru.name, gru.note, gru.star, gru.steps, gru.val_loss) == ("Monday's", "kept", True, 20, 1.9)
+    assert (gru.sweep, gru.cell, gru.at) == ("", "", {})
+    assert exploded.kind == Kind.EXPLODE and exploded.seconds == 12.5  # of no step: it must not be summed up anew
+    assert [run.id for run in store.find(Query(folded=True))] == ["02d0e0de", "02d0a1fe"]

@@ -483,3 +483,23 @@ def test_the_default_folder_is_below_the_home(home):
     assert Store().runs() == []
     assert Store().folder == home / "runs" and (home / "runs" / "runs.sqlite3").exists()
     assert paths.home() == home
+
+
+def test_a_sweep_is_one_line_where_that_is_asked_for(store):
+    losses = {"a": 1.5, "b": 1.9, "c": 1.2, "d": 2.5}
+    for number, (name, loss) in enumerate(losses.items()):
+        sweep = "s" if name in "bc" else ""
+        store.begin(a_run(name, created=float(number), sweep=sweep, cell='{"lr": 0.1}' if sweep else ""))
+        store.append(name, rows(1, 5), [EpochRow(1, 5, 2.0, loss, 0.5, 1.0), EpochRow(2, 5, 2.0, loss + 1, 0.4, 1.0)])
+    folded = Query(folded=True)
+    assert [run.id for run in store.find(folded)] == ["d", "b", "a"] and store.count(folded) == 3
+    best = replace(folded, sort=Sort.VAL_LOSS)  # by its best cell's, whichever stands for it
+    assert [run.id for run in store.find(best)] == ["b", "a", "d"]
+    assert [run.id for run in store.find(Query(sort=Sort.VAL_LOSS))] == ["c", "a", "b", "d"]
+    assert [run.id for run in store.find(Query(sweep="s"))] == ["c", "b"] and store.cells(["s"])[0].at == {"lr": 0.1}
+    store.settle("c", "failed")
+    assert [run.id for run in store.find(Query(states=("failed",), folded=True))] == ["c"]  # a cell that is like that
+    assert {run: row.val_loss for run, row in store.ends(["s"]).items()} == {"b": 2.9, "c": 2.2}
+    store.remove(["b"])
+    assert [run.id for run in store.find(folded)] == ["d", "c", "a"] and len(store.cells(["s"])) == 1
+    assert store.cells([]) == [] and store.ends([]) == {}

@@ -1,0 +1,135 @@
+"""The cells of a sweep at work: entered into the record together, then run one by one, here or in another process.
+
+A cell is an ordinary run. Until its turn comes it is *queued*; whoever ends the sweep early leaves it *stopped*, so
+that ``unfinished`` finds it, with those that broke off in the middle and left a bookmark.
+"""
+
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from explorer.errors import ExplorerError, SettingsError, StorageError
+from explorer.experiment import Experiment
+from explorer.runs import estimate
+from explorer.runs.index import TERMINAL, By, Run
+from explorer.runs.jobs import Job
+from explorer.runs.record import Recorder
+from explorer.runs.store import Store
+from explorer.runs.sweeps import OVER, Cell, Plan
+from explorer.runs.train import Training, train
+from explorer.runs.words import Kind, State, ending
+from explorer.training import prepare
+from explorer.training.memory import reserve
+
+WAITS = "Has not begun: the sweep was ended before its turn."
+
+
+def check(cells: Sequence[Cell]) -> None:
+    """Make what each cell needs, and let go of it: data that can be cut so, a network, memory for both.
+
+    Raises:
+        ExplorerError: a cell could not run; it says which, and why.
+    """
+    from explorer import devices
+
+    device, seen = devices.choose(), set()
+    for cell in cells:
+        alike = cell.experiment.replace(seed=0, lr=1e-3, epochs=1, max_seconds=0)  # what none of this depends on
+        if alike in seen:
+            continue
+        seen.add(alike)
+        try:
+            data = prepare.data_for(cell.experiment, device)
+            reserve(cell.experiment, data, device)
+            prepare.model_for(cell.experiment, data)
+        except ExplorerError as error:
+            raise SettingsError(f"{cell}: {error} No cell has begun.", error.detail) from error
+
+
+def seconds(experiments: Sequence[Experiment], store: Store | None, at_once: int = 1) -> float | None:
+    """How long they would take, by runs like them that were measured here; None where one is like none of those."""
+    if store is None or not experiments:
+        return None
+    measured = estimate.measured(store, experiments[0].model, most=40)
+    found = [estimate.seconds(experiment, measured) for experiment in experiments]
+    known = [each for each in found if each is not None]
+    return sum(known) / at_once if len(known) == len(found) else None
+
+
+def enter(plan: Plan, store: Store) -> list[Run]:
+    """Enter a new sweep's cells into the record, all of them waiting."""
+    sweep, now = secrets.token_hex(4), time.time()
+    runs = []
+    for number, cell in enumerate(plan.cells):
+        run = Run(
+            secrets.token_hex(4),
+            TERMINAL,
+            Kind.TRAIN,
+            f"{plan.base.rung.title} {cell}",
+            cell.experiment,
+            State.QUEUED,
+            "",
+            "",
+            "",
+            now + number / 1000,  # in the order in which they begin
+            now,
+            begun_by=By.TERMINAL,
+            sweep=sweep,
+            cell=json.dumps(dict(cell.at)),
+        )
+        store.begin(run)
+        runs.append(run)
+    return runs
+
+
+def unfinished(store: Store, sweep: str) -> list[Run]:
+    """The cells of a sweep that are not over, taken by this process to go on with.
+
+    Raises:
+        StorageError: there is no such sweep; nothing is left to do; or it is at work, here or in another process.
+    """
+    store.runs(limit=1)  # settles those whose process is gone
+    runs = store.cells([sweep])
+    if not runs:
+        raise StorageError(f"There is no sweep {sweep!r} on this machine. python -m explorer runs lists them.")
+    left = [run for run in runs if run.state not in OVER]
+    taken = [replace(run, state=State.QUEUED, message="") for run in left if store.claim(run.id)]
+    if left and not taken:
+        raise StorageError(f"The sweep {sweep} is at work already, in another process.")
+    return taken
+
+
+def leave(store: Store, runs: Sequence[Run]) -> None:
+    """Settle those whose turn has not come: they wait for whoever goes on."""
+    for run in runs:
+        found = store.run(run.id)
+        if found is not None and found.state == State.QUEUED:
+            store.settle(run.id, State.STOPPED, WAITS)
+
+
+def work(run: Run, store: Store, begun: Callable[[Job[Any]], object] = lambda job: None) -> tuple[State, str]:
+    """Run a cell to its end in this thread, from its bookmark if it left one; how it ended, and what to say about it.
+
+    Args:
+        begun: is given the job, which shows how far it is and can be stopped.
+    """
+    assert run.experiment is not None
+    experiment = run.experiment
+    job: Job[Training] = Job(Kind.TRAIN, run.title, experiment=experiment, id=run.id, created=run.created)
+    recorder = Recorder(job, experiment, store, line=run)
+    go_on = store.bookmark(run.id).exists()
+    if not go_on:
+        with contextlib.suppress(StorageError):
+            store.rewind(run.id, 0, 0, 0)  # it may have been killed before its first bookmark
+    job.began = True
+    job.pace.go()
+    begun(job)
+    try:
+        train(job, experiment, recorder=recorder, go_on=go_on)
+        return State.DONE, job.message
+    except Exception as error:
+        return ending(error)
