@@ -1,13 +1,14 @@
 """Controls made from the table of settings, over the chart and in the sidebar; the link in the address bar follows."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import streamlit as st
 
 from explorer import ladders, limits
+from explorer.data import cifar10, sampler
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.ladders import Ladder
@@ -148,7 +149,8 @@ def _widget(setting: Setting, value: Any, key: str) -> Any:
     if setting.kind is str:
         return _text(setting, label, value, shared)
     if setting.stops:
-        return st.select_slider(label, sorted({*setting.stops, value}), value=value, format_func=_short, **shared)
+        stops = sorted({*setting.stops, value})
+        return st.select_slider(label, stops, value=value, format_func=_words_of(setting), **shared)
     if setting.scale == Scale.TYPED:
         return st.number_input(label, int(setting.low), int(setting.high), int(value), **shared)
     low, high, start, step = map(setting.kind, (setting.low, setting.high, value, setting.step or 1))
@@ -162,6 +164,14 @@ def _text(setting: Setting, label: str, value: Any, shared: dict[str, Any]) -> A
     except SettingsError as error:
         st.caption(f":red[{error}]")
         return value
+
+
+def _words_of(setting: Setting) -> Callable[[Any], str]:
+    """How a stop of a slider reads; of pictures, how many are here where that is fewer."""
+    if setting.name != "images" or not sampler.here() or cifar10.find():
+        return _short
+    most = sampler.EACH["train"] * len(cifar10.CLASSES)
+    return lambda images: _short(images) if images <= most else f"{images:,} ({most:,} here)"
 
 
 def _short(value: float) -> str:

@@ -162,3 +162,11 @@ def test_a_preset_says_how_long_it_takes_once_one_like_it_was_trained_here() -> 
     options = at.button_group(key="cifar10.preset.convnet").options
     assert [words for words in options if words.startswith("Quick · about ")]
     assert "As in the lecture" in " ".join(options)
+
+
+def test_where_only_the_sampler_is_the_slider_says_how_many_pictures_there_are(home) -> None:
+    def stops() -> list[str]:
+        at = open_page("cifar10", model="convnet")
+        return next(slider for slider in at.select_slider if slider.label == "Training pictures").options
+
+    assert {"2,048", "40,000 (4,000 here)"} <= set(stops())
