@@ -7,7 +7,7 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ladders import Page
-from explorer.ui import board, cards, claim, controls, live, parts, runbar, steps
+from explorer.ui import board, cards, claim, controls, live, parts, played, runbar, steps
 from explorer.ui.char_rnn import behind, writing
 
 PAGE = Page.CHAR_RNN
@@ -23,6 +23,7 @@ bar = runbar.bar(PAGE, live.phase(live.find(PAGE)))
 experiment = controls.show(PAGE, experiment, bar)
 job = board.training(PAGE, experiment, bar, lambda history: writing.over_training(PAGE, history))
 
+played.slider(PAGE, experiment, job, "the last")
 st.header("Let it write", anchor=False)
 writing.panel(PAGE, experiment, job)
 

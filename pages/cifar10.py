@@ -9,7 +9,7 @@ app.enter()
 from explorer.errors import SettingsError
 from explorer.ladders import Page
 from explorer.models import vision
-from explorer.ui import board, cards, claim, controls, live, parts, runbar, state, steps
+from explorer.ui import board, cards, claim, controls, live, parts, played, runbar, state, steps
 from explorer.ui.cifar10 import behind, network, pictures
 
 PAGE = Page.CIFAR10
@@ -40,6 +40,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if st.button("Look inside while it trains", icon=":material/layers:"):
         state.open(Page.BATCHNORM)
 
+played.slider(PAGE, experiment, job, "the best")
 st.header("What it gets wrong", anchor=False)
 pictures.mistakes(PAGE, experiment, job, shown)
 

@@ -309,10 +309,10 @@ class Store(Database):
             raise StorageError("There is no such run on this server.", f"{run!r}, {which!r}")
         return self.folder / run / f"{which}.safetensors"
 
-    def snapshots(self, run: str) -> list[str]:
-        """The names of the weights kept at the ends of a run's cycles, in their order; see :func:`cycle`."""
-        found = [path.stem for path in self.weights(run).parent.glob("cyc*.safetensors") if ID.fullmatch(path.stem)]
-        return sorted(found, key=lambda name: (len(name), name))
+    def snapshots(self, run: str) -> list[int]:
+        """The cycles at whose ends a run's weights were kept, in their order; :func:`cycle` names each one's."""
+        numbers = (path.stem.removeprefix("cyc") for path in self.weights(run).parent.glob("cyc*.safetensors"))
+        return sorted(int(number) for number in numbers if number.isascii() and number.isdigit())
 
     def bookmark(self, run: str) -> Path:
         """Where a run's bookmark lies, from which it can be continued; the file may be absent."""

@@ -10,6 +10,14 @@ MOST_PHOTOS = 60  #: of a class of one's own; more teach little and cost time
 
 
 @dataclass
+class Played:
+    """Which weights a training page plays, where there is a choice."""
+
+    cycle: tuple[str, int | None] | None = None  #: the run, and the cycle at whose end they were kept; None: the latest
+    moved: bool = False  #: whether that was changed just now
+
+
+@dataclass
 class Session:
     """What holds on every page."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -17,14 +16,11 @@ from explorer.runs import queue
 from explorer.runs.history import Snapshot
 from explorer.runs.index import ID
 from explorer.runs.jobs import Job
-from explorer.runs.store import Which
 from explorer.runs.words import Kind, State
-from explorer.training import checkpoint
 from explorer.ui import app, links, parts, state
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
-LEFT = {Which.BEST: "this run's best weights", Which.FINAL: "this run's last weights"}  # on disk
 SHOWN = {
     Page.CHAR_RNN: (Kind.TRAIN, Ladder.LANGUAGE),
     Page.CIFAR10: (Kind.TRAIN, Ladder.VISION),
@@ -137,26 +133,6 @@ def stored(page: str) -> Kept | None:
             mine = run.owner == app.owner() and app.store().bookmark(run_id).exists()
             return Kept(run_id, run.experiment, app.history(run_id, run.updated), run.state, run.begun_from, mine)
     return None
-
-
-def weights(page: str, job: Job[Any] | None, experiment: Experiment, first: Which) -> tuple[Path | None, str]:
-    """The weights on disk that a page shows, and whose they are: its run's, be it live or read back, else those that
-    ship. Without any, None and why.
-
-    Args:
-        first: which of a run's to look for before the others.
-    """
-    run = job.id if job is not None else linked(page)
-    if run is None:
-        path = checkpoint.shipped(experiment.model)
-        return (path, "the shipped weights") if path.exists() else (None, "No weights ship for this model; train it.")
-    for which in sorted(LEFT, key=lambda which: which != first):
-        path = app.store().weights(run, which)
-        if path.exists():
-            return path, LEFT[which]
-    if job is not None and not job.ended:
-        return None, "There will be something to see after the run's first epoch."
-    return None, "This run left no weights behind."
 
 
 def phase(job: Job[Any] | None) -> Phase:

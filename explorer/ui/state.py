@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import streamlit as st
 
 from explorer.ladders import Page
-from explorer.ui.kept import MOST_PHOTOS, OwnClass, Session
+from explorer.ui.kept import MOST_PHOTOS, OwnClass, Played, Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from explorer.ui.plot import Drawn
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Place")
 Stamp = tuple[Hashable, ...]  #: what a chart was made of; begins with the run's id
 
 
@@ -79,6 +80,7 @@ class Training(Place):
     default: str = ""  #: the rung where no link names one
     address: Mapping[str, str] | None = None  #: what the address last asked for
     looked: "tuple[str, Experiment] | None" = None  #: the run that was shown and the settings beside it
+    played: Played = field(default_factory=Played)  #: whose weights play
     trying: float | None = None  #: the rate that was taken from the LR finder, until a run begins or another is set
 
     def put(self, experiment: "Experiment") -> None:
@@ -265,9 +267,6 @@ def session() -> Session:
         st.session_state["session"] = Session()
     found: Session = st.session_state["session"]
     return found
-
-
-P = TypeVar("P", bound=Place)
 
 
 def _kept(kind: type[P], name: str) -> P:

@@ -10,14 +10,15 @@ from explorer.figures import diagrams
 from explorer.ladders import Cut
 from explorer.models import cells, char_rnn
 from explorer.runs.jobs import Job
-from explorer.ui import behind, beside, loop, parts
-from explorer.ui.char_rnn import alphabet, batch, cell, lecture_text, next_character, text
+from explorer.ui import activations, behind, beside, live, loop, parts
+from explorer.ui.char_rnn import alphabet, batch, cell, lecture_text, next_character, text, writing
 
 TABS = {
     "text": "The text",
     "batch": "A mini-batch",
     "next": "The next character",
     "code": "The model's code",
+    "layers": "Its activations",
     "memory": "Where the memory goes",
     "notes": "The lecture's numbers",
     "loop": "The training loop",
@@ -34,6 +35,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
             "batch": partial(batch.show, experiment),
             "next": partial(next_character.show, page, experiment, job),
             "code": partial(_code, page, experiment, job),
+            "layers": partial(_activations, page, experiment, job),
             "memory": _memory,
             "notes": partial(_numbers, page, experiment, job),
             "loop": partial(loop.show, page, experiment, job),
@@ -63,6 +65,23 @@ def _code(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
         parts.code(cells.gru_cell)
     if rung.cut == Cut.STREAM:
         parts.code(char_rnn.repackage, "What the lecture calls `repackage_var`: keep the state, forget its history.")
+
+
+def _activations(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
+    from explorer.probes.at_rest import at_rest
+    from explorer.training import prepare
+
+    with parts.refusals():
+        author = writing.author_of(page, experiment, job)
+        run, _, trained = live.shown(page, experiment, job)
+        data = prepare.text_for(trained, next(author.model.parameters()).device)
+        if data.vocabulary != author.vocabulary:
+            st.caption("These weights know other characters than the text that is here.")
+            return
+        x = next(iter(data.valid_batches())).x
+        record = at_rest(author.model, x)
+        of = f"{author.name[0].upper()}{author.name[1:]}, reading {x.numel():,} characters of the validation text"
+        activations.show(page, (run, author.name), record, of)
 
 
 def _memory() -> None:

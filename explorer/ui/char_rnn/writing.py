@@ -17,7 +17,7 @@ from explorer.runs.history import Snapshot
 from explorer.runs.jobs import Job
 from explorer.runs.questions import Unanswered
 from explorer.runs.store import Which
-from explorer.ui import app, links, live, parts, state, steps
+from explorer.ui import app, links, parts, played, state, steps
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -94,10 +94,10 @@ def author_of(page: str, experiment: Experiment, job: Job[Any] | None) -> Author
         ExplorerError: there are no weights, or they cannot be had or read.
     """
     app.engine().wait()
-    if job is not None and not job.ended:
+    if job is not None and not job.ended and played.after(page, job) is None:
         with contextlib.suppress(Unanswered):  # what it left is on disk
             return _from_run(job)
-    path, name = live.weights(page, job, experiment, Which.FINAL)
+    path, name = played.weights(page, job, experiment, Which.FINAL)
     if path is None:
         raise WeightsError(name)
     return _from_file(path, path.stat().st_mtime, name)
@@ -109,8 +109,11 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     What was written stays, in whichever colours, until something else is written.
     """
     here, at_work = state.char_rnn(), job if job is not None and not job.ended else None
+    after = played.after(page, job)
+    if after is not None:
+        at_work = None
     with parts.refusals():
-        path, name = (None, "this run") if at_work else live.weights(page, job, experiment, Which.FINAL)
+        path, name = (None, "this run") if at_work else played.weights(page, job, experiment, Which.FINAL)
         if path is None and not at_work:
             st.caption(name)
             return
@@ -136,7 +139,8 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
                 signature = st.empty()
             place = st.empty()
             shown: Written | None = here.written
-            if write or several or (job is None and (shown is None or shown.asked != asked)):
+            by_itself = job is None or after is not None
+            if write or several or here.played.moved or (by_itself and (shown is None or shown.asked != asked)):
                 with parts.refusals(), COURTESY.asking(), devices.one_thread():  # what was written before stays
                     author = author_of(page, experiment, job)
                     _sign(signature, author.name)

@@ -14,7 +14,7 @@ from explorer.probes.convolution import Convolution, first_convolution
 from explorer.runs.jobs import Job
 from explorer.runs.store import Which
 from explorer.training import checkpoint
-from explorer.ui import live, parts, state
+from explorer.ui import parts, played, state
 from explorer.ui.cifar10 import window
 
 
@@ -29,7 +29,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None, pictures: Pict
     """A picture and a filter to choose, and the window one moves over it."""
     here = state.cifar10()
     with parts.refusals():
-        path, words = live.weights(page, job, experiment, Which.BEST)
+        path, words = played.weights(page, job, experiment, Which.BEST)
         if path is None:
             st.caption(words)
             return

@@ -16,7 +16,7 @@ from explorer.runs.courtesy import COURTESY
 from explorer.runs.jobs import Job
 from explorer.runs.store import Which
 from explorer.training import checkpoint, evaluate
-from explorer.ui import download, live, parts, plot, state
+from explorer.ui import download, parts, played, plot, state
 
 AT_ONCE = 1.0  # seconds in which a visitor waits for a model's answers; what takes longer comes in shares
 
@@ -118,7 +118,7 @@ def _rest(page: str, asking: evaluate.Asking) -> None:
 def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: Pictures) -> None:
     """Accuracy by class, confusions, and the pictures the model is most wrong about."""
     try:
-        path, words = live.weights(page, job, experiment, Which.BEST)
+        path, words = played.weights(page, job, experiment, Which.BEST)
         if path is None:
             st.caption(words)
             return

@@ -12,7 +12,7 @@ from explorer.probes.residuals import Residuals, residuals
 from explorer.runs.jobs import Job
 from explorer.runs.store import Which
 from explorer.training import checkpoint, prepare
-from explorer.ui import live, parts, plot
+from explorer.ui import parts, played, plot
 
 PICTURES = 200  # of the validation set
 
@@ -33,7 +33,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
         "**boosting**: there, too, each new model only predicts the error that all before it have left."
     )
     with parts.refusals():
-        path, words = live.weights(page, job, experiment, Which.BEST)
+        path, words = played.weights(page, job, experiment, Which.BEST)
         if path is None:
             st.caption(words)
             return

@@ -9,7 +9,7 @@ from explorer.experiment import Experiment
 from explorer.export import files, recipe, script
 from explorer.runs import queue
 from explorer.runs.index import Run
-from explorer.runs.store import Which
+from explorer.runs.store import Which, cycle
 from explorer.runs.words import ENDED, Kind
 from explorer.ui import app, parts, state, steps, transport
 from explorer.ui.runs import listing, outcomes, save
@@ -81,7 +81,7 @@ def _take_away(run: Run, experiment: Experiment) -> None:
     past = app.history(run.id, run.updated)
     save.button("Epochs (CSV)", lambda: files.epochs_csv(past), f"{name}-epochs.csv", state.key("csv", run.id))
     save.button("Steps (CSV)", lambda: files.steps_csv(past), f"{name}-steps.csv", state.key("steps", run.id))
-    weights = [app.store().weights(run.id, which) for which in (*Which, *app.store().snapshots(run.id))]
+    weights = [app.store().weights(run.id, which) for which in (*Which, *map(cycle, app.store().snapshots(run.id)))]
     kept = [path for path in weights if path.exists()]
     for path in kept:
         key = state.key("w", run.id, path.stem)
