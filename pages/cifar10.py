@@ -28,9 +28,6 @@ try:
 except SettingsError as error:
     st.error(parts.escape(str(error)), icon=":material/error:")
     st.stop()
-shown = pictures.load()
-if shown is None:
-    st.stop()
 if rung.key == "builder":
     network.builder(PAGE, experiment)
 job = board.training(PAGE, experiment, bar)
@@ -42,7 +39,9 @@ with st.container(horizontal=True, vertical_alignment="center"):
 
 played.slider(PAGE, experiment, job, "the best")
 st.header("What it gets wrong", anchor=False)
-pictures.mistakes(PAGE, experiment, job, shown)
+shown = pictures.load(PAGE)
+if shown is not None:
+    pictures.mistakes(PAGE, experiment, job, shown)
 
 st.header("Behind it", anchor=False)
 behind.show(PAGE, experiment, job, shown)

@@ -16,7 +16,7 @@ import struct
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -25,7 +25,7 @@ from typing import IO
 import numpy as np
 
 from explorer import paths
-from explorer.data import SIDE, Pictures, Source, SourceKind, sampler, standin
+from explorer.data import SIDE, Pictures, Source, SourceKind, png, sampler, standin
 from explorer.data.files import Progress, download, read_archive, replacing_folder
 from explorer.errors import DataError
 
@@ -34,11 +34,16 @@ CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship"
 FOLDERS = ("airplane", "automobile", *CLASSES[2:])  # the archive's
 VALID_SHARE, SPLIT_SEED = 0.2, 7
 FEWEST = 10  # training pictures a class
-BATCH, AHEAD = 250, 16  # pictures decoded in one go; how many such batches may wait
+PICTURES = 60_000  #: of the course's archive
+BATCH, AHEAD = 500, 16  # pictures decoded in one go; how many such batches may wait
 LAYOUT = 1  # of the cache; a change makes older ones unread
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises
 
+Told = Callable[[int], object]  #: is told how many pictures have been decoded so far
+Found = dict[tuple[str, int], list[tuple[str, int]]]  # of a part and class: files' names, and the pictures' places
+
 _loading = threading.Lock()
+_decoded = 0  # pictures, of the archive that is being decoded just now
 
 
 def fetch(progress: Progress | None = None) -> Path:
@@ -78,6 +83,32 @@ def load(data: str = "auto") -> Pictures:
         return _load(data, path, _stamp(path) if path else "")
 
 
+def at_hand() -> bool:
+    """Whether :func:`load` takes no more than a moment; else it decodes the archive first."""
+    path = find()
+    return path is None or _cached(_stamp(path)).exists()
+
+
+def decoded() -> int:
+    """How many pictures of the archive that is being decoded, by whomever, have been so far."""
+    return _decoded
+
+
+def identity() -> str:
+    """What tells the archive or folder that is here from any other; "" where there is none."""
+    path = find()
+    return _stamp(path) if path else ""
+
+
+def _cached(stamp: str) -> Path:
+    return paths.cache() / f"cifar10-decoded-{stamp}"
+
+
+def _tell(pictures: int) -> None:
+    global _decoded
+    _decoded = pictures
+
+
 def _stamp(path: Path) -> str:
     """Changes when the archive does, or when a file is added to or taken from a class's folder."""
     folders = [path] if path.is_file() else [path, *path.glob("*"), *path.glob("*/*/")]
@@ -91,12 +122,15 @@ def _load(data: str, path: Path | None, stamp: str) -> Pictures:
         return _sampler()
     if path is None:
         return standin.load(asked_for=data == "standin")
-    cached = paths.cache() / f"cifar10-decoded-{stamp}"
+    cached = _cached(stamp)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
         return _open(cached, path)
     with ThreadPoolExecutor(1, "md5") as beside:
         checksum = beside.submit(_md5, path)
-        pictures = decode(path)
+        try:
+            pictures = decode(path, _tell)
+        finally:
+            _tell(0)
         _store(cached, *pictures, checksum.result())
     return _open(cached, path)
 
@@ -122,13 +156,14 @@ def _md5(path: Path) -> str:
 # -- decoding ------------------------------------------------------------------------------------------
 
 
-def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def decode(path: Path, tell: Told | None = None) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Every picture of the archive or folder at ``path``, straight from it; nothing is unpacked to disk.
 
-    One thread reads, others decode: Pillow's decoder lets go of the interpreter's lock.
+    One thread reads, others decode.
 
     Args:
         path: what :func:`find` found.
+        tell: see :data:`Told`.
 
     Returns:
         Pictures, uint8 (n, 3, 32, 32), and class numbers, int64 (n,), in the order train, validation, test;
@@ -137,19 +172,23 @@ def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     Raises:
         DataError: a damaged or unsafe archive, a missing or unknown class, a file that is no 32 × 32 PNG.
     """
-    found: dict[tuple[str, int], list[tuple[str, np.ndarray]]] = {}
-    waiting: deque[tuple[list[_Png], Future[list[np.ndarray]]]] = deque()
+    found: Found = {}
+    done: list[np.ndarray] = []
+    waiting: deque[Future[np.ndarray]] = deque()
     threads = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
 
     def take() -> None:
-        batch, decoded = waiting.popleft()
-        for png, picture in zip(batch, decoded.result(), strict=True):
-            found.setdefault(png.key, []).append((png.inside.name, picture))
+        done.append(waiting.popleft().result())
+        if tell:
+            tell(sum(map(len, done)))
 
     try:
-        pngs = _pngs(path)
+        pngs, read = _pngs(path), 0
         while batch := list(itertools.islice(pngs, BATCH)):
-            waiting.append((batch, threads.submit(_decode, batch, path)))
+            for place, one in enumerate(batch, read):
+                found.setdefault(one.key, []).append((one.inside.name, place))
+            read += len(batch)
+            waiting.append(threads.submit(_decode, batch, path))
             if len(waiting) > AHEAD:  # or all that is read would wait in memory
                 take()
         while waiting:
@@ -157,7 +196,8 @@ def decode(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     finally:
         threads.shutdown(cancel_futures=True)
     _complain_if_incomplete(found, path)
-    return _split(found)
+    order, labels, sizes = _split(found)
+    return np.concatenate(done).take(order, 0), labels, sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +222,12 @@ def _pngs(path: Path) -> Iterator[_Png]:
         yield _Png((part, names.index(folder)), inside, file.read())
 
 
-def _decode(batch: list[_Png], path: Path) -> list[np.ndarray]:
-    return [_decode_one(png, path) for png in batch]
+def _decode(batch: list[_Png], path: Path) -> np.ndarray:
+    """uint8 (n, 3, 32, 32)."""
+    pictures, others = png.decode([one.content for one in batch], SIDE)
+    for place in others:
+        pictures[place] = _decode_one(batch[place], path)
+    return pictures
 
 
 def _files(path: Path) -> Iterable[tuple[PurePath, IO[bytes]]]:
@@ -198,14 +242,14 @@ def _files(path: Path) -> Iterable[tuple[PurePath, IO[bytes]]]:
             raise DataError(f"{file} cannot be read: {error.strerror}.", str(error)) from error
 
 
-def _decode_one(png: _Png, path: Path) -> np.ndarray:
-    """uint8 (3, 32, 32)."""
+def _decode_one(packed: _Png, path: Path) -> np.ndarray:
+    """By Pillow, which knows every kind of PNG: uint8 (3, 32, 32)."""
     from PIL import Image
 
-    inside = png.inside
+    inside = packed.inside
     trouble, detail = "is not a picture", ""
     try:
-        image = Image.open(io.BytesIO(png.content), formats=("PNG",))
+        image = Image.open(io.BytesIO(packed.content), formats=("PNG",))
         if image.size == (SIDE, SIDE):  # looked at before any pixel is decoded
             return np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1)
         trouble = f"is {image.size[0]} × {image.size[1]} pixels, not {SIDE} × {SIDE}"
@@ -226,7 +270,7 @@ def _decode_one(png: _Png, path: Path) -> np.ndarray:
     )
 
 
-def _complain_if_incomplete(found: dict[tuple[str, int], list[tuple[str, np.ndarray]]], path: Path) -> None:
+def _complain_if_incomplete(found: Found, path: Path) -> None:
     for part in ("train", "test"):
         missing = [FOLDERS[label] for label in range(len(CLASSES)) if (part, label) not in found]
         if missing:
@@ -242,21 +286,21 @@ def _complain_if_incomplete(found: dict[tuple[str, int], list[tuple[str, np.ndar
             )
 
 
-def _split(found: dict[tuple[str, int], list[tuple[str, np.ndarray]]]) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    parts: list[list[tuple[int, np.ndarray]]] = [[], [], []]
+def _split(found: Found) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """The pictures' places in the order train, validation, test; their classes; the sizes of the three parts."""
+    parts: list[list[tuple[int, int]]] = [[], [], []]
     for (part, label), files in sorted(found.items()):
-        pictures = [picture for _, picture in sorted(files, key=lambda file: file[0])]
+        places = [place for _, place in sorted(files)]
         if part == "test":
-            parts[2] += [(label, picture) for picture in pictures]
+            parts[2] += [(label, place) for place in places]
             continue
         # RandomState's sequence is frozen for good, so the split is the same with every NumPy.
-        order = np.random.RandomState(SPLIT_SEED + label).permutation(len(pictures))
-        cut = round(len(pictures) * VALID_SHARE)
-        parts[1] += [(label, pictures[i]) for i in order[:cut]]
-        parts[0] += [(label, pictures[i]) for i in order[cut:]]
-    rows = [row for part in parts for row in part]
-    x, y = np.stack([picture for _, picture in rows]), np.array([label for label, _ in rows], np.int64)
-    return x, y, [len(part) for part in parts]
+        order = np.random.RandomState(SPLIT_SEED + label).permutation(len(places))
+        cut = round(len(places) * VALID_SHARE)
+        parts[1] += [(label, places[i]) for i in order[:cut]]
+        parts[0] += [(label, places[i]) for i in order[cut:]]
+    rows = np.array([row for part in parts for row in part], np.int64)
+    return rows[:, 1], np.ascontiguousarray(rows[:, 0]), [len(part) for part in parts]
 
 
 # -- the cache -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import paths
+from explorer.data import cifar10
 from explorer.lecture import steps
 from explorer.runs import queue
 
@@ -16,6 +17,8 @@ APP = paths.REPOSITORY / "streamlit_app.py"
 
 def open_page(page: str, **query: str) -> AppTest:
     """The app on a page, after its first run."""
+    if page == "cifar10":
+        cifar10.load()  # decoded, as for everyone but the first
     at = AppTest.from_file(APP, default_timeout=90).run()
     at.switch_page(f"pages/{page}.py")
     for name, value in query.items():

@@ -12,23 +12,47 @@ from explorer.data.pictures import PAD, augmentation, crop, symmetric_pad
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures.pictures import by_class, confusion, mosaic
+from explorer.runs import opening
 from explorer.runs.courtesy import COURTESY
 from explorer.runs.jobs import Job
 from explorer.runs.store import Which
 from explorer.training import checkpoint, evaluate
-from explorer.ui import download, parts, played, plot, state
+from explorer.ui import download, live, parts, played, plot, state
 
 AT_ONCE = 1.0  # seconds in which a visitor waits for a model's answers; what takes longer comes in shares
 
 
-def load() -> Pictures | None:
-    """The pictures; the first time on a machine they are decoded, which takes some seconds. None after an error."""
+def load(page: str) -> Pictures | None:
+    """The pictures. None while they are decoded for the first time on a machine, and after an error: both are said.
+
+    The page goes on meanwhile, and is drawn anew when they are here.
+    """
     try:
-        with st.spinner("Reading the pictures …", show_time=True), COURTESY.asking():
+        if cifar10.at_hand():
+            return cifar10.load()
+        going = opening.opening()
+        if going.over.is_set() and not going.error:  # in memory, whatever became of the cache
             return cifar10.load()
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return None
+    if going.error:
+        st.error(parts.escape(going.error), icon=":material/error:")
+        st.button("Try again", icon=":material/refresh:", key=state.key(page, "open-again"), on_click=opening.again)
+    else:
+        _wait(page, going)
+    return None
+
+
+def _wait(page: str, going: opening.Opening) -> None:
+    @st.fragment(run_every=live.POLL, key=state.key(page, "opening"))
+    def wait() -> None:
+        if going.over.is_set():
+            st.rerun()
+        words = f"Reading the pictures: {going.pictures:,} of {cifar10.PICTURES:,}"
+        st.progress(going.share, f"{words}. Once on this server; the rest of the page is here already.")
+
+    wait()
 
 
 def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
