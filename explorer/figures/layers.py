@@ -45,7 +45,6 @@ def over_training(
     record: "ActivationRecord",
     what: str = "std",
     *,
-    at: int | None = None,
     until: int | None = None,
     y_range: Sequence[float] | None = None,
     key: str = "",
@@ -53,7 +52,7 @@ def over_training(
 ) -> go.Figure:
     """One statistic (see ``WHAT``) of every layer over steps.
 
-    ``at`` marks a step; the axis ends at ``until``, by default with the record; ``y_range`` aligns two figures.
+    The axis ends at ``until``, by default with the record; ``y_range`` aligns two figures.
     """
     title, log_y = WHAT[what]
     fig = style.figure("step", title, log_y=log_y, key=key, height=height)
@@ -72,7 +71,7 @@ def over_training(
     if y_range is not None:
         fig.update_yaxes(range=np.log10(y_range) if log_y else y_range)
     fig.update_yaxes(exponentformat="power")
-    return _marked(spanning(fig, until), at)
+    return spanning(fig, until)
 
 
 def spanning(fig: go.Figure, until: int | None) -> go.Figure:
@@ -80,19 +79,8 @@ def spanning(fig: go.Figure, until: int | None) -> go.Figure:
     return fig.update_xaxes(range=[0, until]) if until else fig
 
 
-def _marked(fig: go.Figure, at: int | None) -> go.Figure:
-    if at is not None:
-        fig.add_vline(x=at, line={"color": style.MUTED, "width": 1.4, "dash": "dash"})
-    return fig
-
-
 def histograms(
-    record: "ActivationRecord",
-    *,
-    at: int | None = None,
-    until: int | None = None,
-    key: str = "",
-    height: int | None = None,
+    record: "ActivationRecord", *, until: int | None = None, key: str = "", height: int | None = None
 ) -> go.Figure:
     """The *colourful dimension*: a row a layer, time to the right, values upwards, colour for how many.
 
@@ -122,7 +110,7 @@ def histograms(
     middles = (np.arange(len(shown))[::-1] + 0.5) * height_each - 1
     fig.update_yaxes(tickvals=middles, ticktext=[short(record.layers[i]) for i in shown], showgrid=False)
     fig.update_layout(margin={"l": 56, "t": 8})
-    return _marked(spanning(fig, until), at)
+    return spanning(fig, until)
 
 
 def _two_digits(value: float) -> str:
@@ -173,13 +161,7 @@ def at_step(record: "ActivationRecord", index: int, *, key: str = "", height: in
 
 
 def channels(
-    record: "ActivationRecord",
-    layer: int,
-    what: str = "std",
-    *,
-    at: int | None = None,
-    key: str = "",
-    height: int = 320,
+    record: "ActivationRecord", layer: int, what: str = "std", *, key: str = "", height: int = 320
 ) -> go.Figure:
     """One statistic ("mean", "std" or "dead") of each channel of a layer, over steps."""
     fig = style.figure("step", "channel", key=key, height=height)
@@ -194,11 +176,11 @@ def channels(
         hovertemplate="step %{x}, channel %{y}: %{z:.3g}<extra></extra>",
     )
     fig.update_yaxes(showgrid=False)
-    return _marked(fig, at)
+    return fig
 
 
 def batchnorm(
-    record: "ActivationRecord", layer: int, name: str = "m", *, at: int | None = None, key: str = "", height: int = 260
+    record: "ActivationRecord", layer: int, name: str = "m", *, key: str = "", height: int = 260
 ) -> go.Figure:
     """BatchNorm's own scale ``m`` or shift ``a`` of one layer over steps: some channels, and the mean of all."""
     fig = style.figure("step", {"m": "scale m", "a": "shift a"}[name], key=key, height=height)
@@ -221,7 +203,7 @@ def batchnorm(
             mode="lines",
             line={"color": style.WITH_NORM, "width": 2.4},
         )
-    return _marked(fig, at)
+    return fig
 
 
 def feature_maps(maps: Sequence["FeatureMaps"], *, each: int = 8, key: str = "") -> go.Figure:

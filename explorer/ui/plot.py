@@ -67,6 +67,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
       // A number in a cell is to be read on the cell's colour; what shines through Plotly takes for white.
       trace.colorscale = onPage(page, trace.colorscale?.map(([, colour]) => colour) ?? ramp);
     }
+    if (data.mark !== null) {
+      const line = { color: "#7B828C", width: 1.4, dash: "dash" };
+      const mark = { type: "line", x0: data.mark, x1: data.mark, y0: 0, y1: 1, yref: "y domain", line };
+      figure.layout.shapes = [...(figure.layout.shapes ?? []), mark];
+    }
     figure.layout.autosize = true;
     figure.layout.hoverlabel = { font: { family: style.fontFamily } };
     figure.layout.modebar = { bgcolor: "transparent", color: style.color, activecolor: style.color };
@@ -145,6 +150,7 @@ def chart(
     caption: str = "",
     *,
     main: bool = False,
+    mark: float | None = None,
     picked: Callable[[str, float], None] | None = None,
     cell: Callable[[str, str], None] | None = None,
 ) -> None:
@@ -154,6 +160,8 @@ def chart(
         page: or the section that has the chart, by its name; with ``name`` it tells the chart from all others.
         stamp: what the chart is made of. It begins with the run's id: another run is another chart, the same run
             keeps its zoom.
+        mark: a place on the lower axis that gets a vertical line. The browser draws it, so that the figure stays as
+            it is when a slider moves the line.
         main: the page's chart, which a projector shows as high as its screen allows.
         picked: is called with a curve's name and a place on the lower axis when one is clicked, before the page is run
             again. What a click does must be offered in a second way that the keyboard reaches.
@@ -164,11 +172,27 @@ def chart(
     frozen = here.value("freeze", False) and kept is not None and kept[0][0] == stamp[0]
     teacher = state.teacher()
     if kept is None or (kept[0] != stamp and not frozen):
-        kept = here.charts[name] = (stamp, Drawn(make()))
+        kept = here.charts[name] = (stamp, _drawn(page, name, stamp, make))
     drawn = kept[1].projected if teacher else kept[1]
-    show(drawn, here.key(name, stamp[0]), alt, share=HIGH if main and teacher else 0.0, picked=picked, cell=cell)
+    share = HIGH if main and teacher else 0.0
+    show(drawn, here.key(name, stamp[0]), alt, share=share, mark=mark, picked=picked, cell=cell)
     if caption:
         st.caption(caption)
+
+
+def _drawn(page: str, name: str, stamp: state.Stamp, make: Callable[[], "go.Figure"]) -> Drawn:
+    """The chart; one of what ships with the program is made once for all visitors."""
+    if not str(stamp[0]).startswith("recorded"):
+        return Drawn(make())
+    shelf = _shelf(page, name, stamp)
+    if not shelf:
+        shelf.append(Drawn(make()))
+    return shelf[0]
+
+
+@functools.lru_cache(maxsize=128)
+def _shelf(page: str, name: str, stamp: state.Stamp) -> list[Drawn]:
+    return []
 
 
 def for_projector(figure: "go.Figure") -> "go.Figure":
@@ -189,6 +213,7 @@ def show(
     alt: str,
     *,
     share: float = 0.0,
+    mark: float | None = None,
     picked: Callable[[str, float], None] | None = None,
     cell: Callable[[str, str], None] | None = None,
 ) -> None:
@@ -196,12 +221,13 @@ def show(
 
     Args:
         share: at least so much of the window's height.
-        picked, cell: see :func:`chart`.
+        mark, picked, cell: see :func:`chart`.
     """
     drawn = figure if isinstance(figure, Drawn) else Drawn(figure)
     source = _source()
     if source is None:
-        st.plotly_chart(drawn.figure, key=key, alt=alt, config={"displaylogo": False})
+        figure = drawn.figure if mark is None else copy.deepcopy(drawn.figure).add_vline(x=mark, line_dash="dash")
+        st.plotly_chart(figure, key=key, alt=alt, config={"displaylogo": False})
         return
     named = key.replace("__", "_-")  # Streamlit divides its own names by two underscores, and a path may have some
 
@@ -212,7 +238,8 @@ def show(
         elif picked and isinstance(at, Mapping) and "curve" in at:
             picked(str(at["curve"]), float(at["x"]))
 
-    data = {"figure": drawn.json, "src": source, "alt": alt, "share": share, "clicks": bool(picked or cell)}
+    clicks = bool(picked or cell)
+    data = {"figure": drawn.json, "src": source, "alt": alt, "share": share, "mark": mark, "clicks": clicks}
     _component()(key=named, data=data, height="content", on_at_change=clicked)
 
 

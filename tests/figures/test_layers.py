@@ -28,9 +28,9 @@ def long_record(steps=512, layers=30, channels=256, bins=40):
 def test_the_largest_record_still_makes_small_figures():
     record = long_record()
     for what in layers.WHAT:
-        small_enough(layers.over_training(record, what, at=100))
+        small_enough(layers.over_training(record, what))
     for figure in (
-        layers.histograms(record, at=100),
+        layers.histograms(record),
         layers.at_step(record, 40),
         layers.channels(record, 3, "dead"),
         layers.batchnorm(record, 3, "a"),

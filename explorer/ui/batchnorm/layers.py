@@ -62,6 +62,7 @@ def curves(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> N
     statistic = "std" if what == HISTOGRAMS else what
     step, until, stamp = _at(page, job, view), _last_step(job, view), (job.id, *version)
     latest = "at the end" if job.ended else "now"
+    sampled = tuple(_row(lane, step) if len(lane.record) else -1 for lane in view.lanes)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         plot.chart(
@@ -77,7 +78,7 @@ def curves(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> N
         plot.chart(
             page,
             "depth",
-            (*stamp, statistic, step),
+            (*stamp, statistic, sampled),
             lambda: across_depth(view, statistic, step, key=job.id, height=300),
             f"{VIEWS[statistic]} from the first layer to the last at step {step or 'now'}, a line a network.",
             f"{VIEWS[statistic]} of each layer, **{f'at step {step:,}' if step else latest}**.",
@@ -148,21 +149,20 @@ def _over_time(page: str, job: Raced, view: RaceView, version: tuple[int, int], 
             plot.chart(
                 page,
                 f"layers.{number}",
-                (job.id, drawn, what, step),
-                _layers(lane, what, step, span, _last_step(job, view), job.id),
+                (job.id, drawn, what),
+                _layers(lane, what, span, _last_step(job, view), job.id),
                 f"{VIEWS[what]} of every layer of {lane.name} over steps.",
+                mark=step,
             )
 
 
 def _layers(
-    lane: LaneView, what: str, step: int | None, span: tuple[float, float] | None, until: int, key: str
+    lane: LaneView, what: str, span: tuple[float, float] | None, until: int, key: str
 ) -> Callable[[], go.Figure]:
     def make() -> go.Figure:
         if what == HISTOGRAMS:
-            return layers.histograms(lane.record, at=step, until=until, key=key)
-        return layers.over_training(
-            lane.record, what, at=step, until=until, y_range=span, key=f"{key}.{what}", height=290
-        )
+            return layers.histograms(lane.record, until=until, key=key)
+        return layers.over_training(lane.record, what, until=until, y_range=span, key=f"{key}.{what}", height=290)
 
     return make
 
@@ -199,15 +199,16 @@ def _closer(page: str, view: RaceView, stamp: Stamp, step: int | None) -> None:
             what = st.selectbox(
                 "Statistic", ["std", "mean", "dead"], format_func=VIEWS.__getitem__, key=here.key("closer.what")
             )
-    stamp = (*stamp, name, step)
+    stamp = (*stamp, name)
     if chosen == "channels":
         plot.chart(
             page,
             "channels",
             (*stamp, layer, what),
-            lambda: layers.channels(lane.record, layer, what, at=step, key=f"{race}.{name}.{layer}"),
+            lambda: layers.channels(lane.record, layer, what, key=f"{race}.{name}.{layer}"),
             f"{VIEWS[what]} of each channel of layer {layer + 1} of {name} over steps.",
             f"A row a channel of layer {short(lane.record.layers[layer])}. Channels that stay pale do nothing.",
+            mark=step,
         )
     elif chosen == "norm":
         for column, which, meaning in zip(
@@ -218,15 +219,16 @@ def _closer(page: str, view: RaceView, stamp: Stamp, step: int | None) -> None:
                     page,
                     f"norm.{which}",
                     (*stamp, layer),
-                    partial(layers.batchnorm, lane.record, layer, which, at=step, key=f"{race}.{name}"),
+                    partial(layers.batchnorm, lane.record, layer, which, key=f"{race}.{name}"),
                     f"BatchNorm's {which} of layer {layer + 1} of {name} over steps.",
                     f"*{which}*: {meaning}. Thin: some channels.",
+                    mark=step,
                 )
     elif chosen == "ridges":
         plot.chart(
             page,
             "ridges",
-            stamp,
+            (*stamp, step),
             lambda: layers.at_step(lane.record, _row(lane, step), key=race),
             f"The distribution of every layer's activations of {name} at one step.",
             f"How many activations of each size, at step {lane.record.steps[_row(lane, step)]:,}. The axis is linear "
@@ -256,7 +258,7 @@ def _picture(page: str, view: RaceView, lane: LaneView, stamp: Stamp) -> None:
         plot.chart(
             page,
             "maps",
-            (*stamp[:-1], len(lane.history.epochs)),
+            (*stamp, len(lane.history.epochs)),
             lambda: layers.feature_maps(lane.maps, key=str(stamp[0])),
             f"Feature maps of one picture in every layer of {lane.name}.",
             f"A row a layer, its eight liveliest channels, after epoch {len(lane.history.epochs)}; each stretched to "
