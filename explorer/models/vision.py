@@ -8,6 +8,7 @@ are drawn from it.
 
 # ruff: noqa: E741 (``l`` is the lecture's name for a layer)
 
+import functools
 import inspect
 from typing import TYPE_CHECKING
 
@@ -281,13 +282,18 @@ def check(experiment: "Experiment") -> None:
         SettingsError: bad widths, a picture shrunk to nothing, or more than 20 million parameters.
     """
     picture_sides(experiment)
-    with torch.device("meta"):  # sizes only, no memory
-        count = sum(p.numel() for p in _make(experiment).parameters())
-    if count > MOST_PARAMETERS:
+    if (count := _parameters(experiment)) > MOST_PARAMETERS:
         raise SettingsError(
             f"This network has {count:,} parameters; at most {MOST_PARAMETERS:,} are taken here. "
             "Use smaller widths or fewer layers."
         )
+
+
+@functools.lru_cache(maxsize=512)
+def _parameters(experiment: "Experiment") -> int:
+    """How many a network has; counted once, as a page asks at each of its runs."""
+    with torch.device("meta"):  # sizes only, no memory
+        return sum(p.numel() for p in _make(experiment).parameters())
 
 
 def build(experiment: "Experiment") -> nn.Module:

@@ -5,7 +5,6 @@ import contextlib
 import functools
 import html
 import inspect
-import io
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -20,8 +19,6 @@ from explorer.runs.jobs import Job
 from explorer.runs.words import State
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from explorer.data import Source
     from explorer.lecture.verdicts import Verdict
     from explorer.models.generate import Character
@@ -41,20 +38,12 @@ STATE_LOOKS: dict[str, tuple[str, Colour]] = {
 }
 
 
-def picture(pixels: "np.ndarray", **options: Any) -> None:
-    """``st.image`` of uint8 (height, width, 3 or, see-through, 4), encoded once; of the data, never a visitor's."""
-    st.image(png(pixels.tobytes(), pixels.shape), **options)
+def image(file: bytes, **options: Any) -> None:
+    """``st.image`` of a PNG or JPEG file as it is: told its format, Streamlit does not decode it at each run.
 
-
-@functools.lru_cache(maxsize=256)
-def png(data: bytes, shape: tuple[int, ...]) -> bytes:
-    """A picture's bytes, height, width and channels as a PNG file."""
-    import numpy as np
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(np.frombuffer(data, np.uint8).reshape(shape)).save(out, "PNG")
-    return out.getvalue()
+    A ``width`` in pixels below the file's own would have it encoded anew each time; a container's width does not.
+    """
+    st.image(file, output_format="PNG" if file.startswith(b"\x89PNG") else "JPEG", **options)
 
 
 def drawing(svg: str, caption: str = "") -> None:

@@ -71,6 +71,7 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
     assert "On the shipped weights" in evaluating._on_what()
     monkeypatch.setattr(cifar10, "find", lambda: None)
     monkeypatch.setattr(cifar10.sampler, "here", lambda: False)
+    cifar10._load.cache_clear()  # or what another test loaded is still here
     small = prepare.learner_for(Experiment.of("bn", images=500, widths="4,8", batch_size=64))
     monkeypatch.setattr(evaluation, "_trained", trained)
     assert "is trained on the pictures here first" in evaluating._on_what()

@@ -9,12 +9,12 @@ from PIL import Image
 
 from explorer import data
 from explorer.data import cifar10
+from explorer.data.photos import to_bytes
 from explorer.experiment import Experiment
 from explorer.figures import pictures as vision
 from explorer.runs import queue
 from explorer.runs.words import State
 from explorer.training import evaluate
-from explorer.ui import parts
 from explorer.ui.cifar10 import pictures
 from tests.pages.conftest import open_page, texts, wait
 
@@ -37,12 +37,12 @@ def test_the_page_trains_a_rung_on_real_pictures() -> None:
 @pytest.mark.parametrize("shape", [(5, 7, 3), (5, 7, 4)])
 def test_a_picture_reaches_the_browser_as_it_is(shape) -> None:
     pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-    assert (np.asarray(Image.open(io.BytesIO(parts.png(pixels.tobytes(), pixels.shape)))) == pixels).all()
+    assert (np.asarray(Image.open(io.BytesIO(to_bytes(pixels)))) == pixels).all()
 
 
 def test_a_mosaic_reaches_the_browser_as_it_is() -> None:
     mosaic = vision.mosaic(np.random.default_rng(0).integers(0, 256, (4, 3, 8, 8), np.uint8), 2)
-    assert (np.asarray(Image.open(io.BytesIO(parts.png(mosaic.tobytes(), mosaic.shape)))) == mosaic).all()
+    assert (np.asarray(Image.open(io.BytesIO(to_bytes(mosaic)))) == mosaic).all()
 
 
 def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monkeypatch) -> None:
@@ -96,7 +96,7 @@ def test_the_pictures_are_moved_and_mirrored_as_training_does_it(monkeypatch) ->
         monkeypatch.setattr(module, "augmentation", corner)
     shapes = cifar10.load("standin")
     experiment = Experiment.of("convnet", images=500, batch_size=500)
-    shown = pictures._augmented.__wrapped__(shapes, 3, experiment)
+    shown = pictures._views(np.asarray(shapes.train_x[[3]]), 3)
     assert shown.shape == (12, 3, 32, 32) and shown.dtype == np.uint8
     padded = np.pad(shown[0], ((0, 0), (4, 4), (4, 4)), mode="symmetric")
     assert (shown[1:] == padded[:, 8:, 8:][:, :, ::-1]).all()

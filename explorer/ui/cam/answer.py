@@ -120,10 +120,13 @@ def show(answer: PhotoAnswer) -> None:
             with st.container(horizontal=True, gap="small"):
                 if width < 1.05 * height:  # there is room for both
                     side = min(260, round(0.8 * TALLEST * width / height))
-                    st.image(photo, width=side, alt="The photo without the heat")
-                    st.image(overlaid, width=side, alt=_alt(answer))
+                    shown = [(photo, "The photo without the heat"), (overlaid, _alt(answer))]
                 else:
-                    st.image(overlaid, width=min(760, round(TALLEST * width / height)), alt=_alt(answer))
+                    side = min(760, round(TALLEST * width / height))
+                    shown = [(overlaid, _alt(answer))]
+                for file, alt in shown:
+                    with st.container(width=side):
+                        parts.image(file, width="stretch", alt=alt)
             _scale(answer)
             st.caption(_how(answer))
         with right:

@@ -43,11 +43,13 @@ def _classes(answer: PhotoAnswer) -> None:
         for column, index in zip(st.columns(across), order[row : row + across], strict=False):
             values = explanation.maps[index]
             name = answer.loaded.name(index)
-            column.image(answer.picture(("class", int(index)), maps[index]), width="stretch", alt=f"The map for {name}")
-            column.markdown(
-                f"**{parts.escape(name)}** {explanation.probabilities[index]:.1%}  \n"
-                f":small[peak {values.max():.2f}, mean {values.mean():.2f} logits]"
-            )
+            with column:
+                file = answer.picture(("class", int(index)), maps[index])
+                parts.image(file, width="stretch", alt=f"The map for {name}")
+                st.markdown(
+                    f"**{parts.escape(name)}** {explanation.probabilities[index]:.1%}  \n"
+                    f":small[peak {values.max():.2f}, mean {values.mean():.2f} logits]"
+                )
     st.subheader("One against another", anchor=False)
     left, right = st.columns([1, 2], gap="medium")
     with right:
@@ -66,7 +68,8 @@ def _classes(answer: PhotoAnswer) -> None:
         difference = signed_scale(contrast(explanation.maps, first, second))
         words = f"Evidence for {answer.loaded.name(first)} against {answer.loaded.name(second)}"
         opacity = max(0.65, answer.options.opacity)
-        st.image(answer.picture(("against", first, second), difference, DIVERGING, opacity), width="stretch", alt=words)
+        file = answer.picture(("against", first, second), difference, DIVERGING, opacity)
+        parts.image(file, width="stretch", alt=words)
 
 
 def _layers(answer: PhotoAnswer) -> None:

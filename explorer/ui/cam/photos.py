@@ -179,7 +179,7 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
         for shown in row:
             style = "cam-thumb-on" if shown is chosen else "cam-thumb"
             with st.container(key="-".join((style, shown.key)), width=84):
-                st.image(_thumbnail(shown), width=84, alt=shown.title)
+                parts.image(_thumbnail(shown), width="stretch", alt=shown.title)
                 if st.button(parts.escape(shown.title), key=here.key("choose", shown.key), type="tertiary"):
                     here.chosen = shown.key
                     here.refused = ()

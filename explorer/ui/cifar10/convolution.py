@@ -8,6 +8,7 @@ import streamlit as st
 import torch
 
 from explorer.data import Pictures
+from explorer.data.photos import to_bytes
 from explorer.data.pictures import MEAN, STD
 from explorer.experiment import Experiment
 from explorer.probes.convolution import Convolution, first_convolution
@@ -42,7 +43,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None, pictures: Pict
             filters = len(found.kernels)
             chosen = st.number_input("Filter", 1, filters, 1, key=here.key("conv_filter", filters), width=140)
             st.caption(f"{pictures.classes[pictures.valid_y[int(number)]]}; {words}")
-        image = parts.png(picture.transpose(1, 2, 0).tobytes(), (*picture.shape[1:], 3))
+        image = to_bytes(picture.transpose(1, 2, 0))
         window.show(found, int(chosen) - 1, image, here.key("conv"))
         k, step = found.kernels.shape[-1], found.stride
         st.caption(

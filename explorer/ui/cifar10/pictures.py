@@ -1,5 +1,8 @@
 """CIFAR-10 on a page: the pictures, where they come from, and what a model gets wrong about them."""
 
+import base64
+import functools
+import html
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from explorer.data import Pictures, SourceKind, cifar10
+from explorer.data.photos import to_bytes
 from explorer.data.pictures import PAD, augmentation, crop, symmetric_pad
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
@@ -67,8 +71,8 @@ def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
     seed = here.draw
     left, right = st.columns([3, 2])
     with left:
-        parts.picture(
-            mosaic(_sample(pictures, seed), 10, 2),
+        parts.image(
+            _sample(pictures, seed),
             width="stretch",
             caption="Ten of each class, a row a class",
             alt="Training pictures of each class",
@@ -77,8 +81,8 @@ def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
             here.draw = seed + 1
             st.rerun()
     with right:
-        parts.picture(
-            mosaic(_augmented(pictures, seed, experiment), 4, 3),
+        parts.image(
+            _augmented(pictures, seed, experiment.augment),
             width="stretch",
             caption="One picture as it is, then as training sees it: flipped and moved",
             alt="A training picture and eleven variations of it",
@@ -89,21 +93,32 @@ def show(page: str, pictures: Pictures, experiment: Experiment) -> None:
         )
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
-def _sample(_pictures: Pictures, seed: int) -> np.ndarray:
+# What a rerun shows again is encoded once, whoever looks.
+@functools.lru_cache(maxsize=20)
+def _sample(pictures: Pictures, seed: int) -> bytes:
     rng = np.random.default_rng(seed)
-    rows = [rng.choice(np.flatnonzero(_pictures.train_y == c), 10, replace=False) for c in range(10)]
-    return np.asarray(_pictures.train_x[np.sort(np.concatenate(rows))])
+    rows = [rng.choice(np.flatnonzero(pictures.train_y == c), 10, replace=False) for c in range(10)]
+    return to_bytes(mosaic(np.asarray(pictures.train_x[np.sort(np.concatenate(rows))]), 10, 2))
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
-def _augmented(_pictures: Pictures, seed: int, experiment: Experiment) -> np.ndarray:
-    """A picture and eleven draws of what training makes of it: uint8 (12, 3, 32, 32)."""
+@functools.lru_cache(maxsize=20)
+def _augmented(pictures: Pictures, seed: int, augment: bool) -> bytes:
+    """A picture and eleven draws of what training makes of it."""
+    one = np.asarray(pictures.train_x[[(seed * 7919 + 123) % len(pictures.train_y)]])
+    return to_bytes(mosaic(_views(one, seed) if augment else one.repeat(12, 0), 4, 3))
+
+
+@functools.lru_cache(maxsize=600)
+def _validation(pictures: Pictures, number: int) -> str:
+    """The address of a validation picture, which holds the picture itself."""
+    file = to_bytes(np.asarray(pictures.valid_x[number]).transpose(1, 2, 0))
+    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
+
+
+def _views(one: np.ndarray, seed: int) -> np.ndarray:
+    """The picture (1, 3, 32, 32) itself, and eleven draws."""
     import torch
 
-    one = np.asarray(_pictures.train_x[[(seed * 7919 + 123) % len(_pictures.train_y)]])
-    if not experiment.augment:
-        return one.repeat(12, 0)
     padded = symmetric_pad(torch.from_numpy(one.transpose(0, 2, 3, 1)), PAD, (1, 2))
     drawn = augmentation(11, torch.Generator().manual_seed(seed))
     views = crop(padded, torch.zeros(11, dtype=torch.long), *drawn)
@@ -212,17 +227,16 @@ def _gallery(page: str, found: evaluate.Predictions, pictures: Pictures) -> None
         st.caption("No such mistake.")
         return
     st.caption("The mistakes it is surest of:")
-    for start_of_row in range(0, len(worst), 6):
-        row = st.container(key=here.key("gallery", start_of_row))
-        for column, i in zip(row.columns(6), worst[start_of_row : start_of_row + 6], strict=False):
-            with column:
-                said_class, true_class = found.chosen[i], found.labels[i]
-                parts.picture(
-                    mosaic(np.asarray(pictures.valid_x[found.pictures[[i]]]), 1, 4),
-                    width="stretch",
-                    alt=f"Validation picture {found.pictures[i]}, {found.classes[true_class]}",
-                )
-                st.caption(
-                    f"**{found.classes[said_class]}** {found.probabilities[i, said_class]:.0%}  \n"
-                    f"it was {found.classes[true_class]} {found.probabilities[i, true_class]:.0%}"
-                )
+    # One element for the browser, where Streamlit's own would be three a picture.
+    st.html(f'<div class="x-gallery">{"".join(_mistake(found, pictures, i) for i in worst)}</div>')
+
+
+def _mistake(found: evaluate.Predictions, pictures: Pictures, at: int) -> str:
+    """A picture, what the model said, and what it was, as HTML."""
+    number, said, true = int(found.pictures[at]), found.chosen[at], found.labels[at]
+    sure, right = found.probabilities[at, said], found.probabilities[at, true]
+    said_class, true_class = (html.escape(found.classes[index]) for index in (said, true))
+    return (
+        f'<figure><img src="{_validation(pictures, number)}" alt="Validation picture {number}, {true_class}">'
+        f"<figcaption><b>{said_class}</b> {sure:.0%}<br>it was {true_class} {right:.0%}</figcaption></figure>"
+    )
