@@ -16,7 +16,7 @@ from explorer.runs.evaluation import KEY, Evaluated
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint
-from explorer.ui import app, live, parts, plot, runbar, steps
+from explorer.ui import app, behind, live, parts, plot, runbar, steps
 
 PAGE = "batchnorm.evaluation"
 KINDS = (
@@ -52,11 +52,14 @@ def show() -> None:
             icon=":material/balance:",
         )
         parts.source_note(kept.source)
-    with st.expander("How it works", icon=":material/code:"):
-        from explorer.models.batchnorm import LectureBnLayer
+    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
 
-        parts.code(LectureBnLayer, "One `if` decides: the batch's statistics in training, the kept ones after.")
-        parts.code(bn_statistics.evaluation_statistics)
+
+def _how() -> None:
+    from explorer.models.batchnorm import LectureBnLayer
+
+    parts.code(LectureBnLayer, "One `if` decides: the batch's statistics in training, the kept ones after.")
+    parts.code(bn_statistics.evaluation_statistics)
 
 
 def _on_what() -> str:

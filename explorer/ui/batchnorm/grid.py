@@ -14,7 +14,7 @@ from explorer.runs.calls import call
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
-from explorer.ui import app, links, live, parts, plot, runbar, state, steps
+from explorer.ui import app, behind, links, live, parts, plot, runbar, state, steps
 
 PAGE = "batchnorm.map"
 STEPS = (20, 40, 80, 160)
@@ -49,9 +49,12 @@ def show() -> None:
         _chart("recorded", (), kept.grid)
         st.info(f"**Recorded.** {parts.escape(verdict(kept.grid))}", icon=":material/balance:")
         parts.source_note(kept.source)
-    with st.expander("How it works", icon=":material/code:"):
-        parts.code(grid.template, "The network of a cell; depth, rate and normalisation are the cell's own.")
-        parts.code(grid.cells)
+    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+
+
+def _how() -> None:
+    parts.code(grid.template, "The network of a cell; depth, rate and normalisation are the cell's own.")
+    parts.code(grid.cells)
 
 
 def submit(steps: int = grid.STEPS, instead_of: Job[Any] | None = None, **options: Any) -> Job[GridView]:

@@ -9,7 +9,7 @@ import streamlit as st
 from explorer.errors import ExplorerError
 from explorer.figures import through_time
 from explorer.probes import gates, gradients
-from explorer.ui import clickable, links, parts, plot, state
+from explorer.ui import behind, clickable, links, parts, plot, state
 from explorer.ui.batchnorm.through_time import MODELS, Stamp, fresh_instead, model, stamp, usable
 
 if TYPE_CHECKING:
@@ -60,10 +60,13 @@ def show() -> None:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return
     parts.source_note(source)
-    with st.expander("How it works", icon=":material/code:"):
-        parts.code(gradients.influence)
-        parts.code(gates.trace, "The gates are recomputed with the formulas below and end at the model's own state.")
-        parts.code(gates.tracking)
+    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+
+
+def _how() -> None:
+    parts.code(gradients.influence)
+    parts.code(gates.trace, "The gates are recomputed with the formulas below and end at the model's own state.")
+    parts.code(gates.tracking)
 
 
 def _text(tokens: "Tensor", vocabulary: "Vocabulary") -> "tuple[str, Tensor]":

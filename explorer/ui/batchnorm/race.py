@@ -18,7 +18,7 @@ from explorer.runs import jobs, outcome, queue, race
 from explorer.runs.calls import call
 from explorer.runs.race import LaneView, Raced, RaceView
 from explorer.runs.words import Kind
-from explorer.ui import app, claim, live, parts, runbar, state, steps
+from explorer.ui import app, behind, claim, live, parts, runbar, state, steps
 from explorer.ui.batchnorm import first_batch, layers, networks
 from explorer.ui.runbar import Number, Tone
 
@@ -67,7 +67,7 @@ def show() -> None:
         first_batch.show(experiments, options.where)
     if chosen in BY_KEY:
         networks.about(BY_KEY[chosen], options)
-    _behind()
+    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
 
 
 def _asked_to_start(job: jobs.Job[Any] | None) -> bool:
@@ -241,19 +241,18 @@ def _ranked(view: RaceView) -> str:
     return parts.escape("Training loss at the end, in nats, best first. " + "; ".join(words) + ".")
 
 
-def _behind() -> None:
-    with st.expander("How it works", icon=":material/code:"):
-        names = ["BatchNorm by hand", "The probe", "The race", "What counts as broken", "The claims"]
-        tabs = st.tabs(names)
-        shown = (batchnorm.LectureBnLayer, plain.PlainProbe, race.Race, race.find_break, races.Preset)
-        notes = (
-            "The lecture's `BnLayer`: convolution, ReLU, then each channel to mean 0 and deviation 1, times m, plus a.",
-            "The same numbers the plain way. What runs here looks at one step in four and fetches its numbers from the "
-            "device only now and then, so that no step waits: `ActivationProbe` in `explorer/probes/activations.py`.",
-            "All networks take a step on a batch before the next batch is drawn.",
-            "",
-            "",
-        )
-        for tab, thing, note in zip(tabs, shown, notes, strict=True):
-            with tab:
-                parts.code(thing, note)
+def _how() -> None:
+    names = ["BatchNorm by hand", "The probe", "The race", "What counts as broken", "The claims"]
+    tabs = st.tabs(names)
+    shown = (batchnorm.LectureBnLayer, plain.PlainProbe, race.Race, race.find_break, races.Preset)
+    notes = (
+        "The lecture's `BnLayer`: convolution, ReLU, then each channel to mean 0 and deviation 1, times m, plus a.",
+        "The same numbers the plain way. What runs here looks at one step in four and fetches its numbers from the "
+        "device only now and then, so that no step waits: `ActivationProbe` in `explorer/probes/activations.py`.",
+        "All networks take a step on a batch before the next batch is drawn.",
+        "",
+        "",
+    )
+    for tab, thing, note in zip(tabs, shown, notes, strict=True):
+        with tab:
+            parts.code(thing, note)

@@ -21,7 +21,7 @@ from explorer.runs.calls import call
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.runs.words import Kind, State
 from explorer.training import checkpoint, prepare
-from explorer.ui import app, links, live, parts, plot, runbar, state
+from explorer.ui import app, behind, links, live, parts, plot, runbar, state
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -107,21 +107,22 @@ def reach(key: str, trained: bool, stamp: Stamp, samples: int = SAMPLES) -> Reac
 def show() -> None:
     """The whole section."""
     _reach()
-    left, right = st.columns(2, gap="large")
-    with left:
-        _while_training()
-    with right:
-        _exploding()
-    with st.expander("How it works", icon=":material/code:"):
-        st.latex(
-            r"\left\| \frac{\partial \ell_t}{\partial h_{t-k}} \right\| = \left\| \frac{\partial \ell_t}"
-            r"{\partial h_t} \prod_{i=t-k+1}^{t} \frac{\partial h_i}{\partial h_{i-1}} \right\|"
-        )
-        st.caption(
-            "A product of k matrices: it shrinks or grows like a power of k. Adding to the old state instead of "
-            "replacing it, as a GRU's and an LSTM's gates allow, puts numbers near one on its diagonal."
-        )
-        parts.code(gradients.reach)
+    for column, draw in zip(st.columns(2, gap="large"), (_while_training, _exploding), strict=True):
+        with column:
+            draw()
+    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+
+
+def _how() -> None:
+    st.latex(
+        r"\left\| \frac{\partial \ell_t}{\partial h_{t-k}} \right\| = \left\| \frac{\partial \ell_t}"
+        r"{\partial h_t} \prod_{i=t-k+1}^{t} \frac{\partial h_i}{\partial h_{i-1}} \right\|"
+    )
+    st.caption(
+        "A product of k matrices: like a power of k it shrinks or grows. Adding to the old state, not replacing it, as "
+        "a GRU's and an LSTM's gates allow, puts numbers near one on its diagonal."
+    )
+    parts.code(gradients.reach)
 
 
 def _reach() -> None:

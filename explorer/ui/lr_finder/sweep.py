@@ -15,7 +15,7 @@ from explorer.runs import queue
 from explorer.runs.calls import call
 from explorer.runs.jobs import Job
 from explorer.runs.words import Kind
-from explorer.ui import app, links, live, parts, plot, runbar, state, steps
+from explorer.ui import app, behind, links, live, parts, plot, runbar, state, steps
 from explorer.ui.lr_finder import rates
 from explorer.ui.runbar import Number
 
@@ -221,14 +221,17 @@ def _curves(
 
 def how_it_works() -> None:
     """The two formulas and the code."""
-    with st.expander("How it works", icon=":material/code:"):
-        from explorer.training import lr_finder
+    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
 
-        st.latex(
-            r"\eta_i = \eta_0 \left(\eta_n / \eta_0\right)^{i/n}, \qquad "
-            r"\bar\ell_i = \frac{\sum_{j\le i} \beta^{i-j}(1-\beta)\,\ell_j}{1-\beta^{i}}"
-        )
-        parts.code(lr_finder.sweep)
-        parts.code(lr_finder.suggest)
-        parts.code(lr_finder.advise, "Which of them comes first.")
-        st.caption("Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")
+
+def _how() -> None:
+    from explorer.training import lr_finder
+
+    st.latex(
+        r"\eta_i = \eta_0 \left(\eta_n / \eta_0\right)^{i/n}, \qquad "
+        r"\bar\ell_i = \frac{\sum_{j\le i} \beta^{i-j}(1-\beta)\,\ell_j}{1-\beta^{i}}"
+    )
+    parts.code(lr_finder.sweep)
+    parts.code(lr_finder.suggest)
+    parts.code(lr_finder.advise, "Which of them comes first.")
+    st.caption("Leslie Smith, *Cyclical learning rates for training neural networks*, 2015.")
