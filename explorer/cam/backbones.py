@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from explorer import paths
+from explorer.data import seal
 from explorer.data.files import Progress, download
 from explorer.errors import DataError, SettingsError, WeightsError
 
@@ -45,14 +46,15 @@ def mobilenet_body(path: Path | None = None) -> nn.Sequential:
         WeightsError: the file is missing, damaged or of other shapes.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load as from_bytes
     from torchvision.models import mobilenet_v2
 
     path = path or paths.WEIGHTS / "mobilenet_v2-features.safetensors"
     if not path.exists():
         raise WeightsError(f"{path.name} is missing. Restore it; weights/README.md says how it was made.")
     try:
-        body: nn.Sequential = _loaded(lambda weights: mobilenet_v2(weights=weights).features, load_file(path))
+        values = from_bytes(seal.read(path))
+        body: nn.Sequential = _loaded(lambda weights: mobilenet_v2(weights=weights).features, values)
         return body
     except (SafetensorError, OSError, RuntimeError) as error:
         raise WeightsError(f"{path.name} is damaged. Restore the file.", str(error)) from error

@@ -17,6 +17,7 @@ from explorer import devices, paths
 from explorer.cam.backbones import BACKBONES, random_body
 from explorer.cam.explain import explain
 from explorer.cam.network import CamNet, build, head_of
+from explorer.data import seal
 from explorer.data.photos import MAX_BYTES, read_photo
 from explorer.errors import ExplorerError, PhotoError, SettingsError, WeightsError
 
@@ -69,7 +70,7 @@ def save(network: CamNet, with_body: bool = False, **words: str | int | float) -
         "classes": json.dumps(network.classes),
         **{name: str(value) for name, value in words.items()},
     }
-    return to_bytes(tensors, metadata)
+    return seal.sealed(to_bytes(tensors, metadata))
 
 
 def load(data: bytes, name: str = "The file", network: CamNet | None = None) -> tuple[CamNet, Saved]:
@@ -86,6 +87,7 @@ def load(data: bytes, name: str = "The file", network: CamNet | None = None) -> 
 
     try:
         saved = _read_words(data)
+        seal.check(data, name)
         tensors = from_bytes(data)
         head = _head_of(tensors, saved)
     except (SafetensorError, ExplorerError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
@@ -170,7 +172,7 @@ def shipped(key: str = "dogscats") -> CamNet:
 
 @lru_cache(maxsize=2)
 def _kept(path: Path, stamp: int) -> CamNet:
-    return load(path.read_bytes(), path.name)[0]
+    return load(seal.read(path), path.name)[0]
 
 
 def answer(path: str | Path, key: str = "dogscats") -> dict[str, Any]:

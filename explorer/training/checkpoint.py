@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer import paths
-from explorer.data import Source, SourceKind
+from explorer.data import Source, SourceKind, seal
 from explorer.data.files import write_whole
 from explorer.data.vocabulary import Vocabulary
 from explorer.errors import ExplorerError, WeightsError
@@ -103,7 +103,7 @@ def as_bytes(model: "nn.Module", story: Story, half: bool = False) -> bytes:
         return tensor.half() if half and tensor.dtype == torch.float32 else tensor
 
     tensors = {name: prepared(tensor) for name, tensor in model.state_dict().items()}
-    return to_bytes(tensors, story.to_metadata())
+    return seal.sealed(to_bytes(tensors, story.to_metadata()))
 
 
 def read_story(path: Path) -> Story:
@@ -156,25 +156,30 @@ def load_into(model: "nn.Module", path: Path) -> None:
     """Put a file's tensors into a model, as float32.
 
     Raises:
-        WeightsError: missing, damaged, other names or shapes, or no numbers; the model is then unchanged.
+        WeightsError: missing, damaged, other names or shapes, or no numbers; the model is then unchanged. A file that
+            carries a checksum, or has one in the list beside it, is held against it.
     """
-    from safetensors.torch import load_file
+    from safetensors.torch import load as from_bytes
 
     with _reading(path):
-        tensors = load_file(path)
+        tensors = from_bytes(seal.read(path))
+    fit(model, tensors, path.name)
+
+
+def fit(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) -> None:
+    """Put tensors into a model, as float32; ``name`` is what to call them. Raises as :func:`load_into`."""
     own = model.state_dict()
     wrong = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]
     wrong += [key for key in tensors if key not in own]
     if wrong:
         raise WeightsError(
-            f"{path.name} does not fit this model (first difference: {wrong[0]}). "
-            "Choose the settings it was trained with.",
+            f"{name} does not fit this model (first difference: {wrong[0]}). Choose the settings it was trained with.",
             ", ".join(wrong),
         )
     converted = {key: tensor.to(own[key].dtype) for key, tensor in tensors.items()}
     if not all(bool(tensor.isfinite().all()) for tensor in converted.values()):
         raise WeightsError(
-            f"{path.name} holds weights that are no numbers (NaN or infinite): the run they come from broke. "
+            f"{name} holds weights that are no numbers (NaN or infinite): the run they come from broke. "
             "Train it again, at a lower rate."
         )
     model.load_state_dict(converted)

@@ -94,6 +94,13 @@ def test_wrong_and_damaged_files_are_refused(trained):
     load(good)
 
 
+def test_a_bit_that_flipped_on_the_way_is_noticed(trained):
+    bad = bytearray(save(trained[0]))
+    bad[-9] ^= 1
+    with pytest.raises(WeightsError, match="damaged"):
+        load(bytes(bad), "mine", shipped())
+
+
 def test_a_classifier_saved_by_an_earlier_version_opens_and_answers_as_it_did():
     """Cats and cups of coffee, saved before classifiers had a module of their own."""
     own, saved = load((Path(__file__).parent / "old_classifier.safetensors").read_bytes())

@@ -259,6 +259,30 @@ def test_shipping_writes_figures_of_the_values_as_written_and_the_run_beside_the
     assert Snapshot.from_json(record).epochs == () and record["experiment"]["model"] == "gru"
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_a_bit_that_flipped_is_noticed_by_whoever_loads_them(trained, tmp_path, half):
+    path = tmp_path / "mine.safetensors"
+    checkpoint.save(path, trained.model, story(trained), half=half)
+    raw = bytearray(path.read_bytes())
+    raw[-11] ^= 1  # the numbers are numbers still
+    path.write_bytes(raw)
+    before = {name: t.clone() for name, t in trained.model.state_dict().items()}
+    for use in (
+        lambda: checkpoint.load(path, CPU),
+        lambda: checkpoint.load_into(trained.model, path),
+        lambda: prepare.learner_for(trained.experiment, path, trained.data),
+    ):
+        with pytest.raises(WeightsError, match=r"mine\.safetensors is damaged.*checksum"):
+            use()
+    assert all(torch.equal(trained.model.state_dict()[name], t) for name, t in before.items())
+
+
+def test_a_file_from_before_there_were_checksums_opens(trained, tmp_path):
+    path = tmp_path / "old.safetensors"
+    save_file(trained.model.state_dict(), path, story(trained).to_metadata())
+    assert same(checkpoint.load(path, CPU)[0], trained.model)
+
+
 # -- the weights that ship ---------------------------------------------------------------------------
 
 GOALS = {"stateful": 1.546, "gru": 1.425, "lstm": 1.351}
