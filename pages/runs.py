@@ -8,7 +8,7 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ui import parts, steps
-from explorer.ui.runs import asked, compare, listing, rows, scores
+from explorer.ui.runs import asked, compare, groups, listing, rows, scores
 
 PAGE = Page.RUNS
 asked.follow_link()
@@ -17,16 +17,17 @@ parts.title(
     "history",
     "Whatever is trained is written down as it goes. Lay some over each other, go on with one, take it away.",
 )
-shown, _ = listing.load(asked.controls())
+groups.back()
+listed = listing.load(asked.controls())
 rows.undo()
-if shown:
-    ids = listing.choose(shown)
-    picked = listing.picked(ids, shown)
-    compare.curves(picked)
-    compare.settings(picked)
-    rows.show(picked)
-    compare.many(shown)
+if listed.runs:
+    runs, sweeps = listing.picked(listing.choose(listed), listed)
+    groups.show(sweeps)
+    compare.curves(runs)
+    compare.settings(runs)
+    rows.show(runs)
+    compare.many(listed.runs)
 st.header("Against the lecture", anchor=False)
-scores.show(shown)
+scores.show(listed.runs)
 asked.write_link()
 steps.try_this(PAGE)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from explorer.data import Batch, Source
 from explorer.experiment import Experiment, Norm
+from explorer.runs import sweeps
 from explorer.runs.drive import Moment, Moments, drive, given
 from explorer.runs.jobs import Job
 from explorer.training import prepare
@@ -62,6 +63,19 @@ def template(**changes: Any) -> Experiment:
         optimiser="sgd",
     )
     return Experiment.of("builder", **{**settings, **changes})
+
+
+def command(steps: int = STEPS) -> str:
+    """The sweep in the terminal that trains the map's networks: whole runs, recorded and validated.
+
+    The pictures have their full size there, and the epochs are whole: at least as many steps a cell.
+    """
+    epochs = max(1, -(-steps // (IMAGES // BATCH_SIZE)))
+    settings = template(epochs=epochs).changes()
+    words = [f"--{name.replace('_', '-')} {sweeps.word(value)}" for name, value in settings.items()]
+    axes = {"lr": RATES, "depth": DEPTHS, "norm": NORMS}
+    over = [f"--over {name}={','.join(map(sweeps.word, values))}" for name, values in axes.items()]
+    return " ".join(["python -m explorer sweep builder", *words, *over])
 
 
 def cells(

@@ -63,7 +63,8 @@ class Axis:
         return cls(name, tuple(values))
 
     def __str__(self) -> str:
-        return f"{self.name} {', '.join(word(value) for value in self.values)}"
+        words = [word(value) for value in self.values]
+        return f"{self.name} {', '.join(words) if len(words) < 5 else f'{words[0]} … {words[-1]} ({len(words)})'}"
 
 
 def _comma(setting: Setting) -> str:

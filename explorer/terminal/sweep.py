@@ -95,7 +95,7 @@ def _run(runs: "Sequence[Run]", store: "Store", options: argparse.Namespace) -> 
             for number, (run, state, message) in enumerate(work, 1):
                 bar.clear()
                 failed += state == State.FAILED
-                _line(store, run, message, f"{number}/{len(runs)}", options.json)
+                _line(store, run, state, message, f"{number}/{len(runs)}", options.json)
     except (ExplorerError, KeyboardInterrupt):
         _how_to_go_on(group)
         raise
@@ -137,9 +137,10 @@ def _following(bar: Bar, work: "Sweeping") -> Iterator[None]:
         bar.clear()
 
 
-def _line(store: "Store", run: "Run", message: str, place: str, as_json: bool) -> None:
+def _line(store: "Store", run: "Run", state: str, message: str, place: str, as_json: bool) -> None:
     """One cell that is over."""
     from explorer.runs.sweeps import in_words
+    from explorer.runs.words import State
 
     now, rows = store.run(run.id) or run, store.epochs(run.id)
     last = rows[-1] if rows else None
@@ -148,7 +149,7 @@ def _line(store: "Store", run: "Run", message: str, place: str, as_json: bool) -
             "sweep": run.sweep,
             "run": run.id,
             "cell": run.at,
-            "state": now.state,
+            "state": state,
             "message": message,
             "epochs": now.epochs,
             "val_loss": last.val_loss if last else None,
@@ -160,8 +161,8 @@ def _line(store: "Store", run: "Run", message: str, place: str, as_json: bool) -
         print(json.dumps(words), flush=True)
         return
     figures = f"{last.val_loss:8.5f} {last.accuracy:8.5f}" if last else f"{'–':>8} {'–':>8}"
-    print(f"{place:>7} {figures} {now.seconds:8.1f}  {now.state:<8}  {in_words(run.at)}", flush=True)
-    if message:
+    print(f"{place:>7} {figures} {now.seconds:8.1f}  {state:<8}  {in_words(run.at)}", flush=True)
+    if message and state != State.DIVERGED:  # which says enough
         say(f"{in_words(run.at)}: {message}")
 
 

@@ -173,7 +173,8 @@ class CamClasses(Place):
 class Runs(Place):
     """The record of runs."""
 
-    chosen: tuple[str, ...] = ()  #: ids of the runs laid over each other
+    chosen: tuple[str, ...] = ()  #: ids of the runs laid over each other, and of sweeps
+    sweep: str = ""  #: the sweep whose cells the table lists, where it is not all runs
     address: Mapping[str, str] | None = None  #: what the address last said
 
 

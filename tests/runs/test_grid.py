@@ -1,10 +1,14 @@
 """The map of rates and depths: every cell alike, filled in live, stopped when asked; and its pattern is real."""
 
+import shlex
+
 import numpy as np
 import pytest
 
+from explorer.__main__ import _parser
 from explorer.runs import grid
 from explorer.runs.jobs import Job
+from explorer.terminal import sweep
 
 SMALL = dict(depths=(1, 2), rates=(0.01, 0.1), steps=3)
 
@@ -54,3 +58,19 @@ def test_with_batchnorm_far_more_can_be_trained():
     ]
     plain, normed = view.trainable()
     assert plain.sum() <= 1 and normed[:, :2].all()  # deep and plain: nothing; with BatchNorm: a wide band
+
+
+@pytest.mark.parametrize("steps", [20, 80])
+def test_the_command_in_the_terminal_is_the_very_sweep(steps):
+    words = shlex.split(grid.command(steps))
+    assert words[:4] == ["python", "-m", "explorer", "sweep"]
+    plan = sweep._plan(_parser().parse_args(words[3:]))
+    epochs = 1 if steps == 20 else 3
+    assert epochs * (grid.IMAGES // grid.BATCH_SIZE) >= steps
+    shown = {
+        grid.template(depth=depth, lr=rate, norm=norm, epochs=epochs)
+        for depth in grid.DEPTHS
+        for rate in grid.RATES
+        for norm in grid.NORMS
+    }
+    assert len(plan.cells) == len(shown) == 70 and {cell.experiment for cell in plan.cells} == shown

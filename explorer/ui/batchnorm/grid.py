@@ -49,7 +49,16 @@ def show() -> None:
         _chart("recorded", (), kept.grid)
         st.info(f"**Recorded.** {parts.escape(verdict(kept.grid))}", icon=":material/balance:")
         parts.source_note(kept.source)
+    behind.fold(PAGE, "sweep", "As a sweep in the terminal", ":material/terminal:", _as_sweep)
     behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+
+
+def _as_sweep() -> None:
+    st.caption(
+        "The same networks as whole runs on pictures of full size, validated and recorded; then the Runs page draws "
+        "what came out."
+    )
+    st.code(grid.command(state.place(PAGE).value("steps", grid.STEPS)), language="bash", wrap_lines=True)
 
 
 def _how() -> None:

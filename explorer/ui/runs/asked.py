@@ -62,12 +62,13 @@ def follow_link() -> None:
     here.set("y", Y((known("y", list(Y)) or [Y.LOSS])[0]))
     here.set("x", X((known("x", list(X)) or [X.EPOCHS])[0]))
     here.set("log", address.get("log") == "1")
+    here.sweep = address["sweep"] if ID.fullmatch(address.get("sweep", "")) else ""
     ids = [word for word in address.get("runs", "").split(",") if ID.fullmatch(word)]
     here.chosen = tuple(dict.fromkeys(ids))[:MOST]
     links.tell(notices)
 
 
-NAMES = ("whose", "model", "state", "kind", "q", "star", "sort", "y", "x", "log", "runs")
+NAMES = ("whose", "model", "state", "kind", "q", "star", "sort", "y", "x", "log", "sweep", "runs")
 
 
 def controls() -> Query:
@@ -90,7 +91,7 @@ def controls() -> Query:
         starred = st.toggle("Starred", key=here.key("starred"))
     own = app.owner()
     return Query(
-        own if whose == MINE else None,
+        own if whose == MINE and not here.sweep else None,
         tuple(here.value("models", [])),
         tuple(here.value("states", [])),
         tuple(here.value("kinds", [])),
@@ -99,6 +100,8 @@ def controls() -> Query:
         Sort(sort or Sort.NEWEST),
         not_data="own-",
         but_of=own,
+        sweep=here.sweep,
+        folded=not here.sweep,
     )
 
 
@@ -126,6 +129,7 @@ def write_link() -> None:
         "y": "" if here.value("y", Y.LOSS) == Y.LOSS else str(here.value("y", "")),
         "x": "" if here.value("x", X.EPOCHS) == X.EPOCHS else str(here.value("x", "")),
         "log": "1" if here.value("log", False) else "",
+        "sweep": here.sweep,
         "runs": ",".join(here.chosen),
     }
     here.address = {name: word for name, word in words.items() if word}

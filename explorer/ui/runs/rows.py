@@ -134,5 +134,6 @@ def undo() -> None:
         if st.button("Undo", icon=":material/undo:", key=state.runs().key("undo")):
             with parts.refusals():
                 latest = removed[0]
-                app.store().restore([latest.id])
+                together = [run.id for run in removed if latest.sweep and run.sweep == latest.sweep]
+                app.store().restore(together or [latest.id])
                 st.rerun()

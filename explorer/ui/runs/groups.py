@@ -1,0 +1,114 @@
+"""A sweep on the Runs page: one line of the table, which opens to a map of its cells, and to the best of them."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from explorer.export import files
+from explorer.figures import cells
+from explorer.runs.index import By
+from explorer.runs.sweeps import Group, in_words
+from explorer.runs.words import State
+from explorer.ui import app, parts, plot, state
+from explorer.ui.runs import listing, save
+from explorer.ui.runs.asked import PAGE
+
+MOST = 3  # chosen sweeps that are opened
+
+
+def show(groups: Sequence[Group]) -> None:
+    """A panel a chosen sweep."""
+    for group in groups[:MOST]:
+        with st.container(border=True), parts.refusals():
+            _panel(group)
+
+
+def back() -> None:
+    """Above a table of one sweep's cells: which, and the way back to all runs."""
+    here = state.runs()
+    if not here.sweep:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(f"cells of sweep {here.sweep[:4]}", icon=":material/grid_on:")
+        if st.button("All runs", icon=":material/arrow_back:", key=here.key("all")):
+            here.chosen, here.sweep = (here.sweep,), ""
+            st.rerun()
+
+
+def _panel(group: Group) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        parts.state_badge(group.state)
+        st.markdown(f"**{parts.escape(listing.called(group))}** · {parts.escape(str(group))}", width="content")
+        words = [f"{group.done} of {len(group.runs)} cells are over"]
+        words += ["begun by the terminal"] if group.runs[0].begun_by == By.TERMINAL else []
+        st.caption(parts.escape(" · ".join(words)), width="content")
+    _figure(group)
+    _best(group)
+    if group.state in (State.STOPPED, State.FAILED):
+        st.caption("What is left of it goes on in the terminal:")
+        st.code(f"python -m explorer sweep --resume {group.id}", language="bash")
+    _buttons(group)
+
+
+def _figure(group: Group) -> None:
+    if not group.axes or not group.ends:
+        st.caption("There is nothing to draw yet." if not group.ends else "It has no axis but the seed.")
+        return
+    judged = "Mean of the seeds after the last epoch" if group.seeds > 1 else "After the last epoch"
+    how = {1: "", 2: f" Greener is better, {cells.BEST} best."}.get(len(group.axes), " Blue did better.")
+    plot.chart(
+        PAGE,
+        f"sweep-{group.id}",
+        (group.id, *((run.id, run.updated, run.state) for run in group.runs)),
+        lambda: cells.drawing(group, key=group.id),
+        f"{cells.metric(group)} over {' and '.join(axis.name for axis in group.axes)}.".capitalize(),
+        f"{judged}: {cells.metric(group)}.{how}",
+    )
+
+
+def _best(group: Group) -> None:
+    if (best := group.best) is None:
+        return
+    loss, accuracy = best.val_loss.text(), best.accuracy.text(percent=True)
+    seeds = f", mean ± deviation of {len(best.runs)} seeds" if len(best.runs) > 1 else ""
+    where = in_words(best.at) or "the only point"
+    st.markdown(f"Best: **{parts.escape(where)}** · validation loss {loss}, accuracy {accuracy}{seeds}.")
+
+
+def _buttons(group: Group) -> None:
+    here, run = state.runs(), group.best_run
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if group.best is not None and run.experiment is not None:
+            page = run.experiment.rung.page
+            if st.button("Take the best's settings", icon=":material/tune:", key=state.key("take-best", group.id)):
+                state.open(page, run.experiment)
+            if st.button("Open the best run", icon=":material/open_in_new:", key=state.key("open-best", group.id)):
+                state.open(page, run.experiment, run.id)
+        if st.button(f"Its {len(group.runs)} cells", icon=":material/table_rows:", key=state.key("cells", group.id)):
+            here.sweep, here.chosen = group.id, ()
+            st.rerun()
+        save.button(
+            "Table (CSV)", lambda: files.table_csv(_table(group)), f"sweep-{group.id}.csv", state.key("csv", group.id)
+        )
+        if run.owner == app.owner() and st.button(
+            "Delete", icon=":material/delete:", key=state.key("del", group.id), help="The whole sweep, all its cells."
+        ):
+            app.store().remove([cell.id for cell in group.runs])
+            st.rerun()
+
+
+def _table(group: Group) -> list[dict[str, object]]:
+    """A row a cell."""
+    found = [(run, group.ends.get(run.id)) for run in group.runs]
+    return [
+        {
+            "run": run.id,
+            **run.at,
+            "state": str(run.state),
+            "epochs": run.epochs,
+            "validation loss": end.val_loss if end else None,
+            "accuracy": end.accuracy if end else None,
+            "seconds": run.seconds,
+        }
+        for run, end in found
+    ]
