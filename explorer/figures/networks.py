@@ -27,7 +27,7 @@ def drawing(rows: Sequence["LayerRow"], *, normalised: bool = True, title: str =
 
     Args:
         normalised: whether layers that can normalise do.
-        title: said before the legend.
+        title: said below, where the blocks are small.
     """
     fig = style.figure(height=height)
     blocks = [("input", _PICTURE, rows[0].input)]
@@ -59,8 +59,10 @@ def drawing(rows: Sequence["LayerRow"], *, normalised: bool = True, title: str =
             fig.add_annotation(y=tall, yanchor="bottom", text=f"{side}²", **middle)
         at, before = at + width + 0.28, (channels, side)
     fig.update_xaxes(visible=False, range=[-0.1, at - 0.18])
-    fig.update_yaxes(visible=False, range=[-1.5, 1.5])
-    fig.update_layout(hovermode="closest", margin={"l": 4, "r": 4, "t": 26, "b": 4}, legend_title_text=title)
+    fig.update_yaxes(visible=False, range=[-1.8, 1.5])
+    fig.update_layout(hovermode="closest", margin={"l": 4, "r": 4, "t": 26, "b": 4})
+    corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 0, "xanchor": "right", "yanchor": "bottom"}
+    fig.add_annotation(text=title, showarrow=False, font={"size": 12}, **corner)
     return fig
 
 
