@@ -17,6 +17,7 @@ from explorer.errors import ExplorerError
 from explorer.ladders import Rung
 from explorer.runs.jobs import Job
 from explorer.runs.words import State
+from explorer.ui import state
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -109,6 +110,15 @@ def escape(text: str) -> str:
 def upload_limit(most: int) -> int:
     """Megabytes for a ``file_uploader`` that may take ``most`` bytes: what the server cuts off is not promised."""
     return min(most // 1_000_000, int(st.get_option("server.maxUploadSize")))
+
+
+def cookies_for_files() -> None:
+    """Beside a ``file_uploader``: what to do where the server refuses every file, as Streamlit does without cookies."""
+    if state.session().forgotten:
+        st.caption(
+            ":orange[:material/cookie_off: Your browser refuses cookies, and without them this server takes no files: "
+            "it answers 403. Allow cookies for this address, then reload the page.]"
+        )
 
 
 @contextlib.contextmanager

@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext
 
+from explorer.data.photos import to_bytes
 from explorer.ui import identity
 from tests.browser.conftest import Visitor
 from tests.serving import CHROMIUM_OPTIONS, chromium, serve
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.browser
 SMALL = "char_rnn?model=gru&hidden=16&n_fac=8&epochs=100&schedule=constant"
 WATCHING = "somebody else's run"
 FORGOTTEN = "keeps no cookies"
+NO_FILES = "Allow cookies for this address, then reload"
 
 
 def main(page):
@@ -115,3 +118,17 @@ def test_a_browser_that_keeps_no_cookies_is_told_once_and_can_train_all_the_same
     page.get_by_text(FORGOTTEN).wait_for()
     main(page).get_by_text(WATCHING).first.wait_for()
     assert not forgetful.cookies()
+
+
+def test_a_browser_that_refuses_cookies_is_told_why_no_file_is_taken(server, forgetful, browser) -> None:
+    photo = {"name": "cat.png", "mimeType": "image/png", "buffer": to_bytes(np.zeros((40, 40, 3), np.uint8))}
+    refused = Visitor(forgetful.new_page(), server).open("cam")
+    main(refused.page).get_by_text(NO_FILES).first.wait_for()
+    refused.page.locator("input[type=file]").first.set_input_files(photo)
+    main(refused.page).get_by_text("403").nth(1).wait_for()  # the first is ours
+    context = browser.new_context()
+    other = Visitor(context.new_page(), server).open("cam")
+    other.page.locator("input[type=file]").first.set_input_files(photo)
+    main(other.page).get_by_text("cat.png").first.wait_for()
+    assert main(other.page).get_by_text(NO_FILES).count() == 0
+    context.close()

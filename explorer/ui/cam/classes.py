@@ -23,6 +23,7 @@ def show() -> None:
         f"Two to five classes of at least {MIN_PHOTOS} photos, better ten, with different backgrounds. Only a small "
         "head learns, in a second. They are not saved either."
     )
+    parts.cookies_for_files()
     ready.show()
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -154,6 +154,7 @@ def bring() -> None:
                 max_upload_size=parts.upload_limit(MAX_BYTES),
                 label_visibility="collapsed",
             )
+        parts.cookies_for_files()
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.toggle("Use the camera", key=here.key("use_camera"))
             refusals(here.refused)

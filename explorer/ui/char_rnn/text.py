@@ -60,6 +60,7 @@ def _own_text(page: str, experiment: Experiment) -> None:
             f"{text.SMALLEST:,} bytes to {text.LARGEST // 10**6} MB of any language. "
             "It is kept on this server so that your runs can be continued; only you see it and what learns from it."
         )
+        parts.cookies_for_files()
         pasted = st.text_area("Paste it", height=140, max_chars=text.LARGEST, key=here.key("pasted"))
         file = st.file_uploader(
             "or upload it",
