@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from explorer import devices
-from explorer.data.text import TextData
+from explorer.data import text
 from explorer.errors import SettingsError
 from explorer.experiment import Norm
 from explorer.ladders import Cut
@@ -58,38 +58,76 @@ _promised: "weakref.WeakSet[Need]" = weakref.WeakSet()  # to learners that live,
 _promising = threading.Lock()
 
 
+def ask(*experiments: "Experiment") -> None:
+    """Before something is queued: whether it would fit if nothing else were at work. A race's networks are at once.
+
+    Raises:
+        SettingsError: it would not; says what would fit. DataError: a text cannot be used.
+    """
+    device = devices.choose()
+    free = devices.free_memory(device)
+    if free is None:
+        return
+    with _promising:
+        free += sum(other.total for other in _promised)  # what learns now will have ended
+    known = [
+        _known(experiment, device, text.of(experiment) if experiment.rung.is_language else None)
+        for experiment in experiments
+    ]
+    needs = [estimate(experiment, **facts) for experiment, facts in zip(experiments, known, strict=True)]
+    if sum(need.total for need in needs) > free:
+        largest = max(range(len(needs)), key=lambda number: needs[number].total)
+        raise SettingsError(_refusal(experiments[largest], needs, free, 0, known[largest]))
+
+
+def _known(
+    experiment: "Experiment", device: "torch.device", corpus: "text.Corpus | text.TextData | None"
+) -> dict[str, int]:
+    """What :func:`estimate` wants to know of a run's data."""
+    if corpus is not None:
+        return {"vocabulary": len(corpus.vocabulary), "valid": len(corpus.valid)}
+    return {"pictures": 2000 if device.type == "cuda" else 500}
+
+
 def reserve(experiment: "Experiment", data: "Data", device: "torch.device") -> Need:
     """What training ``experiment`` takes; whoever trains keeps it, and it counts until it is let go of.
 
     Raises:
         SettingsError: there is not as much left; says what would fit.
     """
-    known = {"pictures": 2000 if device.type == "cuda" else 500}
-    if isinstance(data, TextData):
-        known = {"vocabulary": len(data.vocabulary), "valid": len(data.valid)}
+    known = _known(experiment, device, data if isinstance(data, text.TextData) else None)
     need = estimate(experiment, **known)
     with _promising:
         free = devices.free_memory(device)
         others = sum(other.learning + other.passing for other in _promised)
         if free is not None and need.total > free - others:
-            raise SettingsError(_refusal(experiment, need, free, others, known))
+            raise SettingsError(_refusal(experiment, [need], free, others, known))
         _promised.add(need)
     return need
 
 
-def _refusal(experiment: "Experiment", need: Need, free: int, others: int, known: dict[str, int]) -> str:
-    """How much it needs, how much there is, and what would fit."""
+def _refusal(experiment: "Experiment", needs: list[Need], free: int, others: int, known: dict[str, int]) -> str:
+    """How much it needs, how much there is, and what would fit.
+
+    Args:
+        needs: of all that is asked for; ``experiment`` is the largest of them.
+    """
+    total = sum(need.total for need in needs)
     room = f"{_size(free)} are free here"
     if others:
         room += f", of which other runs may take {_size(min(others, free))}"
-    fits = _largest_batch(experiment, free - others, known)
-    if fits:
+    fits = _largest_batch(experiment, (free - others) // len(needs), known)
+    if len(needs) > 1:
+        advice = f"With a batch size of {fits:,} it would fit." if fits else "Let fewer or smaller networks race."
+    elif fits:
         advice = f"With these settings a batch size of {fits:,} would fit."
     elif experiment.rung.is_language:
         advice = "Not even a batch size of 1 would fit: use fewer hidden units, fewer layers or a shorter bptt."
     else:
         advice = "Not even a batch size of 1 would fit: use narrower widths or smaller pictures."
-    return f"This run would need about {_size(need.total)} of memory, and {room}. {advice}"
+    return (
+        f"This {'run' if len(needs) == 1 else 'race'} would need about {_size(total)} of memory, and {room}. {advice}"
+    )
 
 
 def _largest_batch(experiment: "Experiment", free: int, known: dict[str, int]) -> int:

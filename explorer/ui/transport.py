@@ -27,7 +27,9 @@ def submit(
     """
     app.engine().wait()
     from explorer.runs import train
+    from explorer.training import memory
 
+    memory.ask(experiment)  # now, and not when its turn has come
     job = train.submit(experiment, app.owner(), app.store(), from_weights, paused, instead_of)
     here = state.training(page)
     here.job, here.looked, here.trying = job.id, (job.id, experiment), None

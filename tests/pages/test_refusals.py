@@ -7,7 +7,7 @@ from explorer.errors import ExplorerError
 from explorer.lecture import claims
 from explorer.runs import queue
 from explorer.runs.words import State
-from tests.pages.conftest import numbers, open_page, texts, wait
+from tests.pages.conftest import numbers, open_page, wait
 
 FULL = "Too much is waiting on this server."
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1"}
@@ -91,6 +91,14 @@ def test_own_classes_say_so(full) -> None:
     assert said(at)
 
 
+def test_a_race_that_cannot_fit_into_memory_is_not_queued(monkeypatch) -> None:
+    monkeypatch.setattr(devices, "free_memory", lambda place: 100_000_000)
+    at, before = open_page("batchnorm"), len(queue.registry().all())
+    at.button(key="batchnorm.race.start").click().run()
+    assert any("This race would need about" in refused.value for refused in at.error)
+    assert len(queue.registry().all()) == before
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("page", "link"),
@@ -103,11 +111,12 @@ def test_a_run_that_cannot_fit_into_memory_says_so_and_the_next_one_trains(page,
     """Every value lies within its slider's range; together they would take the whole server with them."""
     monkeypatch.setattr(devices, "free_memory", lambda place: 3_000_000_000)
     at = open_page(page, **link)
-    at.button(key=f"{page}.train").click().run()
-    job = queue.registry().all()[-1]
-    wait(at, lambda: job.ended)
-    assert job.state == State.FAILED and "would need about" in job.message and "3.0 GB are free" in job.message
-    assert "would need about" in texts(at)
+    before = len(queue.registry().all())
+    for button in ("train", "step", "rewind"):
+        at.button(key=f"{page}.{button}").click().run()
+        (refused,) = at.error
+        assert "would need about" in refused.value and "3\\.0 GB are free" in refused.value
+        assert len(queue.registry().all()) == before, "nothing was queued"
     again = open_page("char_rnn", **SMALL)
     again.button(key="char_rnn.train").click().run()
     job = queue.registry().all()[-1]

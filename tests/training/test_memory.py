@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from explorer import devices, ladders
+from explorer.data import text
 from explorer.errors import SettingsError, explain
 from explorer.experiment import Experiment
 from explorer.runs import sweep
@@ -276,3 +277,29 @@ def test_where_nothing_is_known_nothing_is_refused(tiny, monkeypatch):
 )
 def test_an_allocators_words_become_a_sentence(error):
     assert explain(error).startswith("The device ran out of memory.")
+
+
+def test_asked_before_it_is_queued_it_counts_as_if_nothing_else_were_at_work(monkeypatch):
+    experiment = Experiment.of("gru", data="pydoc")
+    corpus = text.of(experiment)
+    need = memory.estimate(experiment, len(corpus.vocabulary), len(corpus.valid))
+    monkeypatch.setattr(devices, "free_memory", lambda place: need.total // 2)
+    with pytest.raises(SettingsError, match="would need about"):
+        memory.ask(experiment)
+    memory._promised.add(need)  # another run holds as much: it will have ended
+    memory.ask(experiment)
+    assert list(memory._promised) == [need], "asking promises nothing"
+    monkeypatch.setattr(devices, "free_memory", lambda place: None)
+    memory.ask(HUGE)
+
+
+def test_the_networks_of_a_race_are_asked_for_together(monkeypatch):
+    networks = [Experiment.of("bn", batch_size=256), Experiment.of("deep-bn", batch_size=256)]
+    needs = [memory.estimate(network).total for network in networks]
+    monkeypatch.setattr(devices, "free_memory", lambda place: sum(needs))
+    memory.ask(*networks)
+    monkeypatch.setattr(devices, "free_memory", lambda place: sum(needs) - 1)
+    for network in networks:
+        memory.ask(network)
+    with pytest.raises(SettingsError, match=r"This race would need about .*batch size of"):
+        memory.ask(*networks)

@@ -18,6 +18,7 @@ from explorer.runs import jobs, outcome, queue, race
 from explorer.runs.calls import call
 from explorer.runs.race import LaneView, Raced, RaceView
 from explorer.runs.words import Kind
+from explorer.training import memory
 from explorer.ui import app, behind, claim, live, parts, runbar, state, steps
 from explorer.ui.batchnorm import first_batch, layers, networks
 from explorer.ui.runbar import Number, Tone
@@ -81,6 +82,7 @@ def _asked_to_start(job: jobs.Job[Any] | None) -> bool:
 def _start(
     chosen: str, experiments: dict[str, Experiment], options: networks.Options, instead_of: jobs.Job[Any] | None = None
 ) -> jobs.Job[Raced]:
+    memory.ask(*experiments.values())
     share = 1 if chosen in ("notes", "fair") else 4 if options.images <= QUICK else 2
     where = options.where
     asked = Raced(experiments, chosen)
