@@ -35,7 +35,8 @@ def pytest_unconfigure(config):
 
 # What opens pages, starts servers or trains for seconds; the quick suite is the rest: ``pytest -m "not slow"``.
 SLOW_PLACES = (
-    *("browser/", "load/", "benchmarks/", "pages/", "test_terminal.py", "test_stress.py", "test_fuzz_files.py"),
+    *("browser/", "load/", "endurance/", "benchmarks/", "pages/"),
+    *("test_terminal.py", "test_stress.py", "test_fuzz_files.py"),
     *("test_links.py", "test_add_a_rung.py", "lecture/test_claims.py", "runs/test_race.py", "runs/test_grid.py"),
     *("training/test_memory.py", "ui/test_door.py", "ui/test_internals.py", "data/test_dogscats.py"),
     *("export/test_script.py", "runs/test_resume.py"),

@@ -29,9 +29,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process, in MB."""
-    line = next(row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith("VmRSS"))
+def memory_mb(pid: int, what: str = "VmRSS") -> float:
+    """Resident memory of a process, in MB; with "RssAnon" without files that are mapped into it."""
+    line = next(row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith(f"{what}:"))
     return int(line.split()[1]) / 1000
 
 
