@@ -2,7 +2,8 @@
 
 Pillow opens a file at a time, and opening costs more than a picture of 32 × 32 pixels does. Here a file is only taken
 apart and inflated; the filters of all of them are undone together, a pixel of every picture in one go. What is not the
-plainest kind of PNG (8 bits, RGB, not interlaced, every checksum right) is left to Pillow.
+plainest kind of PNG (8 bits, RGB, not interlaced, every checksum right) is left to Pillow. (torchvision's decoder is
+quicker than Pillow's as well, but leaves with a later release.)
 """
 
 import struct
