@@ -49,6 +49,6 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 else:  # imported once, by `streamlit run`, which serves what it finds called app
-    from explorer.ui import door
+    from explorer.ui import door, trouble
 
-    app = st.App(__file__, middleware=door.MIDDLEWARE, lifespan=door.lifespan)
+    app = st.App(__file__, middleware=door.MIDDLEWARE, lifespan=door.lifespan, on_script_error=trouble.tell)
