@@ -15,44 +15,9 @@ from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, applies
 from explorer.runs.store import ID, Store
 from explorer.ui import app, links, live, parts
+from tests.addresses import NASTY, odd
 
 RUNGS = [rung.key for ladder in ladders.LADDERS.values() for rung in ladder]
-NASTY = [
-    "",
-    " ",
-    "0",
-    "-1",
-    "1e999",
-    "-1e999",
-    "nan",
-    "inf",
-    "9" * 5000,
-    "1_000",
-    "²",
-    "١٢",
-    "0x10",
-    "1e3",
-    "true",
-    "None",
-    "../../etc/passwd",
-    "/etc/passwd",
-    "a" * 300,
-    "\x00",
-    "\ud800",
-    "a\nb",
-    "![x](http://evil/x.png)",
-    "<b>",
-    "%00",
-    "own-",
-    "own-../../secret",
-    f"own-{'0' * 16}-{'1' * 12}",
-    "standin",
-    "pydoc",
-    ",",
-    ",,,",
-    "20,40",
-    "1," * 999,
-]
 values = st.sampled_from(NASTY) | st.text(max_size=40) | st.floats().map(str) | st.integers().map(str)
 names = st.sampled_from([*SETTINGS, "model", "run", "hide", "models", "race", "images", "show", "start"])
 queries = st.dictionaries(names | st.text(string.ascii_lowercase, max_size=8), values, max_size=12)
@@ -114,36 +79,6 @@ def test_no_id_leads_out_of_the_store(tmp_path_factory, word):
 
 MANY = 20_000  # addresses
 PAGES = ("char_rnn", "cifar10", "batchnorm.race")
-CODE = "![x](http://evil/x.png) [c](http://evil) <img src=x onerror=alert(1)> $x$ :red[x] `a` https://evil"
-
-
-def _odd(rng, owner_text):
-    """An address as a stranger might write it: words that are near something, or not."""
-    names = [*SETTINGS, "model", "run", "hide", "models", "race", "images", "show", "start", "claim", "x"]
-    pieces = [
-        *NASTY,
-        *RUNGS,
-        CODE,
-        owner_text,
-        "../" * 20 + "etc/passwd",
-        "final.safetensors",
-        "C:\\Windows",
-        "0123abcd",
-        "a" * 41,
-        "..",
-        "-" * 500,
-    ]
-    query = {}
-    for name in rng.sample(names, rng.randint(1, 9)):
-        word = rng.choice(pieces)
-        if rng.random() < 0.5:
-            word = (
-                word[: rng.randint(0, 9)]
-                + rng.choice(pieces)
-                + "".join(rng.choices(string.printable, k=rng.randint(0, 6)))
-            )
-        query[name] = word
-    return query
 
 
 def test_no_address_is_an_error_an_outside_request_or_a_file_outside_the_store(home, monkeypatch):
@@ -154,7 +89,7 @@ def test_no_address_is_an_error_an_outside_request_or_a_file_outside_the_store(h
     monkeypatch.setattr(app, "owner", lambda: "ann")
     monkeypatch.setattr(store, "run", lambda run: asked.append(run))
     for number in range(MANY):
-        query = _odd(rng, own)
+        query = odd(rng, own)
         experiment, notices = links.experiment(query, rng.choice(("gru", "convnet")), "ann")
         assert experiment.data in links.DATA[experiment.rung.ladder]
         picked = [links.picked(query, name, RUNGS, 5) for name in ("models", "hide")]
