@@ -7,6 +7,7 @@ that ``--help`` and a mistyped word are answered at once.
 import argparse
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,10 @@ def fetch(options: argparse.Namespace) -> int:
             of = f" of {size(total)}" if total else ""
             bar.draw(done / total if total else 0.0, f"{name} · {size(done)}{of}")
 
-        path = rooms[name].fetch(progress)
+        held: list[str] = []
+        path = rooms[name].fetch(progress, held.append)
         bar.clear()
         print(path)
+        for words in held:
+            print(f"{name}: {words}", file=sys.stderr)
     return 0

@@ -26,7 +26,7 @@ import numpy as np
 
 from explorer import paths
 from explorer.data import SIDE, Pictures, Source, SourceKind, png, sampler, standin
-from explorer.data.files import Progress, download, read_archive, replacing_folder
+from explorer.data.files import Progress, Told, download, read_archive, replacing_folder
 from explorer.errors import DataError
 
 URL = "https://s3.amazonaws.com/fast-ai-imageclas/cifar10.tgz"
@@ -39,20 +39,20 @@ BATCH, AHEAD = 500, 16  # pictures decoded in one go; how many such batches may 
 LAYOUT = 1  # of the cache; a change makes older ones unread
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises
 
-Told = Callable[[int], object]  #: is told how many pictures have been decoded so far
+Count = Callable[[int], object]  #: is told how many pictures have been decoded so far
 Found = dict[tuple[str, int], list[tuple[str, int]]]  # of a part and class: files' names, and the pictures' places
 
 _loading = threading.Lock()
 _decoded = 0  # pictures, of the archive that is being decoded just now
 
 
-def fetch(progress: Progress | None = None) -> Path:
+def fetch(progress: Progress | None = None, told: Told | None = None) -> Path:
     """Download the course's archive into the cache, whole or not at all (about 135 MB).
 
     Raises:
         DataError: no network, or the connection ended early.
     """
-    return download([URL], paths.cache() / "cifar10.tgz", progress=progress)
+    return download([URL], paths.cache() / "cifar10.tgz", progress=progress, told=told)
 
 
 def find() -> Path | None:
@@ -156,14 +156,14 @@ def _md5(path: Path) -> str:
 # -- decoding ------------------------------------------------------------------------------------------
 
 
-def decode(path: Path, tell: Told | None = None) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def decode(path: Path, tell: Count | None = None) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Every picture of the archive or folder at ``path``, straight from it; nothing is unpacked to disk.
 
     One thread reads, others decode.
 
     Args:
         path: what :func:`find` found.
-        tell: see :data:`Told`.
+        tell: see :data:`Count`.
 
     Returns:
         Pictures, uint8 (n, 3, 32, 32), and class numbers, int64 (n,), in the order train, validation, test;

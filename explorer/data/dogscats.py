@@ -17,7 +17,7 @@ from PIL import Image
 
 from explorer import paths
 from explorer.data import Source, SourceKind
-from explorer.data.files import Progress, download, read_archive
+from explorer.data.files import Progress, Told, download, read_archive
 from explorer.data.photos import MAX_BYTES, Photo, read_photo
 from explorer.errors import DataError, PhotoError
 
@@ -109,7 +109,7 @@ def here() -> DogsCats:
     )
 
 
-def fetch(progress: Progress | None = None) -> Path:
+def fetch(progress: Progress | None = None, told: Told | None = None) -> Path:
     """Fetch the archive into the cache unless it is here; returns where it is.
 
     Raises:
@@ -117,7 +117,7 @@ def fetch(progress: Progress | None = None) -> Path:
     """
     if found := find():
         return found.path
-    return download(URLS, paths.cache() / "dogscats.tgz", check=_check_fetched, progress=progress)
+    return download(URLS, paths.cache() / "dogscats.tgz", check=_check_fetched, progress=progress, told=told)
 
 
 def _check_fetched(arrived: Path) -> None:

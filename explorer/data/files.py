@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING, cast
 from urllib.error import HTTPError
 
+from explorer.data import published
 from explorer.data.partial import Partial
 from explorer.errors import DataError, StorageError
 
@@ -29,6 +30,9 @@ MOST_FILES = 500_000
 
 Progress = Callable[[int, int | None], object]
 """Told the bytes so far, and in all where the server says; may raise, which cancels the download."""
+
+Told = Callable[[str], object]
+"""Told, once a file is here, what it was held against: its size, and the MD5 that its source publishes or not."""
 
 
 # -- whole or not at all -------------------------------------------------------------------------------
@@ -121,11 +125,13 @@ def download(
     sha256: str = "",
     check: Callable[[Path], object] | None = None,
     progress: Progress | None = None,
+    told: Told | None = None,
     timeout: float = 20,
 ) -> Path:
     """Fetch the first address that answers into ``target``, whole or not at all.
 
     What arrives is checked beside ``target``, and only then takes its place; an earlier one stays until that moment.
+    Its size and MD5 must be those that the source publishes, where it does.
 
     Args:
         urls: http(s) addresses of the same file, tried in order.
@@ -133,6 +139,7 @@ def download(
         sha256: the first digits of the file's SHA-256, where known.
         check: looks into what has arrived; raises DataError to refuse it.
         progress: see :data:`Progress`.
+        told: see :data:`Told`.
         timeout: seconds without a byte after which an address is given up.
 
     Returns:
@@ -147,10 +154,12 @@ def download(
             raise DataError(f"{url} is not a web address. Use one that starts with https://.")
         try:
             with replacing(target) as file:
-                _receive(url, file, sha256, progress, timeout, Partial(target))
+                held = _receive(url, file, sha256, progress, timeout, Partial(target))
                 file.flush()
                 if check:
                     check(Path(file.name))
+            if told:
+                told(held)
             return target
         except (OSError, HTTPException, _Wrong) as error:
             trouble = str(error) or type(error).__name__
@@ -164,12 +173,14 @@ def download(
 
 def _receive(
     url: str, file: IO[bytes], sha256: str, progress: Progress | None, timeout: float, partial: Partial
-) -> None:
-    """Write what ``url`` sends to ``file``; _Wrong when it is too much, too little or another file.
+) -> str:
+    """Write what ``url`` sends to ``file``; _Wrong when it is too much, too little or another file. What it was held
+    against, in a sentence.
 
     What an earlier try had received is taken from ``partial``, and what this one has, should it end early, goes there.
     """
-    digest, done, total, etag = hashlib.sha256(), 0, None, ""
+    digest, md5, done, total, etag = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0, None, ""
+    theirs = ""  # the MD5 that the source publishes
 
     def take(chunk: bytes) -> None:
         nonlocal done
@@ -177,12 +188,14 @@ def _receive(
         if done > LARGEST:
             raise _Wrong(f"it has more than {LARGEST:,} bytes")
         digest.update(chunk)
+        md5.update(chunk)
         file.write(chunk)
 
     request = urllib.request.Request(url, headers={"User-Agent": "lesson7-explorer", **partial.ask(url)})
     try:
         with _opened(request, timeout, partial) as response:
             etag, said = response.headers.get("ETag", ""), response.headers.get("Content-Length", "")
+            theirs = published.md5(dict(response.headers), whole=response.status != 206)
             if response.status == 206:  # only the rest comes
                 with partial.open() as earlier:
                     while chunk := earlier.read(CHUNK):
@@ -204,6 +217,12 @@ def _receive(
         raise _Wrong("it is empty")
     if not digest.hexdigest().startswith(sha256):
         raise _Wrong(f"its SHA-256 begins with {digest.hexdigest()[:16]}, not {sha256}: it is another file, or damaged")
+    if theirs and md5.hexdigest() != theirs:
+        raise _Wrong(f"its MD5 is {md5.hexdigest()}, and its source publishes {theirs}: it was damaged on the way")
+    if theirs:
+        return f"{done:,} bytes, with the MD5 that their source publishes ({theirs})."
+    size = "as many as their source says" if total is not None else "their source says not how many"
+    return f"{done:,} bytes, {size}; it publishes no MD5, theirs is {md5.hexdigest()}."
 
 
 def _opened(request: urllib.request.Request, timeout: float, partial: Partial) -> HTTPResponse:

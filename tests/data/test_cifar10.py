@@ -195,7 +195,7 @@ def test_load_never_downloads(home, monkeypatch):
 
 def test_fetch_puts_the_courses_archive_where_load_finds_it(home, monkeypatch):
     def download(urls, target, **rest):
-        assert urls == [cifar10.URL] and rest["progress"] is print
+        assert urls == [cifar10.URL] and rest["progress"] is print and rest["told"] is None
         target.parent.mkdir(parents=True)
         return write_archive(target, small_set())
 

@@ -1,5 +1,7 @@
 """Downloads and archives: whole or not at all, and nothing outside the folder."""
 
+import base64
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -11,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from explorer.data import files
+from explorer.data import files, published
 from explorer.data.files import check_writable, download, read_archive, replacing_folder, write_whole
 from explorer.errors import DataError, StorageError
 
@@ -74,6 +76,80 @@ class Resuming(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+class Publishing(BaseHTTPRequestHandler):
+    """Says an MD5 of what it sends."""
+
+    headers_sent = None
+
+    def do_GET(self):
+        self.send_response_only(200)
+        for name, value in (self.headers_sent or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def log_message(self, *args):
+        pass
+
+
+MD5 = hashlib.md5(CONTENT)
+BASE64, AMAZON = base64.b64encode(MD5.digest()).decode(), {"Server": "AmazonS3"}
+PUBLISHED = {
+    "Content-MD5": ({"Content-MD5": BASE64}, {"Content-MD5": base64.b64encode(bytes(16)).decode()}),
+    "Google": ({"x-goog-hash": f"crc32c=AAAAAA==,md5={BASE64}"}, {"x-goog-hash": "md5=AAAAAAAAAAAAAAAAAAAAAA=="}),
+    "Amazon": (AMAZON | {"ETag": f'"{MD5.hexdigest()}"'}, AMAZON | {"ETag": f'"{"0" * 32}"'}),
+}
+
+
+@contextlib.contextmanager
+def publishing(headers):
+    Publishing.headers_sent = headers
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Publishing)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}/file"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+@pytest.mark.parametrize(("right", "wrong"), PUBLISHED.values(), ids=PUBLISHED)
+def test_what_arrives_has_the_md5_that_its_source_publishes_or_is_refused(tmp_path, right, wrong):
+    held, target = [], tmp_path / "file"
+    with publishing(right) as url:
+        download([url], target, told=held.append)
+    assert target.read_bytes() == CONTENT
+    assert held == [f"256,000 bytes, with the MD5 that their source publishes ({MD5.hexdigest()})."]
+    with publishing(wrong) as url, pytest.raises(DataError, match=r"its MD5 is .*damaged on the way"):
+        download([url], tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"ETag": f'"{"0" * 32}"'},  # any other server's tag is any word
+        AMAZON | {"ETag": f'"{"0" * 32}-17"'},  # an upload in pieces
+        AMAZON | {"ETag": f'"{"0" * 32}"', "x-amz-server-side-encryption": "aws:kms"},
+        {"Content-MD5": "no MD5"},
+        {"x-goog-hash": "crc32c=AAAAAA=="},
+    ],
+)
+def test_where_none_is_published_that_is_said(tmp_path, headers):
+    held = []
+    with publishing(headers) as url:
+        assert download([url], tmp_path / "file", told=held.append).read_bytes() == CONTENT
+    assert held == [f"256,000 bytes, as many as their source says; it publishes no MD5, theirs is {MD5.hexdigest()}."]
+
+
+def test_of_a_rest_its_own_md5_says_nothing_about_the_whole():
+    assert published.md5({"content-md5": BASE64}) == MD5.hexdigest() and not published.md5(
+        {"content-md5": BASE64}, False
+    )
 
 
 @pytest.mark.parametrize("version", ['"one"', '"two"'], ids=["same version", "another version"])
