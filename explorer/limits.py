@@ -60,7 +60,7 @@ class Limits:
         60, "Runs kept, days", "Days after which a run and its weights are removed; 0: never.", 0, 36_500
     )
     text_days: int = _limit(
-        30, "Own texts kept, days", "Days after its last use that an own text is removed; 0: never.", 0, 36_500
+        30, "Own texts and weights, days", "Days after their last use that they are removed; 0: never.", 0, 36_500
     )
 
     preset: str = ""  #: the settings that a page opens with, by a preset's name, where its rung has one of that name

@@ -23,7 +23,7 @@ bar = runbar.bar(PAGE, live.phase(live.find(PAGE)))
 experiment = controls.show(PAGE, experiment, bar)
 job = board.training(PAGE, experiment, bar, lambda history: writing.over_training(PAGE, history))
 
-played.slider(PAGE, experiment, job, "the last")
+played.choice(PAGE, experiment, job, "the last")
 st.header("Let it write", anchor=False)
 writing.panel(PAGE, experiment, job)
 

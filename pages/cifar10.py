@@ -37,7 +37,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if st.button("Look inside while it trains", icon=":material/layers:"):
         state.open(Page.BATCHNORM)
 
-played.slider(PAGE, experiment, job, "the best")
+played.choice(PAGE, experiment, job, "the best")
 st.header("What it gets wrong", anchor=False)
 shown = pictures.load(PAGE)
 if shown is not None:

@@ -66,6 +66,15 @@ def check(content: bytes, name: str, listed: str = "") -> None:
         )
 
 
+def words(content: bytes) -> dict[str, str]:
+    """A safetensors file's metadata, without the seal; {} where there are none, or not of that kind."""
+    try:
+        found = _parts(content)[0].get("__metadata__", {})
+        return {str(name): str(value) for name, value in found.items() if name != WORD}
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+
+
 def _parts(content: bytes) -> tuple[dict[str, Any], memoryview]:
     """The header and what follows it; ValueError or RecursionError where there is none."""
     length = int.from_bytes(content[:8], "little")

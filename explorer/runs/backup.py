@@ -9,6 +9,7 @@ from pathlib import Path
 from explorer import paths
 from explorer.errors import StorageError
 from explorer.runs.store import Store
+from explorer.training import own_weights
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Copied:
 
 
 def backup(store: Store, folder: Path) -> Copied:
-    """Copy a store's index, weights, own texts, limits and secret into a new folder, which is a home like any other.
+    """Copy a store's index, weights, what visitors brought, limits and secret into a new folder, a home like any other.
 
     The index is copied by SQLite itself, whole as of one moment, whoever writes meanwhile; weights are written whole
     and then renamed, so that a copy is never half of one. Only the user may read the copy: it has the secret.
@@ -37,7 +38,8 @@ def backup(store: Store, folder: Path) -> Copied:
             inside = source.relative_to(store.folder)
             if source.is_file() and _is_kept(inside):
                 _copy(source, folder / "runs" / inside)
-        for source in [*(paths.home() / "texts").rglob("*.txt"), paths.home() / "secret", paths.home() / "limits.json"]:
+        own = [*(paths.home() / "texts").rglob("*.txt"), *own_weights.files()]
+        for source in [*own, paths.home() / "secret", paths.home() / "limits.json"]:
             _copy(source, folder / source.relative_to(paths.home()))
     except FileExistsError as error:
         raise StorageError(f"{folder} is there already. Name a new folder.", str(error)) from error

@@ -1,8 +1,9 @@
-"""What is too old, or more than one visitor may keep, makes room: runs with their weights, and own texts."""
+"""What is too old, or more than one visitor may keep, makes room: runs with weights, own texts, own weights."""
 
 import contextlib
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from explorer.errors import StorageError
 from explorer.runs.index import TERMINAL, Run
 from explorer.runs.store import Store
 from explorer.runs.words import ENDED
+from explorer.training import own_weights
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ class Tidied:
 
     runs: int = 0
     texts: int = 0
+    weights: int = 0
 
 
 def tidy(store: Store, now: float | None = None) -> Tidied:
@@ -36,7 +39,8 @@ def tidy(store: Store, now: float | None = None) -> Tidied:
     """
     moment = time.time() if now is None else now
     allowed = limits.now()
-    texts = _old_texts(moment, allowed.text_days)
+    texts = _unused(text.own_files(), moment, allowed.text_days)
+    weights = _unused(own_weights.files(), moment, allowed.text_days)
     runs = [run for run in store.runs(limit=ALL) if run.owner != TERMINAL and run.state in ENDED]
     old = [run for run in runs if allowed.run_days and not run.star and moment - run.updated > allowed.run_days * DAY]
     kept = [run for run in runs if run not in old]
@@ -44,16 +48,16 @@ def tidy(store: Store, now: float | None = None) -> Tidied:
         store.delete(run.id)
         old.append(run)
     removed = len({run.id for run in old})
-    if removed or texts:
-        log.info("tidied: %d runs, %d texts", removed, texts)
-    return Tidied(removed, texts)
+    if removed or texts or weights:
+        log.info("tidied: %d runs, %d texts, %d weights of visitors' own", removed, texts, weights)
+    return Tidied(removed, texts, weights)
 
 
 def _beyond(store: Store, runs: list[Run], most: int) -> list[Run]:
     """The oldest runs of those owners who have more on the disk than they may."""
     too_many: list[Run] = []
     for owner in {run.owner for run in runs} if most else ():
-        taken = text.kept_by(owner)
+        taken = text.kept_by(owner) + own_weights.kept_by(owner)
         mine = [run for run in runs if run.owner == owner]  # the newest first
         for run in sorted(mine, key=lambda run: not run.star):
             size = size_of(store.weights(run.id).parent)
@@ -72,10 +76,10 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def _old_texts(now: float, days: int) -> int:
-    """Remove own texts that nobody has used for so long; how many there were."""
+def _unused(files: Iterable[Path], now: float, days: int) -> int:
+    """Remove what visitors brought and nobody has used for so long; how many there were."""
     removed = 0
-    for path in text.own_files() if days else ():
+    for path in files if days else ():
         with contextlib.suppress(OSError):
             if now - path.stat().st_mtime > days * DAY:
                 path.unlink()

@@ -23,7 +23,7 @@ from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store, Which, cycle
 from explorer.runs.words import Diverged, Kind, State, Stopped, ending
-from explorer.training import bookmark, checkpoint, prepare
+from explorer.training import bookmark, checkpoint, own_weights, prepare
 from explorer.training.learner import Epoch, Learner
 from explorer.training.schedules import cycle_ends, plan
 
@@ -120,6 +120,8 @@ def in_words(start: Path | None) -> str:
     """The weights a run begins with."""
     if start is None:
         return ""
+    if own_weights.is_own(start):
+        return "weights of their owner's own"
     return f"the shipped weights of {start.stem}" if start == checkpoint.shipped(start.stem) else start.name
 
 

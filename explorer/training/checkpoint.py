@@ -172,8 +172,11 @@ def fit(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) ->
     wrong = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]
     wrong += [key for key in tensors if key not in own]
     if wrong:
+        first = wrong[0]
+        theirs, ours = (_size(found[first]) if first in found else "nothing" for found in (tensors, own))
         raise WeightsError(
-            f"{name} does not fit this model (first difference: {wrong[0]}). Choose the settings it was trained with.",
+            f"{name} does not fit this model (first difference: {first}: {theirs} in the file, {ours} in the model). "
+            "Choose the settings it was trained with.",
             ", ".join(wrong),
         )
     converted = {key: tensor.to(own[key].dtype) for key, tensor in tensors.items()}
@@ -183,6 +186,10 @@ def fit(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) ->
             "Train it again, at a lower rate."
         )
     model.load_state_dict(converted)
+
+
+def _size(tensor: "torch.Tensor") -> str:
+    return " × ".join(map(str, tensor.shape)) or "one number"
 
 
 def shipped(key: str) -> Path:

@@ -8,6 +8,7 @@ import streamlit as st
 from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.runs.jobs import Job
+from explorer.training import own_weights
 from explorer.ui import app, live, parts, presets, state
 from explorer.ui.live import Phase
 
@@ -32,6 +33,7 @@ def submit(
     memory.ask(experiment)  # now, and not when its turn has come
     job = train.submit(experiment, app.owner(), app.store(), from_weights, paused, instead_of)
     here = state.training(page)
+    here.played.own = ""  # what the new run learns is what there is to see
     here.job, here.looked, here.trying = job.id, (job.id, experiment), None
     return job
 
@@ -169,6 +171,14 @@ def _more(page: str, experiment: Experiment, weights: Path | None) -> dict[str, 
         help="Load the weights that ship and train them further.",
     ):
         return {"from_weights": weights}
+    mine = own_weights.find(experiment.model, app.owner())
+    if mine is not None and st.button(
+        "Go on from your own weights",
+        icon=":material/person:",
+        key=here.key("continue-own"),
+        help="Load the weights that you brought for this network and train them further.",
+    ):
+        return {"from_weights": mine}
     return {"paused": True} if rewind else None
 
 

@@ -10,7 +10,7 @@ from explorer.figures import diagrams
 from explorer.ladders import Cut
 from explorer.models import cells, char_rnn
 from explorer.runs.jobs import Job
-from explorer.ui import activations, behind, beside, live, loop, parts
+from explorer.ui import activations, behind, beside, live, loop, parts, played
 from explorer.ui.char_rnn import alphabet, batch, cell, lecture_text, next_character, text, writing
 
 TABS = {
@@ -74,6 +74,8 @@ def _activations(page: str, experiment: Experiment, job: Job[Any] | None) -> Non
     with parts.refusals():
         author = writing.author_of(page, experiment, job)
         run, _, trained = live.shown(page, experiment, job)
+        if played.own(page, experiment) is not None:
+            trained = experiment
         data = prepare.text_for(trained, next(author.model.parameters()).device)
         if data.vocabulary != author.vocabulary:
             st.caption("These weights know other characters than the text that is here.")

@@ -94,9 +94,9 @@ def author_of(page: str, experiment: Experiment, job: Job[Any] | None) -> Author
         ExplorerError: there are no weights, or they cannot be had or read.
     """
     app.engine().wait()
-    if job is not None and not job.ended and played.after(page, job) is None:
+    if (at_work := played.at_work(page, experiment, job)) is not None:
         with contextlib.suppress(Unanswered):  # what it left is on disk
-            return _from_run(job)
+            return _from_run(at_work)
     path, name = played.weights(page, job, experiment, Which.FINAL)
     if path is None:
         raise WeightsError(name)
@@ -108,10 +108,7 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
 
     What was written stays, in whichever colours, until something else is written.
     """
-    here, at_work = state.char_rnn(), job if job is not None and not job.ended else None
-    after = played.after(page, job)
-    if after is not None:
-        at_work = None
+    here, at_work = state.char_rnn(), played.at_work(page, experiment, job)
     with parts.refusals():
         path, name = (None, "this run") if at_work else played.weights(page, job, experiment, Which.FINAL)
         if path is None and not at_work:
@@ -139,7 +136,7 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
                 signature = st.empty()
             place = st.empty()
             shown: Written | None = here.written
-            by_itself = job is None or after is not None
+            by_itself = job is None or played.chosen(page, experiment, job)
             if write or several or here.played.moved or (by_itself and (shown is None or shown.asked != asked)):
                 with parts.refusals(), COURTESY.asking(), devices.one_thread():  # what was written before stays
                     author = author_of(page, experiment, job)
