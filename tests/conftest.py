@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
     for item in items:
         place = item.path.relative_to(here).as_posix()
-        if place.startswith(SLOW_PLACES) or item.originalname in SLOW_TESTS:
+        if item.get_closest_marker("cluster") or place.startswith(SLOW_PLACES) or item.originalname in SLOW_TESTS:
             item.add_marker(pytest.mark.slow)
 
 

@@ -47,6 +47,12 @@ def test_only_the_ui_knows_streamlit(path):
     assert not any(name.startswith("explorer.ui") for name in imports(path))
 
 
+def test_only_one_file_knows_ray():
+    assert [path.name for path in [*OURS, *PAGES] if "ray" in roots(path)] == ["cluster.py"]
+    naming = [path.name for path in [*OURS, *PAGES] if "runs.cluster" in path.read_text()]
+    assert naming == ["engine.py"], "and it is imported where it is chosen, and not before"
+
+
 @pytest.mark.parametrize("path", [*OURS, *PAGES], ids=lambda p: str(p.relative_to(REPOSITORY)))
 def test_nothing_imports_a_page(path):
     assert not roots(path) & {"pages", "streamlit_app", "tests"}

@@ -5,6 +5,7 @@ A snapshot is a set of views on arrays that are never written again below their 
 nothing and blocks nobody.
 """
 
+import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -113,6 +114,7 @@ class History:
     """The growing record of one run. Only the thread that trains may call ``add``, ``drain`` and ``end_epoch``."""
 
     version: int = 0  #: grows with every change a reader could see
+    era: str = field(default_factory=lambda: secrets.token_hex(4))  #: tells it from another of the same run
     _table: np.ndarray = field(default_factory=lambda: np.empty((len(COLUMNS), 1024)))
     _length: int = 0
     _pending: list[tuple["Step", float]] = field(default_factory=list)
@@ -139,10 +141,11 @@ class History:
                 for (s, at), loss in zip(pending, losses, strict=True)
             ]
         )
-        self._extend(rows)
+        self.extend(rows)
         return rows
 
-    def _extend(self, rows: np.ndarray) -> None:
+    def extend(self, rows: np.ndarray) -> None:
+        """Add rows that are on the host already, (rows, columns)."""
         end = self._length + len(rows)
         if end > self._table.shape[1]:  # readers keep the old table; it stays as it is
             grown = np.empty((len(COLUMNS), 2 * end))
@@ -182,7 +185,7 @@ class History:
         """A history that goes on from a snapshot."""
         history = cls()
         if len(snapshot):
-            history._extend(np.stack([snapshot[name] for name in COLUMNS], axis=1))
+            history.extend(np.stack([snapshot[name] for name in COLUMNS], axis=1))
             history._started -= float(snapshot["seconds"][-1])
         history._epochs, history._marks = snapshot.epochs, snapshot.marks
         return history

@@ -10,16 +10,18 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from explorer import limits
-from explorer.errors import ExplorerError, explain
+from explorer.errors import explain
+from explorer.runs import engine
+from explorer.runs.engine import Engine, Known, QueueFull
 from explorer.runs.jobs import Job
 from explorer.runs.lane import Lane
-from explorer.runs.words import NOBODY_LOOKING, Kind, State
+from explorer.runs.looks import Eye, Look, Seen
+from explorer.runs.words import NOBODY_LOOKING, REPLACED, Kind, State
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-REPLACED = "Stopped because you started it again."
 KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
 KEPT_BODIES = 4  # of these with a whole photo network as their result, 85 MB each
 LONG = frozenset({Kind.TRAIN, Kind.RACE, Kind.MAP, Kind.UNFREEZE, Kind.CATS_DOGS})  # for minutes; others run beside
@@ -28,11 +30,7 @@ GIVE_UP = 6 * 3600.0  # seconds after which it is not tried any more
 BESIDE = 1  # how many short jobs run beside
 
 
-class QueueFull(ExplorerError):
-    """No more jobs are taken just now."""
-
-
-class Registry:
+class Registry(Known):
     """The queue and the jobs of this process.
 
     Jobs that train run in one lane, ``workers`` at a time; short ones run beside them in a lane of their own, so
@@ -49,6 +47,7 @@ class Registry:
         self._threads: dict[str, threading.Thread] = {}
         self._starting = threading.Lock()
         self._lock = threading.Lock()
+        self._eye = Eye()
         self._unfinished: dict[Job[Any], float] = {}  # ended jobs with something left to do, and until when it is tried
         self._finishing: threading.Thread | None = None
         self._closing = threading.Event()
@@ -79,19 +78,28 @@ class Registry:
         job.lane.ask(job, lambda: self._begin(job))
         return job
 
+    def keep(self, job: Job[Any]) -> None:
+        """Have a job found here that is not to run any more."""
+        with self._lock:
+            self._jobs[job.id] = job
+
+    def withdraw(self, job_id: str) -> bool:
+        """Give up a job that waits for its first turn, as if it had never come; False if it has had one."""
+        job = self.find(job_id)
+        if job is None or job.began or job.lane is None or not job.lane.leave(job):
+            return False
+        with self._lock:
+            self._jobs.pop(job_id, None)
+        return True
+
+    def look(self, job_id: str, seen: Seen | None = None) -> Look | None:
+        """What a job shows of itself to another process; see :class:`~explorer.runs.looks.Eye`."""
+        job = self.find(job_id)
+        return self._eye.look(job, seen) if job is not None else None
+
     def find(self, job_id: str) -> Job[Any] | None:
         """The job with that id, if this process still knows it."""
         return self._jobs.get(job_id)
-
-    def latest(self, owner: str, kind: Kind) -> Job[Any] | None:
-        """The owner's newest job of a kind."""
-        mine = [job for job in self.all() if job.owner == owner and job.kind == kind]
-        return mine[-1] if mine else None
-
-    def last_at(self, place: str, owner: str) -> Job[Any] | None:
-        """What an owner started last in a place."""
-        mine = [job for job in self.all() if job.owner == owner and job.place == place]
-        return mine[-1] if mine else None
 
     def all(self) -> list[Job[Any]]:
         """Every known job, oldest first."""
@@ -247,17 +255,25 @@ def _share_cores(parts: int) -> None:
     torch.set_num_threads(max(1, cores // parts))
 
 
-_registry: Registry | None = None
+_registry: Engine | None = None
 _registry_lock = threading.Lock()
 
 
-def registry() -> Registry:
-    """The one registry of this process, with as many workers as its limits say."""
+def registry() -> Engine:
+    """The one engine of this process: ``EXPLORER_ENGINE`` says which, its own threads if nothing does."""
     global _registry
     with _registry_lock:
         if _registry is None or _registry.closed:
-            _registry = Registry(limits.now().workers)
+            _registry = engine.elsewhere() or Registry(limits.now().workers)
         return _registry
+
+
+def close() -> None:
+    """End the engine of this process, where there is one: its own runs are stopped and saved, a cluster's go on."""
+    with _registry_lock:
+        made = _registry
+    if made is not None:
+        made.close()
 
 
 def running() -> Iterator[Job[Any]]:

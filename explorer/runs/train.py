@@ -132,6 +132,8 @@ def continued(job: Job[Training], experiment: "Experiment", recorder: Recorder) 
     learner = prepare.learner_for(experiment)
     saved.put_back(learner)
     recorder.go_on(recorder.store.rewind(job.id, saved.step, saved.epoch, saved.marks))
+    if job.moved:
+        job.history.mark(saved.step, "on another worker")
     job.pace.seconds, job.live = saved.run_seconds, {**saved.live}
     return learner
 
@@ -276,6 +278,8 @@ def record(job: Job[Training], store: str, start: Path | None = None, go_on: boo
 
 
 def _record(job: Job[Training], store: Store, start: Path | None, go_on: bool) -> Recorder:
+    if go_on or job.moved:
+        go_on = _taken_over(job, store)
     line = store.run(job.id) if go_on else None
     recorder = Recorder(job, job.experiment, store, in_words(start), line)
     recorder.goes_on = go_on
@@ -286,6 +290,15 @@ def _record(job: Job[Training], store: Store, start: Path | None, go_on: bool) -
     job.on_queued = recorder.queue
     job.on_unbegun = lambda: recorder.end(job.state, job.message)
     return recorder
+
+
+def _taken_over(job: Job[Training], store: Store) -> bool:
+    """Whether a run that goes on left a bookmark; one that lost its worker before it had begins anew, and its curve."""
+    if not job.moved or store.bookmark(job.id).exists():
+        store.take_over(job.id)  # whichever process has claimed it
+        return True
+    store.rewind(job.id, 0, 0, 0)
+    return False
 
 
 def submit_again(run: Run, store: Store, owner: str, instead_of: Job[Any] | None = None) -> Job[Training]:

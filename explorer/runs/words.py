@@ -22,6 +22,7 @@ ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.DIVERGED})
 
 
 NOBODY_LOOKING = "Stopped because nobody was looking any more."
+REPLACED = "Stopped because you started it again."
 GONE = "This has ended; what it left is on disk."
 
 

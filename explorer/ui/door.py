@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 
 from starlette.datastructures import MutableHeaders
@@ -77,16 +78,25 @@ def _make_home() -> None:
     map.map_html(views.PATHS)
 
 
+def _start_workers() -> None:
+    """Workers outside this process take seconds to start, in which pages that show no run are there already."""
+    from explorer.runs import engine, queue
+
+    if engine.chosen() != engine.THREADS:
+        threading.Thread(target=queue.registry, name="start-workers", daemon=True).start()
+
+
 @contextlib.asynccontextmanager
 async def lifespan(app: object) -> AsyncIterator[None]:
     """While the server is up; when it is asked to end, runs are stopped and saved before the process goes."""
     _make_home()
+    _start_workers()
     tidying = asyncio.create_task(_tidy_now_and_then())
     yield
     tidying.cancel()
     from explorer.runs import queue
 
-    await asyncio.to_thread(queue.registry().close)
+    await asyncio.to_thread(queue.close)
 
 
 async def _tidy_now_and_then() -> None:

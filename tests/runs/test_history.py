@@ -84,7 +84,7 @@ def test_readers_in_other_threads_never_see_a_torn_row():
         start = history._length
         rows[:, 0] = np.arange(start + 1, start + 38)
         rows[:, 2] = -rows[:, 0]
-        history._extend(rows)
+        history.extend(rows)
     done.set()
     for reader in readers:
         reader.join()
@@ -103,14 +103,14 @@ def test_growing_between_a_readers_two_looks_gives_no_unwritten_row():
                 self.armed = False
                 rows = np.zeros((600, len(COLUMNS)))
                 rows[:, 2] = 7.0
-                self._extend(rows)
+                self.extend(rows)
             return value
 
     history = Watched()
     history._table[:] = np.inf  # what nobody wrote
     rows = np.zeros((1000, len(COLUMNS)))
     rows[:, 2] = 7.0
-    history._extend(rows)
+    history.extend(rows)
     history.armed = True
     snapshot = history.snapshot()
     assert set(snapshot["loss"]) == {7.0} and np.isfinite(snapshot["step"]).all()

@@ -105,7 +105,7 @@ def history_of(losses):
     history = History()
     rows = np.zeros((len(losses), len(COLUMNS)))
     rows[:, 0], rows[:, COLUMNS.index("loss")] = np.arange(1, len(losses) + 1), losses
-    history._extend(rows)
+    history.extend(rows)
     return history.snapshot()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer import ladders, paths
-from explorer.runs import queue
+from explorer.runs import engine, queue
 from explorer.ui import app, download, parts, state
 
 
@@ -17,6 +17,8 @@ def now() -> None:
     def watch() -> None:
         made, running = app.engine(), list(queue.running())
         device = made.device if made.ready.is_set() else "torch is still loading"
+        if why := engine.problem():
+            st.caption(f":material/warning: {parts.escape(why)}")
         if made.problem:
             st.caption(f":material/error: torch cannot be loaded: {parts.escape(made.problem)}")
         elif not running:

@@ -1,0 +1,192 @@
+"""Who gets which job, and what becomes of the jobs of a worker that dies: workers that do nothing but stand there."""
+
+import pytest
+
+from explorer import limits
+from explorer.runs import dispatch
+from explorer.runs.calls import Call
+from explorer.runs.dispatch import Dispatcher
+from explorer.runs.host import Standing
+from explorer.runs.orders import Order
+from explorer.runs.words import Kind, State
+
+
+class Worker:
+    """Answers as a worker would; jobs do what the test says."""
+
+    def __init__(self):
+        self.boot, self.jobs, self.taken, self.buried, self.told, self.down = "1", {}, [], [], [], False
+
+    def __getattribute__(self, name):
+        if name in ("submit", "standing", "orders", "withdraw", "tell", "bury") and self.down:
+            raise ConnectionError("nobody is there")
+        return super().__getattribute__(name)
+
+    def submit(self, order, instead_of):
+        self.taken.append(order)
+        self.jobs[order.id] = (State.QUEUED, False, "")
+        return self.boot, ""
+
+    def bury(self, order, why):
+        self.buried.append((order.id, why))
+
+    def withdraw(self, job_id):
+        return self.jobs.pop(job_id, None) is not None
+
+    def tell(self, job_id, verb, values):
+        self.told.append((job_id, verb, values))
+
+    def standing(self):
+        return Standing(self.boot, 1, dict(self.jobs))
+
+    def orders(self):
+        return [order for order in self.taken if order.id in self.jobs]
+
+    def does(self, job_id, state):
+        self.jobs[job_id] = (state, True, "")
+
+    def start_again(self):
+        self.boot, self.jobs = str(int(self.boot) + 1), {}
+
+
+def order(owner, number=0):
+    call = Call("explorer.runs.calls:nothing")
+    return Order(f"{owner}{number}", Kind.TRAIN, "a run", call, owner, None, None, "", 0.0, None, None)
+
+
+@pytest.fixture
+def pool():
+    workers = {"a": Worker(), "b": Worker()}
+    made = Dispatcher(workers)
+    return made, workers["a"], workers["b"]
+
+
+def ids(worker):
+    return [order.id for order in worker.taken]
+
+
+def test_owners_are_spread_and_all_jobs_of_one_go_together(pool):
+    office, a, b = pool
+    for owner, number in (("ann", 0), ("bob", 0), ("ann", 1), ("eve", 0), ("ann", 2), ("bob", 1)):
+        assert not office.submit(order(owner, number))[1]
+    assert ids(a) == ["ann0", "ann1", "eve0", "ann2"] and ids(b) == ["bob0", "bob1"]
+
+
+def test_a_worker_with_nothing_to_do_gets_what_waits_behind_others(pool):
+    office, a, b = pool
+    for owner in ("ann", "bob", "eve"):
+        office.submit(order(owner))
+    for number in (1, 2):
+        office.submit(order("ann", number))
+    a.does("ann0", State.RUNNING)
+    b.does("bob0", State.DONE)
+    office.watch()
+    assert ids(b) == ["bob0", "eve0"] and "eve0" not in a.jobs, "and not another of ann's, who has her turn"
+    office.watch()
+    assert ids(b) == ["bob0", "eve0"]
+
+
+def test_a_dead_workers_runs_go_on_elsewhere_and_what_had_not_begun_begins_there(pool):
+    office, a, b = pool
+    for owner, number in (("ann", 0), ("bob", 0), ("ann", 1)):
+        office.submit(order(owner, number))
+    a.does("ann0", State.PAUSED)
+    office.watch()
+    a.down = True
+    office.watch()
+    assert len(b.taken) == 1, "it may be back in a moment"
+    a.down = False
+    a.start_again()
+    office.watch()
+    moved = {order.id: (order.moved, order.budget) for order in b.taken[1:]}
+    assert moved == {"ann0": (1, 0), "ann1": (0, None)}, "held where it was held"
+
+
+def test_a_worker_that_stays_silent_counts_as_dead(pool, monkeypatch):
+    office, a, b = pool
+    office.submit(order("ann"))
+    a.does("ann0", State.RUNNING)
+    office.watch()
+    a.down = True
+    monkeypatch.setattr(dispatch, "SILENT", 0.0)
+    office.watch()
+    assert ids(b) == ["ann0"] and b.taken[0].moved == 1
+
+
+def test_a_run_that_ends_its_workers_is_given_up_in_words(pool):
+    office, a, b = pool
+    office.submit(order("ann"))
+    for worker in (a, b, a):
+        worker.does("ann0", State.RUNNING)
+        office.watch()
+        worker.start_again()
+        office.watch()
+    assert [len(a.taken), len(b.taken)] == [2, 1]
+    (buried,) = a.buried + b.buried
+    assert buried[0] == "ann0" and "ended 3 times" in buried[1] and "memory" in buried[1]
+    office.watch()
+    assert len(a.taken) + len(b.taken) == 3
+
+
+def test_one_that_was_being_stopped_is_not_begun_again(pool):
+    office, a, b = pool
+    office.submit(order("ann"))
+    a.does("ann0", State.STOPPING)
+    office.watch()
+    a.start_again()
+    office.watch()
+    assert not b.taken and [job for job, _ in a.buried + b.buried] == ["ann0"]
+
+
+def test_a_job_that_no_worker_takes_is_tried_again_until_one_does(pool):
+    office, a, b = pool
+    office.submit(order("ann"))
+    a.does("ann0", State.RUNNING)
+    office.watch()
+    b.down = True
+    office.watch()
+    a.start_again()
+    a.down = True
+    office.watch()
+    assert len(a.taken) == 1
+    a.down = False
+    office.watch()
+    assert len(a.taken) == 2 and a.taken[1].moved == 1, "once is counted once"
+
+
+def test_the_limits_hold_for_all_workers_together(pool, monkeypatch):
+    office, a, _ = pool
+    monkeypatch.setenv("EXPLORER_JOBS_EACH", "2")
+    monkeypatch.setenv("EXPLORER_JOBS", "3")
+    limits.forget()
+    try:
+        assert not office.submit(order("ann", 0))[1] and not office.submit(order("ann", 1))[1]
+        assert "2 jobs of yours" in office.submit(order("ann", 2))[1]
+        assert not office.submit(order("ann", 3), instead_of="ann0")[1]
+        a.does("ann0", State.STOPPED)
+        office.watch()
+        assert not office.submit(order("bob"))[1]
+        assert "as many jobs as it takes (3)" in office.submit(order("eve"))[1]
+    finally:
+        monkeypatch.undo()
+        limits.forget()
+
+
+def test_a_dispatcher_that_is_started_again_learns_what_is_at_work(pool):
+    office, a, b = pool
+    for owner in ("ann", "bob"):
+        office.submit(order(owner))
+    a.does("ann0", State.RUNNING)
+    again = Dispatcher({"a": a, "b": b})
+    again.watch()
+    assert not again.submit(order("ann", 1))[1] and ids(a) == ["ann0", "ann1"]
+    a.start_again()
+    again.watch()
+    assert "ann0" in ids(b), "and moves what it finds gone"
+
+
+def test_without_a_worker_a_job_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(dispatch, "STARTING", 0.01)
+    worker = Worker()
+    worker.down = True
+    assert Dispatcher({"a": worker}).submit(order("ann")) == ("", dispatch.NO_WORKER)

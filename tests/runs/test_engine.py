@@ -1,0 +1,66 @@
+"""Which engine runs the jobs: this process's threads, unless something else is asked for and is there."""
+
+import subprocess
+import sys
+
+import pytest
+
+from explorer.paths import REPOSITORY
+from explorer.runs import engine, queue
+from explorer.runs.queue import Registry
+
+EVERYTHING = """
+import pathlib, sys
+sys.modules["ray"] = None
+import importlib
+for path in sorted(pathlib.Path("explorer").rglob("*.py")):
+    name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+    if name not in ("explorer.runs.cluster", "explorer.__main__"):
+        importlib.import_module(name)
+for path in sorted(pathlib.Path("pages").glob("*.py")):
+    compile(path.read_text(), str(path), "exec")
+from explorer.runs import engine, queue
+print(type(queue.registry()).__name__, "|", engine.problem())
+"""
+
+
+@pytest.fixture
+def none_yet(monkeypatch):
+    monkeypatch.setattr(queue, "_registry", None)
+    yield
+    queue.close()
+    engine._problem = ""
+
+
+@pytest.mark.parametrize("asked", ["", "threads", " threads "])
+def test_threads_are_the_default_and_import_nothing(asked: str, monkeypatch, none_yet) -> None:
+    monkeypatch.setenv("EXPLORER_ENGINE", asked)
+    monkeypatch.setattr(engine.importlib, "import_module", lambda name: pytest.fail(name))
+    assert isinstance(queue.registry(), Registry) and queue.registry() is queue.registry() and not engine.problem()
+
+
+@pytest.mark.parametrize(("asked", "said"), [("threads", ""), ("ray", "pip install -r explorer/deploy/requirements-")])
+def test_without_ray_everything_is_there_and_one_sentence_says_what_to_install(asked: str, said: str) -> None:
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYTHING],
+        env=os.environ | {"EXPLORER_ENGINE": asked},
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=120,
+    )
+    kind, _, problem = done.stdout.strip().partition("|")
+    assert kind.strip() == "Registry", done.stderr[-2000:]
+    assert said in problem and bool(problem.strip()) == bool(said)
+
+
+def test_the_requirements_that_the_sentence_names_are_there() -> None:
+    named = engine.MISSING.split("pip install -r ")[1].split(". ")[0]
+    assert "ray>=" in (REPOSITORY / named).read_text()
+
+
+def test_a_process_that_never_started_an_engine_has_none_to_end(none_yet) -> None:
+    queue.close()
+    assert queue._registry is None
