@@ -1,9 +1,10 @@
 """Thirty students at once: ``python -m tests.load --viewers 30 --json``.
 
 One server, one training run that somebody started, and N visitors spread over the pages who move a slider every
-second or two. Printed: ``p50_s`` and ``p95_s`` from a moved slider to the finished page; ``open_p95_s`` of the first
-views; ``fragment_p95_s`` of the live charts' timer, of the visitor who owns the run; ``training_rate``, steps a second
-with the visitors over those without; ``memory_per_session_mb``; ``errors``, exceptions on screen or lost connections.
+second or two; ``--engine ray`` has it train outside the server. Printed: ``p50_s`` and ``p95_s`` from a moved slider to
+the finished page; ``open_p95_s`` of the first views; ``fragment_p95_s`` of the live charts' timer, of the visitor who
+owns the run; ``training_rate``, steps a second with the visitors over those without; ``memory_per_session_mb``;
+``errors``, exceptions on screen or lost connections.
 """
 
 import argparse
@@ -118,9 +119,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--viewers", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the visitors stay")
+    parser.add_argument("--engine", default="threads", help="where runs train: EXPLORER_ENGINE of the server")
     parser.add_argument("--json", action="store_true", help="one JSON object on one line")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home, serve(Path(home)) as server:
+    with tempfile.TemporaryDirectory() as home, serve(Path(home), EXPLORER_ENGINE=options.engine) as server:
         result = asyncio.run(measure(server, options.viewers, options.seconds))
     print(json.dumps(result) if options.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
 
