@@ -1,7 +1,9 @@
 """What every test relies on: a home of its own, few threads, and the real data where a test asks for it."""
 
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.serving import Server, serve
+
+# A suite that was started in the background ignores Ctrl-C, and so would the servers it starts: they are to hear it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "explorer",

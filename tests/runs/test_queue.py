@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from explorer import limits
+from explorer import limits, paths
 from explorer.limits import Limits
 from explorer.runs import queue
 from explorer.runs.jobs import Job
@@ -252,6 +252,15 @@ def test_the_server_ends_well_in_the_middle_of_a_step():
         for process in servers.values():
             process.kill()
             process.wait()
+
+
+def test_what_a_suite_in_the_background_starts_hears_ctrl_c():
+    """A shell has its background jobs ignore it, and what they start inherits that: the test above waited for ever."""
+    inside = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    program = f"import subprocess, sys, tests.conftest; subprocess.run([sys.executable, '-c', '{inside}'])"
+    command = ["bash", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=paths.REPOSITORY, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_a_server_that_ends_while_a_job_begins_waits_for_it(monkeypatch):
