@@ -1,12 +1,13 @@
 """What costs a decoder more than its sender is refused by its structure; what cameras and programs write is not."""
 
 import struct
+import time
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageFilter
 
-from explorer.data import structure
+from explorer.data import photos, structure
 from explorer.data.photos import PhotoError, read_photo
 from tests.data import bombs
 from tests.data.bombs import encoded, noise
@@ -115,3 +116,33 @@ def test_a_large_photo_is_not_copied_whole(monkeypatch):
     rgb = read_photo(data).rgb
     assert rgb.shape == (683, 1024, 3) and (rgb == (255, 0, 0)).all()
     assert all(pixels <= 1024 * 1024 for pixels in seen)
+
+
+SIDE = 3200  # a quarter of the most pixels there may be
+
+
+def dense(mode="RGB", kind=np.uint8):
+    """Pixels that compress well and differ everywhere, so that a small file costs its decoder what it can."""
+    grain = np.random.default_rng(0).integers(0, 256, (SIDE // 8, SIDE // 8, len(mode)), np.uint8)
+    return grain.repeat(8, 0).repeat(8, 1).squeeze().astype(kind)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "options"),
+    [
+        (lambda: Image.fromarray(dense()).filter(ImageFilter.BLUR), "JPEG", {"progressive": True, "quality": 90}),
+        (lambda: Image.fromarray(dense("CMYK"), "CMYK"), "JPEG", {"progressive": True, "quality": 60}),
+        (lambda: Image.fromarray(dense("RGBA")), "PNG", {"compress_level": 1}),
+        (lambda: Image.fromarray(dense("I", np.uint16)), "PNG", {"compress_level": 1}),
+        (lambda: Image.fromarray(dense()), "WEBP", {"lossless": True, "method": 0, "quality": 0}),
+        (lambda: Image.fromarray(dense("L")), "GIF", {}),
+        (lambda: Image.fromarray(dense("RGBA")), "TIFF", {"compression": "tiff_adobe_deflate"}),
+        (lambda: Image.fromarray(dense("F", np.float32)), "TIFF", {"compression": "tiff_lzw"}),
+    ],
+)
+def test_a_photo_as_large_as_may_be_holds_no_decoders_place_for_five_seconds(make, kind, options) -> None:
+    """Of computing, which a loaded machine hardly lengthens; most take a tenth of what is allowed here."""
+    data, began = encoded(make(), kind, **options), time.thread_time()
+    rgb, size = photos.decode(data, [])
+    assert time.thread_time() - began < 5.0 * SIDE**2 / structure.MAX_PIXELS
+    assert size == (SIDE, SIDE) and max(rgb.shape) == 1024
