@@ -50,7 +50,8 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -82,7 +83,7 @@ def serve(
     environment.pop("OMP_NUM_THREADS", None)
     if threads is not None:
         environment["OMP_NUM_THREADS"] = threads
-    port = _free_port()
+    port = free_port()
     url, log = f"http://127.0.0.1:{port}", home / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from explorer import limits, paths
+from explorer.ui import identity
 from explorer.ui.desk import entry
 
 DEPLOY = paths.REPOSITORY / "explorer" / "deploy"
@@ -46,6 +47,11 @@ def test_there_is_no_secret_in_it(text):
 def test_nginx_takes_what_the_server_takes_and_lets_websockets_through():
     assert "proxy_set_header Upgrade" in NGINX and "client_max_body_size 26m" in NGINX
     assert "maxUploadSize = 25" in (paths.REPOSITORY / ".streamlit" / "config.toml").read_text()
+
+
+def test_several_servers_are_told_apart_by_the_cookie_that_every_browser_gets():
+    several = (DEPLOY / "nginx-several.conf").read_text()
+    assert f"hash $cookie_{identity.COOKIE} consistent;" in several and "ip_hash;" not in several
 
 
 def test_every_variable_named_is_one():

@@ -1,0 +1,109 @@
+"""Two servers behind nginx, as `explorer/deploy` has it: a browser stays at one, and one's end moves only its own."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from explorer import paths
+from explorer.data.photos import to_bytes
+from explorer.runs.store import Store
+from explorer.ui import identity
+from tests.browser.conftest import Visitor
+from tests.serving import Server, free_port, serve
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not here (Debian: apt-get install nginx)"),
+]
+DEPLOY = paths.REPOSITORY / "explorer" / "deploy"
+BROWSERS = 8
+
+
+class Two(NamedTuple):
+    """Where browsers go, and what stands behind."""
+
+    before: Server
+    behind: dict[str, Server]  #: by the address nginx knows it under
+
+
+def configuration(port: int, addresses: list[str], folder: Path) -> str:
+    """The shipped files, with these ports and without TLS; every answer says which server it is from."""
+    several = (DEPLOY / "nginx-several.conf").read_text()
+    for shipped, address in zip(("127.0.0.1:8501", "127.0.0.1:8502"), addresses, strict=True):
+        assert shipped in several
+        several = several.replace(shipped, address)
+    one = (DEPLOY / "nginx.conf").read_text().replace("http://127.0.0.1:8501", "http://explorer")
+    one = one[: one.index("server {\n    listen 80;")]
+    one = re.sub(r"    (server_name|ssl_certificate\w*) .*\n", "", one).replace("listen 443 ssl", f"listen {port}")
+    said = "        add_header X-Served-By $upstream_addr always;\n        proxy_pass"
+    paths_of = "".join(f"    {what}_temp_path {folder}/{what};\n" for what in ("client_body", "proxy", "fastcgi"))
+    paths_of += "".join(f"    {what}_temp_path {folder}/{what};\n" for what in ("uwsgi", "scgi"))
+    return (
+        f"pid {folder}/pid;\nerror_log {folder}/error.log;\ndaemon off;\nevents {{}}\nhttp {{\n"
+        f"    access_log off;\n{paths_of}{several}{one.replace('        proxy_pass', said)}}}\n"
+    )
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    shared = {"EXPLORER_HOME": str(tmp_path / "home"), "STREAMLIT_SERVER_COOKIE_SECRET": "one for both"}
+    for name in ("home", "a", "b", "nginx"):
+        (tmp_path / name).mkdir()
+    with serve(tmp_path / "a", **shared) as a, serve(tmp_path / "b", **shared) as b, contextlib.ExitStack() as ending:
+        port, folder = free_port(), tmp_path / "nginx"
+        behind = {server.url.removeprefix("http://"): server for server in (a, b)}
+        (folder / "nginx.conf").write_text(configuration(port, list(behind), folder))
+        nginx = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")])
+        ending.callback(nginx.wait, 20)
+        ending.callback(nginx.terminate)
+        yield Two(Server(f"http://127.0.0.1:{port}", tmp_path / "home", nginx.pid), behind)
+
+
+def test_browsers_keep_their_server_uploads_arrive_and_a_servers_end_moves_its_own(two, browser, tmp_path) -> None:
+    visitors, at = [], {}
+    for number in range(BROWSERS):
+        context = browser.new_context()
+        if number >= 2:  # the first two come without a cookie; these are spread over both servers every time
+            token = f"{number:043d}"
+            context.add_cookies([{"name": identity.COOKIE, "value": token, "url": two.before.url}])
+        visitors.append(Visitor(context.new_page(), two.before))
+    for number, visitor in enumerate(visitors):
+        page = visitor.open("cam").page
+        photo = tmp_path / f"shape-{number}.png"
+        photo.write_bytes(to_bytes(np.full((60, 60, 3), 20 * number, np.uint8), "PNG"))
+        page.locator("input[type=file]").first.set_input_files(photo)
+        page.get_by_role("button", name=re.compile(f"shape-{number}")).first.wait_for()
+        at[visitor] = page.reload().headers["x-served-by"]
+        assert page.request.get(f"{two.before.url}/_stcore/health").headers["x-served-by"] == at[visitor]
+        visitor.idle()
+    assert set(at.values()) == set(two.behind), "both have visitors"
+
+    gone = at[visitors[-1]]
+    moved = visitors[-1].open("char_rnn?model=gru&hidden=16&n_fac=8&epochs=100&schedule=constant")
+    moved.press("Train")
+    moved.page.wait_for_url(re.compile(r"run=\w+"))
+    run = re.search(r"run=(\w+)", moved.page.url).group(1)
+    moved.until(moved.page.get_by_role("button", name="Stop").first.is_enabled)
+    moved.until(Store(two.before.home / "runs").bookmark(run).exists)
+    os.kill(two.behind[gone].pid, signal.SIGKILL)
+    began = time.monotonic()
+    moved.page.get_by_test_id("stMain").get_by_text("stopped", exact=True).first.wait_for(timeout=120_000)
+    print(f"back after {time.monotonic() - began:.1f} s")
+    assert run in moved.page.url and "hidden=16" in moved.page.url
+    moved.press("More")
+    moved.page.get_by_role("button", name=re.compile("Continue")).first.wait_for()
+    for visitor in visitors:
+        if visitor is not moved and at[visitor] != gone:  # those are where they were, with what they had
+            assert visitor.page.request.get(f"{two.before.url}/_stcore/health").headers["x-served-by"] == at[visitor]
+    for visitor in visitors:
+        visitor.page.context.close()
