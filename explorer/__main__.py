@@ -16,7 +16,7 @@ from explorer import commands, ladders
 from explorer.errors import ExplorerError, explain, out_of_memory
 from explorer.experiment import SETTINGS
 from explorer.models.sampling import Sampling
-from explorer.terminal import sweep, train
+from explorer.terminal import sweep, together, train
 from explorer.terminal.words import INTERRUPTED, let_go_of_output, say
 
 
@@ -73,8 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--start", type=Path, metavar="FILE", help="go on from these weights")
     fit.add_argument("--no-record", action="store_true", help="leave the run out of the runs kept on this machine")
     fit.add_argument("--json", action="store_true", help="one JSON object a line for each epoch")
+    fit.add_argument(
+        "--batchnorm", metavar="sync|shard", help="over what BatchNorm takes its statistics under torchrun (sync: all)"
+    )
     _add_settings(fit)
-    fit.set_defaults(command=train.train)
+    fit.set_defaults(command=together.fit)
 
     resume = names.add_parser("resume", help="go on with a run that was stopped, killed or cut off, bit for bit")
     resume.add_argument("run", metavar="RUN", help="its id, as runs lists it")

@@ -107,6 +107,10 @@ class BnLayer(nn.Module):
         # their size, a sum's is not; and the variance does not change with the mean, for the deviations sum to 0.
         mean = rows.sum(0) / n
         variance = (rows - mean.detach()).square().sum(0) / n
+        return self.remember(mean, variance, n)
+
+    def remember(self, mean: Tensor, variance: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        """Keep the statistics of ``n`` values a channel for evaluation; mean and variance as training has them."""
         unbiased = variance * (n / max(n - 1, 1))
         with torch.no_grad():  # remembered without their history, or every batch's graph would stay alive
             self.means.lerp_(mean, MOMENTUM[self.norm])

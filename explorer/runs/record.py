@@ -85,13 +85,14 @@ class Recorder:
         """Record that it waits: a server that is killed meanwhile leaves a trace of it."""
         self._tell(state=State.QUEUED)
 
-    def begin(self, source: Source | None) -> None:
-        """Record that it runs, and on what."""
+    def begin(self, source: Source | None, company: str = "") -> None:
+        """Record that it runs, on what, and with how many other processes, in words."""
         import torch
 
         self._marked = time.monotonic()
         versions = {"torch": str(torch.__version__), "program": VERSION}
-        self._tell(state=State.RUNNING, device=devices.describe(), source=source.name if source else "", **versions)
+        device = " · ".join(filter(None, [devices.describe(), company]))
+        self._tell(state=State.RUNNING, device=device, source=source.name if source else "", **versions)
 
     def go_on(self, history: Snapshot) -> None:
         """Go on with a run whose curve so far is ``history``."""

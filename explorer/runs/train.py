@@ -85,7 +85,7 @@ def train(
         if go_on and learner is None:
             learner = continued(job, experiment, recorder)
         learner = learner or prepare.learner_for(experiment, start)
-        recorder.begin(learner.data.source)
+        recorder.begin(learner.data.source, learner.company)
         job.answers["weights"] = lambda: Weights.of(learner)
         learner.between = job.breathe
         drive(
@@ -125,11 +125,13 @@ def in_words(start: Path | None) -> str:
     return f"the shipped weights of {start.stem}" if start == checkpoint.shipped(start.stem) else start.name
 
 
-def continued(job: Job[Training], experiment: "Experiment", recorder: Recorder) -> Learner:
-    """A learner that stands where the run was left, and the job's history as it was then."""
+def continued(
+    job: Job[Training], experiment: "Experiment", recorder: Recorder, learner: Learner | None = None
+) -> Learner:
+    """A learner that stands where the run was left, ``learner`` if one is given; the job's history as it was then."""
     assert recorder.store is not None
     saved = bookmark.read(recorder.store.bookmark(job.id))
-    learner = prepare.learner_for(experiment)
+    learner = learner or prepare.learner_for(experiment)
     saved.put_back(learner)
     recorder.go_on(recorder.store.rewind(job.id, saved.step, saved.epoch, saved.marks))
     if job.moved:

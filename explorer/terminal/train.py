@@ -34,18 +34,18 @@ def train(options: argparse.Namespace) -> int:
     """Train a model; print loss and time an epoch, record the run, write the weights where asked."""
     if options.key.startswith("dogscats"):
         return _train_dogscats(options)
-    experiment, target = experiment_of(options), _target(options)
+    experiment, target = experiment_of(options), target_of(options)
     from explorer.runs import train
     from explorer.runs.jobs import Job
     from explorer.runs.record import Recorder
     from explorer.runs.words import Kind
     from explorer.training import prepare
 
-    store = None if options.no_record else _store()
+    store = None if options.no_record else store_or_none()
     learner = prepare.learner_for(experiment, options.start)
     job: Job[Training] = Job(Kind.TRAIN, experiment.rung.title, experiment=experiment)
     recorder = Recorder(job, experiment, store, train.in_words(options.start))
-    return _run(job, learner, recorder, options, target)
+    return to_its_end(job, learner, recorder, options, target)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def resume(options: argparse.Namespace) -> int:
     run = store.run(options.run)
     if run is None:
         raise StorageError(f"There is no run {options.run!r} on this machine. python -m explorer runs lists them.")
-    target = _target(options)
+    target = target_of(options)
     job, recorder = train.take_up(run, store)
     assert run.experiment is not None
     try:
@@ -65,10 +65,10 @@ def resume(options: argparse.Namespace) -> int:
     except ExplorerError:
         store.settle(run.id, run.state, run.message)
         raise
-    return _run(job, learner, recorder, options, target)
+    return to_its_end(job, learner, recorder, options, target)
 
 
-def _run(
+def to_its_end(
     job: "Job[Training]", learner: "Learner", recorder: "Recorder", options: argparse.Namespace, target: Path | None
 ) -> int:
     """Drive a training job in this thread, and say how it ended."""
@@ -130,7 +130,7 @@ def _train_dogscats(options: argparse.Namespace) -> int:
             f"{options.key} has no --{typed[0].replace('_', '-')}: only its head is trained, and in one way. "
             "It takes --save FILE, or writes into weights/."
         )
-    target = _target(options)
+    target = target_of(options)
     if not options.json:
         heading()
     done = dogscats.train_dogscats(
@@ -140,7 +140,7 @@ def _train_dogscats(options: argparse.Namespace) -> int:
     return 0
 
 
-def _target(options: argparse.Namespace) -> Path | None:
+def target_of(options: argparse.Namespace) -> Path | None:
     """Where weights shall be written, if anywhere; that it can be is found out before hours of training.
 
     Raises:
@@ -157,7 +157,7 @@ def _target(options: argparse.Namespace) -> Path | None:
     return target
 
 
-def _store() -> "Store | None":
+def store_or_none() -> "Store | None":
     """Where runs are recorded; where that cannot be, a sentence, and the run is not."""
     from explorer.runs.store import Store
 

@@ -29,21 +29,23 @@ def let_go_of_output() -> None:
 
 @contextlib.contextmanager
 def ends_when_interrupted(stop: Callable[[], object]) -> Iterator[None]:
-    """The first Ctrl-C calls ``stop``, which ends the work after its step; a second ends it at once."""
+    """The first Ctrl-C, or request to end, calls ``stop``: the work ends after its step; a second ends it at once."""
     if threading.current_thread() is not threading.main_thread():  # Python tells only that one
         yield
         return
 
     def interrupted(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         os.write(2, b"\nEnding after this step; Ctrl-C again ends at once.\n")
         stop()
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def heading() -> None:

@@ -66,12 +66,14 @@ class Learner:
 
     def __init__(self, model: nn.Module, data: Data, experiment: "Experiment", device: torch.device) -> None:
         self.model = model.to(device)
+        self.passing: nn.Module = self.model  #: what a training pass goes through; evaluating asks the model itself
         self.data, self.device = data, device
         self.recurrent = hasattr(model, "stateful")
         self.reset = experiment.reset if getattr(model, "stateful", False) else "batch"
         self.label_smoothing = experiment.label_smoothing
         self.clip = experiment.clip
         self.between: Callable[[], None] = lambda: None  # called between two batches of a validation
+        self.company = ""  #: who else trains this model, in words
         self.need: Need | None = None  # the memory it has been promised
         self.watch_gradients = False
         self.lr_factor = 1.0  #: a live change of rate, on top of the plan's
@@ -118,7 +120,7 @@ class Learner:
         if self.reset == "batch":
             self.state = None
         self.optimiser.zero_grad()
-        loss = cross_entropy(self.forward(batch.x), batch.y, self.label_smoothing)
+        loss = self.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub has no types
         grad_norm = None
         if self.clip or self.watch_gradients:
@@ -127,17 +129,22 @@ class Learner:
         self.step += 1
         return Step(self.step, self.epoch + batch.start, loss.detach(), lr, momentum, grad_norm)
 
+    def loss(self, batch: Batch) -> Tensor:
+        """What a step makes smaller: a scalar, nats."""
+        return cross_entropy(self.forward(batch.x), batch.y, self.label_smoothing)
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits; a recurrent model's state is carried on, its history is not."""
         logits: Tensor
+        model = self.passing if self.model.training else self.model
         if self.recurrent:
-            logits, state = self.model(x, self.state)
+            logits, state = model(x, self.state)
             self.state = repackage(state)
         elif self.autocast and self.model.training:
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
-                logits = self.model(x)
+                logits = model(x)
         else:  # judged in float32, so that a figure is the same everywhere
-            logits = self.model(x)
+            logits = model(x)
         return logits
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """From an experiment to a learner: data on the device, a model with the seed's weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,19 @@ def model_for(experiment: "Experiment", data: "Data | None" = None) -> nn.Module
     return model
 
 
-def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data | None" = None) -> Learner:
-    """A learner ready to step; ``start`` continues from a weights file instead of fresh weights.
+def learner_for(
+    experiment: "Experiment",
+    start: Path | None = None,
+    data: "Data | None" = None,
+    make: Callable[..., Learner] = Learner,
+) -> Learner:
+    """A learner ready to step.
+
+    Args:
+        experiment: what it is to learn.
+        start: a weights file to continue from, instead of fresh weights.
+        data: what it learns from, where that is there already.
+        make: puts model, data, experiment and device together; by default one process that trains alone.
 
     Raises:
         DataError: the data cannot be used. WeightsError: ``start`` does not fit; OtherDataError where it knows other
@@ -67,7 +79,7 @@ def learner_for(experiment: "Experiment", start: Path | None = None, data: "Data
         story = checkpoint.read_story(start)
         check_data(story, data, start.name)
         checkpoint.load_into(model, start)
-    learner = Learner(model, data, experiment, device)
+    learner = make(model, data, experiment, device)
     learner.need = need  # counted as long as the learner lives
     return learner
 
