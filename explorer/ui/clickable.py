@@ -10,7 +10,11 @@ from explorer.ui import state
 _JS = """
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".explorer-clickable");
-  root.innerHTML = data.html;
+  if (root.shown !== data.html) {
+    const at = root.contains(document.activeElement) ? document.activeElement.dataset.at : undefined;
+    root.innerHTML = root.shown = data.html;
+    if (at !== undefined) root.querySelector(`[data-at="${CSS.escape(at)}"]`)?.focus();  // whoever has only keys
+  }
   root.onclick = (event) => {
     const at = event.target.closest("[data-at]")?.dataset.at;
     if (at === undefined || event.ctrlKey || event.metaKey || event.shiftKey) return;  // a link in a tab of its own

@@ -62,6 +62,9 @@ def test_a_photo_its_heat_another_class_and_classes_of_ones_own(visitor, photos)
     visitor.until(lambda: answer.inner_text() in ("Mutt", "Moggy"))
     page.get_by_role("button", name="Cat 2", exact=True).click()
     visitor.until(lambda: answer.inner_text() == "Moggy")
+    page.keyboard.press("Tab")  # the row is where it was, for whoever has only keys
+    page.keyboard.press("Enter")
+    visitor.until(lambda: page.locator('.cam-row [aria-pressed="true"]').inner_text() == "Dog 2")
     page.locator("input[type=file]").first.set_input_files(photos["dogs"][4])  # one it has not learnt from
     visitor.until(lambda: answer.inner_text() == "Mutt")
 

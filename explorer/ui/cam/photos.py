@@ -1,5 +1,7 @@
 """Photos on the CAM page: what is here, what a visitor brings, and which one is looked at."""
 
+import base64
+import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from explorer.data import Source, album, cifar10, dogscats
 from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail, to_bytes
 from explorer.errors import ExplorerError
 from explorer.ladders import Page
-from explorer.ui import links, parts, state, steps
+from explorer.ui import clickable, links, parts, state, steps
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
 from explorer.ui.state import Stamp
 
@@ -22,16 +24,15 @@ PICTURES = 100  # encoded ones kept with a session
 
 _CSS = """<style>
 .st-key-cam-bring { gap: .5rem; }
-.st-key-cam-row { flex-wrap: nowrap; overflow-x: auto; padding: 6px 6px .3rem; margin: -6px; }
-[class*="st-key-cam-thumb"] { position: relative; gap: .1rem; }
-[class*="st-key-cam-thumb"] img { border-radius: .5rem; }
-[class*="st-key-cam-thumb"] button { min-height: 0; padding: 0; width: 100%; position: static; }
-[class*="st-key-cam-thumb"] button p { font-size: .8rem; overflow: hidden; text-overflow: ellipsis;
+.explorer-clickable:has(.cam-row) { overflow-x: auto; padding: 6px 6px .3rem; margin: -6px; }
+.cam-row { display: flex; gap: 1rem; width: max-content; }
+.cam-row button { width: 84px; padding: 0; border: 0; background: none; color: inherit; font: inherit; }
+.cam-row img { display: block; width: 84px; height: 84px; border-radius: .5rem; }
+.cam-row span { display: block; margin-top: .35rem; font-size: .8rem; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
-[class*="st-key-cam-thumb"] button::after { content: ""; position: absolute; inset: 0; }
-[class*="st-key-cam-thumb"] :is([data-testid="stElementContainer"], .stButton) { position: static; }
-[class*="st-key-cam-thumb-on"] img { outline: 3px solid #C9690F; outline-offset: 2px; }
-[class*="st-key-cam-thumb"]:focus-within img { outline: 3px solid #3D7DC8; outline-offset: 2px; }
+.cam-row [aria-pressed="true"] img { outline: 3px solid #C9690F; outline-offset: 2px; }
+.cam-row button:focus-visible { outline: none; }
+.cam-row button:focus-visible img { outline: 3px solid #3D7DC8; outline-offset: 2px; }
 .cam-answer { font-family: "Source Serif", Georgia, serif; line-height: 1.1; overflow-wrap: anywhere; }
 .cam-answer b { font-size: 2.5rem; font-weight: 650; }
 .cam-answer span { font-size: 1.5rem; opacity: .8; margin-left: .6rem; white-space: nowrap; }
@@ -52,7 +53,7 @@ class ShownPhoto:
 
 
 def dress() -> None:
-    """What Streamlit has no setting for: thumbnails that are buttons, the answer in large type."""
+    """What Streamlit has no setting for: thumbnails, the answer in large type."""
     st.html(_CSS)
 
 
@@ -176,23 +177,31 @@ def choose(samples: Sequence[ShownPhoto]) -> ShownPhoto | None:
     here.set("photo", "")  # from now on the address is what the row last said
     chosen = next((shown for shown in row if shown.key == here.chosen), row[0])
     links.say("photo", chosen.key if chosen in samples[1:] else None)
-    with st.container(key="cam-row", horizontal=True, gap="small"):
-        for shown in row:
-            style = "cam-thumb-on" if shown is chosen else "cam-thumb"
-            with st.container(key="-".join((style, shown.key)), width=84):
-                parts.image(_thumbnail(shown), width="stretch", alt=shown.title)
-                if st.button(parts.escape(shown.title), key=here.key("choose", shown.key), type="tertiary"):
-                    here.chosen = shown.key
-                    here.refused = ()
-                    steps.did(Page.CAM, "photo")
-                    st.rerun()
+    thumbs = "".join(_thumb(shown, shown is chosen) for shown in row)
+    clickable.show(f'<div class="cam-row">{thumbs}</div>', here.key("thumbs"), look_at)
     if chosen.credit:
         st.caption(f":material/photo_camera: {parts.escape(f'{chosen.title}: {chosen.credit}')}")
     return chosen
 
 
-def _thumbnail(shown: ShownPhoto) -> bytes:
-    return encoded(("thumbnail", shown.key), lambda: thumbnail(shown.photo))
+def look_at(key: str) -> None:
+    """Another photo of the row was chosen."""
+    here = state.cam()
+    here.chosen = key
+    here.refused = ()
+    steps.did(Page.CAM, "photo")
+
+
+def _thumb(shown: ShownPhoto, on: bool) -> str:
+    """A photo of the row: one part of one element, where Streamlit's own would be three elements a photo."""
+    file = base64.b64encode(encoded(("thumbnail", shown.key), lambda: thumbnail(shown.photo))).decode()
+    key, title = html.escape(shown.key, quote=True), html.escape(shown.title, quote=True)
+    picture = f'<img src="data:image/jpeg;base64,{file}" alt="">'
+    pressed = str(on).lower()
+    return (
+        f'<button type="button" data-at="{key}" title="{title}" aria-pressed="{pressed}">'
+        f"{picture}<span>{title}</span></button>"
+    )
 
 
 def encoded(stamp: Stamp, make: Callable[[], np.ndarray]) -> bytes:
