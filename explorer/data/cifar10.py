@@ -11,13 +11,11 @@ import hashlib
 import io
 import itertools
 import json
-import os
 import struct
 import threading
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import IO
@@ -35,7 +33,7 @@ FOLDERS = ("airplane", "automobile", *CLASSES[2:])  # the archive's
 VALID_SHARE, SPLIT_SEED = 0.2, 7
 FEWEST = 10  # training pictures a class
 PICTURES = 60_000  #: of the course's archive
-BATCH, AHEAD = 500, 16  # pictures decoded in one go; how many such batches may wait
+BATCH = 500  # pictures decoded in one go
 LAYOUT = 1  # of the cache; a change makes older ones unread
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow raises
 
@@ -159,7 +157,8 @@ def _md5(path: Path) -> str:
 def decode(path: Path, tell: Count | None = None) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Every picture of the archive or folder at ``path``, straight from it; nothing is unpacked to disk.
 
-    One thread reads, others decode.
+    In one thread: two are no faster, as reading and decoding both need the interpreter again and again, and on a busy
+    machine they wait for each other.
 
     Args:
         path: what :func:`find` found.
@@ -174,27 +173,14 @@ def decode(path: Path, tell: Count | None = None) -> tuple[np.ndarray, np.ndarra
     """
     found: Found = {}
     done: list[np.ndarray] = []
-    waiting: deque[Future[np.ndarray]] = deque()
-    threads = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
-
-    def take() -> None:
-        done.append(waiting.popleft().result())
+    pngs, read = _pngs(path), 0
+    while batch := list(itertools.islice(pngs, BATCH)):
+        for place, one in enumerate(batch, read):
+            found.setdefault(one.key, []).append((one.inside.name, place))
+        done.append(_decode(batch, path))
+        read += len(batch)
         if tell:
-            tell(sum(map(len, done)))
-
-    try:
-        pngs, read = _pngs(path), 0
-        while batch := list(itertools.islice(pngs, BATCH)):
-            for place, one in enumerate(batch, read):
-                found.setdefault(one.key, []).append((one.inside.name, place))
-            read += len(batch)
-            waiting.append(threads.submit(_decode, batch, path))
-            if len(waiting) > AHEAD:  # or all that is read would wait in memory
-                take()
-        while waiting:
-            take()
-    finally:
-        threads.shutdown(cancel_futures=True)
+            tell(read)
     _complain_if_incomplete(found, path)
     order, labels, sizes = _split(found)
     return np.concatenate(done).take(order, 0), labels, sizes
@@ -211,9 +197,10 @@ class _Png:
 
 def _pngs(path: Path) -> Iterator[_Png]:
     for inside, file in _files(path):
-        if len(inside.parts) < 3 or inside.suffix.lower() != ".png" or inside.name.startswith("."):
+        parts = inside.parts
+        if len(parts) < 3 or parts[-1].startswith(".") or not parts[-1].lower().endswith(".png"):
             continue
-        part, folder = inside.parts[-3:-1]
+        part, folder = parts[-3:-1]
         if part not in ("train", "test"):
             continue
         names = CLASSES if folder in CLASSES else FOLDERS

@@ -101,6 +101,7 @@ def _popover(page: str, experiment: Experiment) -> None:
     with fold:
         if here.played.refused:
             st.error(parts.escape(here.played.refused), icon=":material/error:")
+        parts.cookies_for_files()
         widget = here.key("own-file", here.played.loads)
         st.file_uploader(
             f"Weights for {experiment.rung.title}, as it is set: a .safetensors file",

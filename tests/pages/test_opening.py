@@ -45,7 +45,6 @@ def test_the_page_answers_while_the_pictures_are_read_and_a_second_visitor_joins
         return real(batch, path)
 
     monkeypatch.setattr(cifar10, "BATCH", 100)
-    monkeypatch.setattr(cifar10, "AHEAD", 0)
     monkeypatch.setattr(cifar10, "_decode", held)
     first, second = newcomer(model="convnet"), newcomer(model="bn", show="pictures")
     wait(first, lambda: opening.opening().pictures == 100)

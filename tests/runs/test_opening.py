@@ -33,7 +33,6 @@ def test_who_comes_meanwhile_joins_and_sees_how_far_it_is(archive, monkeypatch):
         return real(batch, path)
 
     monkeypatch.setattr(cifar10, "BATCH", 100)
-    monkeypatch.setattr(cifar10, "AHEAD", 0)
     monkeypatch.setattr(cifar10, "_decode", slowly)
     assert not cifar10.at_hand()
     first = opening.opening()
