@@ -119,7 +119,8 @@ def show(answer: PhotoAnswer) -> None:
             height, width = answer.shown.photo.rgb.shape[:2]
             with st.container(horizontal=True, gap="small"):
                 if width < 1.05 * height:  # there is room for both
-                    side = min(240, round(0.8 * TALLEST * width / height))  # two fit beside the answer at 1280
+                    widest, tallest = (400, TALLEST) if state.teacher() else (240, 0.8 * TALLEST)  # two fit: 1920, 1280
+                    side = min(widest, round(tallest * width / height))
                     shown = [(photo, "The photo without the heat"), (overlaid, _alt(answer))]
                 else:
                     side = min(760, round(TALLEST * width / height))
