@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ def sweep(options: argparse.Namespace) -> int:
     """Run the cells of a new sweep, or what is left of one; print a line a cell, and what came out."""
     if options.jobs < 1:
         raise SettingsError(f"--jobs is how many cells run at once: 1 at least, not {options.jobs}.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError("A sweep needs no torchrun: --jobs runs several cells at once, a process each.")
     if options.resume:
         return _go_on(options)
     plan = _plan(options)

@@ -239,7 +239,8 @@ class Shared(Learner):
     def capture(self) -> dict[str, Any]:
         """As one process would have it: the hidden states of all columns. Only the first gets anything."""
         self.group.say(Word.CAPTURE)
-        parts = self.group.gather((_on_host(self.state), self.masks.get_state()))
+        drawn, cudnn = self.masks.get_state()
+        parts = self.group.gather((_on_host(self.state), (drawn.cpu(), _on_host(cudnn))))
         if not self.group.leads:
             return {}
         states, masks = zip(*parts, strict=True)

@@ -46,6 +46,12 @@ def test_what_cannot_be_is_a_sentence_and_begins_nothing(home, capsys, words, sa
     assert not Store().runs()
 
 
+def test_under_torchrun_it_says_what_to_do_instead(monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, out, err = run(capsys, *TINY, "--over", "lr=1e-3,1e-2")
+    assert status == 1 and not out and "--jobs runs several cells at once" in err
+
+
 def test_a_dry_run_says_how_many_and_begins_none(home, capsys):
     status, out, err = run(capsys, *TINY, "--over", "lr=1e-3:1e-1:log:3", "--seeds", "2", "--dry-run")
     assert (status, out) == (0, "") and "6 cells (3 lr × 2 seeds): how long is seen after the first" in err
