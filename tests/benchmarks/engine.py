@@ -4,7 +4,7 @@
 
 All of the catalogue's GRU, as a server's pages see it. ``first_step_p95_s``: a warm submit until its first step is in
 the server's mirror. ``control_p95_s``: in *another process* that joined, from a changed rate until its mark is seen
-there. ``age_p95_s``: how old a step is when it is in the mirror, against the quickest one seen. ``cpu_ms``: processor
+there, where no validation is at work meanwhile. ``age_p95_s``: how old a step is when it is in the mirror, against the quickest one seen. ``cpu_ms``: processor
 time a step, of everything that trains, looks and polls, ``threads`` and ``ray`` in turns; ``ratio`` is ray over threads
 (median of the rounds' ratios).
 """
@@ -33,6 +33,7 @@ from explorer.runs.words import Kind, State
 
 WORKERS = 2
 RUN = Experiment.of("gru", epochs=100)
+UNBROKEN = RUN.replace(batch_size=8)  # no validation comes between a changed rate and its step: nobody changes it then
 OTHER = """
 import json, sys, time
 from explorer.runs import queue
@@ -57,9 +58,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def begin(engine: Engine, store: Store, owner: str) -> Job[Any]:
+def begin(engine: Engine, store: Store, owner: str, run: Experiment = RUN) -> Job[Any]:
     """A run, as a page starts one."""
-    job: Job[Any] = Job(Kind.TRAIN, "benchmark", call(train.work, RUN), owner, RUN)
+    job: Job[Any] = Job(Kind.TRAIN, "benchmark", call(train.work, run), owner, run)
     job.record = call(train.record, store.address)
     return engine.submit(job)
 
@@ -154,7 +155,11 @@ def measure(rounds: int, seconds: float, home: Path) -> dict[str, Any]:
         job = begin(engine, store, "ann")
         until(job, 20)
         late = ages(job, 10)
-        control = controls(job, cluster.address(), 3 * rounds)
+        job.pause()
+        told = begin(engine, store, "bob", UNBROKEN)
+        until(told, 20)
+        control = controls(told, cluster.address(), 3 * rounds)
+        told.stop()
         inside = begin(threads, store, "ann")
         until(inside, 20)
         for one in (inside, job):
