@@ -1,6 +1,7 @@
 """What a job shows of itself to another process: its state at a moment, and what is new since the last look."""
 
 import io
+import logging
 import pickle
 import secrets
 import threading
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from explorer.data import Source
     from explorer.experiment import Experiment
     from explorer.runs.words import Kind
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,11 @@ class Eye:
         if result is None:
             return None, name
         if result is not known:
-            content, name = packed(result), secrets.token_hex(4)
+            try:
+                content, name = packed(result), secrets.token_hex(4)
+            except Exception:  # one job's is no reason to show nothing of the others
+                log.exception("what %s %s left cannot be sent", job.kind, job.id)
+                return None, name
             with self._lock:
                 self._results[job.id] = (result, name, content)
         return content, name

@@ -4,9 +4,9 @@
 
 All of the catalogue's GRU, as a server's pages see it. ``first_step_p95_s``: a warm submit until its first step is in
 the server's mirror. ``control_p95_s``: in *another process* that joined, from a changed rate until its mark is seen
-there, where no validation is at work meanwhile. ``age_p95_s``: how old a step is when it is in the mirror, against the quickest one seen. ``cpu_ms``: processor
-time a step, of everything that trains, looks and polls, ``threads`` and ``ray`` in turns; ``ratio`` is ray over threads
-(median of the rounds' ratios).
+there, where no validation is at work meanwhile. ``age_p95_s``: how old a step is when it is in the mirror, against the
+quickest one seen. ``cpu_ms``: processor time a step, of everything that trains, looks and polls, ``threads`` and
+``ray`` in turns; ``ratio`` is ray over threads (median of the rounds' ratios).
 """
 
 import argparse
