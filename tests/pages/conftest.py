@@ -34,10 +34,11 @@ def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
     while time.monotonic() < end:
         at.run()
         assert not at.exception, at.exception
-        if reached():
-            at.run()  # it may have come true after the page was drawn
-            return
-        time.sleep(0.1)
+        for _ in range(10):  # half a second: a page that is always being drawn holds up what it waits for
+            if reached():
+                at.run()  # it may have come true after the page was drawn
+                return
+            time.sleep(0.05)
     raise AssertionError("it did not happen in time")
 
 

@@ -68,7 +68,7 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
         yield from ()
         return small
 
-    assert "On the shipped weights" in evaluating._on_what()
+    assert not evaluating._on_what(), "the shipped weights will do"
     monkeypatch.setattr(cifar10, "find", lambda: None)
     monkeypatch.setattr(cifar10.sampler, "here", lambda: False)
     cifar10._load.cache_clear()  # or what another test loaded is still here

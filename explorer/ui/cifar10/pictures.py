@@ -134,6 +134,7 @@ def _offer_download() -> None:
 def _asking(path: Path, stamp: float, data: str) -> evaluate.Asking:
     """Asked about a first share; where that took less than a second, all ten are as good as there."""
     asking, began = evaluate.Asking(path), time.monotonic()
+    asking.more()
     while not asking.done and time.monotonic() - began < AT_ONCE:
         asking.more()
     return asking
