@@ -168,6 +168,23 @@ def load_into(model: "nn.Module", path: Path) -> None:
 
 def fit(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) -> None:
     """Put tensors into a model, as float32; ``name`` is what to call them. Raises as :func:`load_into`."""
+    check_shapes(model, tensors, name)
+    own = model.state_dict()
+    converted = {key: tensor.to(own[key].dtype) for key, tensor in tensors.items()}
+    if not all(bool(tensor.isfinite().all()) for tensor in converted.values()):
+        raise WeightsError(
+            f"{name} holds weights that are no numbers (NaN or infinite): the run they come from broke. "
+            "Train it again, at a lower rate."
+        )
+    model.load_state_dict(converted)
+
+
+def check_shapes(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) -> None:
+    """That the tensors are the model's, by their names and shapes; it may be one without numbers, on ``meta``.
+
+    Raises:
+        WeightsError: they are not; names the first that differs.
+    """
     own = model.state_dict()
     wrong = [key for key in own if key not in tensors or tensors[key].shape != own[key].shape]
     wrong += [key for key in tensors if key not in own]
@@ -179,13 +196,6 @@ def fit(model: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) ->
             "Choose the settings it was trained with.",
             ", ".join(wrong),
         )
-    converted = {key: tensor.to(own[key].dtype) for key, tensor in tensors.items()}
-    if not all(bool(tensor.isfinite().all()) for tensor in converted.values()):
-        raise WeightsError(
-            f"{name} holds weights that are no numbers (NaN or infinite): the run they come from broke. "
-            "Train it again, at a lower rate."
-        )
-    model.load_state_dict(converted)
 
 
 def _size(tensor: "torch.Tensor") -> str:

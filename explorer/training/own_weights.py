@@ -46,6 +46,8 @@ def keep(raw: bytes, name: str, experiment: "Experiment", owner: str) -> Path:
             made for other characters or classes (OtherDataError). DataError: the rung's text is not here.
         StorageError: the disk is full.
     """
+    import torch
+
     most = 1_000_000 * limits.now().disk_mb
     if len(raw) > LARGEST:
         raise WeightsError(f"{name} has {len(raw) / 1e6:,.0f} MB; at most {LARGEST // 10**6} are taken.")
@@ -59,7 +61,10 @@ def keep(raw: bytes, name: str, experiment: "Experiment", owner: str) -> Path:
             f"{name} was trained on other data ({told.source.name}) than what this page is set to: by the same number "
             "it means another character or class."
         )
-    model = rung.build(experiment, *([len(vocabulary)] if vocabulary else []))
+    sizes = [len(vocabulary)] if vocabulary else []
+    with torch.device("meta"):  # a network as large as one can set takes no memory before the file turns out to fit
+        checkpoint.check_shapes(rung.build(experiment, *sizes), tensors, name)
+    model = rung.build(experiment, *sizes)
     checkpoint.fit(model, tensors, name)
     source = Source(NAME, SourceKind.YOURS, name[:80])
     story = checkpoint.Story(experiment, source, vocabulary, 0, math.nan, math.nan, classes)

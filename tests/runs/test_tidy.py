@@ -14,7 +14,7 @@ from explorer.limits import Limits
 from explorer.runs import backup, tidy
 from explorer.runs.history import COLUMNS
 from explorer.runs.index import Run
-from explorer.runs.store import Store, Which
+from explorer.runs.store import Store, Which, cycle
 from explorer.runs.tidy import DAY, Tidied
 from explorer.runs.words import Kind, State
 
@@ -67,6 +67,16 @@ def test_of_one_who_has_too_much_the_oldest_runs_make_room(store, monkeypatch):
     keep(store, "light", days=30)
     tidy.tidy(store)
     assert names(store) == {"ann0", "ann1", "light", *(f"bob{number}" for number in range(5))}
+
+
+def test_the_weights_of_its_cycles_count_for_a_run_and_go_with_it(store, monkeypatch):
+    allow(monkeypatch, disk_mb=3)
+    for number in range(2):
+        keep(store, f"ann{number}", days=number, megabytes=0.5)
+        for which in range(2):
+            store.keep(f"ann{number}", cycle(which), lambda path: _write(path, 1))
+    tidy.tidy(store)
+    assert names(store) == {"ann0"} and store.snapshots("ann0") == [0, 1] and store.snapshots("ann1") == []
 
 
 def test_a_starred_run_is_not_too_old_and_makes_room_last(store, monkeypatch):

@@ -136,6 +136,21 @@ def test_too_large_a_file_is_not_even_looked_at(home, monkeypatch):
         own_weights.keep(bytes(1_000_001), "mine", GRU, "ann")
 
 
+def test_a_network_as_large_as_one_can_set_takes_no_memory_for_a_small_file(home, monkeypatch):
+    from explorer.experiment import SETTINGS
+
+    huge = GRU.replace(hidden=int(SETTINGS["hidden"].high))
+    built = []
+    build = type(huge.rung).build
+    monkeypatch.setattr(
+        type(huge.rung), "build", lambda rung, *a: built.append(made := build(rung, *a)) or made, raising=False
+    )
+    with pytest.raises(WeightsError, match="first difference"):
+        own_weights.keep(save(tensors_of(GRU)), "mine", huge, "ann")
+    *_, last = built
+    assert {tensor.device.type for tensor in last.state_dict().values()} == {"meta"}
+
+
 def test_a_file_cannot_say_whose_text_it_is_to_be_tried_on(home):
     """A crafted story names another visitor's own text; what is kept names what the page is set to."""
     others = "own-0123456789abcdef-0123456789ab"
