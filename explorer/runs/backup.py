@@ -29,6 +29,10 @@ def backup(store: Store, folder: Path) -> Copied:
     Raises:
         StorageError: the folder is there already, or something cannot be read or written.
     """
+    if store.url:
+        raise StorageError(
+            "The record of runs is in PostgreSQL: copy that with pg_dump, then EXPLORER_HOME with any tool."
+        )
     try:
         folder.mkdir(parents=True, mode=0o700)
         (folder / "runs").mkdir()

@@ -1,11 +1,17 @@
-"""The SQLite file with the index and the metrics: its tables, its connections, and what a disk does wrong, in words."""
+"""The database with the index and the metrics: its tables, its connections, and what a disk does wrong, in words.
+
+It is a SQLite file, which all processes of one machine may use; or, where ``EXPLORER_STORE`` names one, a database of
+PostgreSQL, for those of several (:mod:`explorer.runs.postgres`).
+"""
 
 import contextlib
 import errno
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from explorer.errors import StorageError
 from explorer.runs.history import COLUMNS
@@ -67,15 +73,33 @@ WHERE json_valid(experiment)
 DAMAGED = "The record of runs is damaged and cannot be used. Move runs.sqlite3 away; training itself goes on."
 
 
-class Database:
-    """The file under one folder. Writers never block readers (WAL); any thread and any process may do both.
+class Connection(Protocol):
+    """A connection; used as a context it is a transaction, undone if anything goes wrong."""
 
-    It is opened at the first use, and again when it was deleted or moved away.
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> Any:
+        """Run a statement."""
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Any:
+        """Run a statement for each row."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *raised: Any) -> Any: ...
+
+
+class Database:
+    """The file under one folder, or what ``EXPLORER_STORE`` names; any thread and any process may read and write.
+
+    It is opened at the first use, and again when it was deleted, moved away or out of reach.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._idle: list[tuple[sqlite3.Connection, tuple[int, int]]] = []
+        self.url = os.environ.get("EXPLORER_STORE", "").strip()  #: of PostgreSQL; "" for the file
+        self._idle: list[tuple[Connection, tuple[int, int]]] = []
 
     @property
     def path(self) -> Path:
@@ -83,18 +107,18 @@ class Database:
         return self.folder / "runs.sqlite3"
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[Connection]:
         with in_words("The record of runs cannot be read"), self._connection() as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[Connection]:
         """A connection in a transaction, undone if anything goes wrong."""
         with in_words("The run could not be recorded on disk"), self._connection() as connection, connection:
             yield connection
 
     @contextlib.contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> Iterator[Connection]:
         """A connection to the file that lies there now, nobody else's meanwhile."""
         connection, file = self._take() or self._open()
         try:
@@ -105,25 +129,45 @@ class Database:
                 with contextlib.suppress(IndexError):  # another thread does the same
                     self._idle.pop(0)[0].close()
 
-    def _take(self) -> tuple[sqlite3.Connection, tuple[int, int]] | None:
-        """An open connection that nobody uses, unless the file was deleted or moved since."""
+    def _take(self) -> tuple[Connection, tuple[int, int]] | None:
+        """An open connection that nobody uses, unless it is broken, or the file was deleted or moved since."""
         while True:
             try:
                 connection, file = self._idle.pop()
             except IndexError:
                 return None
-            if file == _identity(self.path):
+            if getattr(connection, "usable", True) and (self.url or file == _identity(self.path)):
                 return connection, file
-            _ABANDONED.append(connection)
+            if not self.url:
+                _ABANDONED.append(connection)
 
-    def _open(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
+    def _open(self) -> tuple[Connection, tuple[int, int]]:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.url:
+            return _postgres(self.url), (0, 0)
         connection = sqlite3.connect(self.path, timeout=WAIT, check_same_thread=False)
         _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         if _version(connection) < VERSION:
             _bring_up(connection)
         return connection, _identity(self.path)
+
+
+def _postgres(url: str) -> Connection:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise StorageError(
+            "EXPLORER_STORE is an address such as postgresql://user@host/name; without it, a file is used."
+        )
+    try:
+        from explorer.runs import postgres
+    except ImportError as error:
+        raise StorageError(
+            "EXPLORER_STORE names PostgreSQL, whose driver is not installed: "
+            "pip install -r explorer/deploy/requirements-cluster.txt.",
+            repr(error),
+        ) from error
+    columns = [f"ALTER TABLE runs ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in ADDED.items()]
+    return postgres.connect(url, [*filter(str.strip, SCHEMA.split(";")), *columns, *_INDEXES])
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -152,7 +196,7 @@ def _bring_up(connection: sqlite3.Connection) -> None:
 
 # Connections to a file that was deleted under them. Closed, each would remove the journal of the file that lies in
 # its place by now: SQLite finds that by name.
-_ABANDONED: list[sqlite3.Connection] = []
+_ABANDONED: list[Connection] = []
 
 
 def _identity(path: Path) -> tuple[int, int]:

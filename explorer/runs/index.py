@@ -153,12 +153,12 @@ class Query:
             clauses.append("(" + " OR ".join("',' || model || ',' LIKE ?" for _ in self.models) + ")")
             values += [f"%,{model},%" for model in self.models]
         if self.starred:
-            clauses.append("star")
+            clauses.append("star = 1")
         for word in self.text.split():
             columns = (
                 "name || ' ' || note || ' ' || title || ' ' || id || ' ' || model || ' ' || source || ' ' || device"
             )
-            clauses.append(f"({columns} || ' ' || begun_from) LIKE ? ESCAPE '!'")
+            clauses.append(f"LOWER({columns} || ' ' || begun_from) LIKE LOWER(?) ESCAPE '!'")
             values.append(f"%{_literally(word)}%")
         if self.not_data:
             clauses.append("(owner = ? OR experiment NOT LIKE ? ESCAPE '!')")

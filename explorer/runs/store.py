@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ import numpy as np
 from explorer import paths
 from explorer.errors import StorageError
 from explorer.runs import index
-from explorer.runs.database import DAMAGED, Database, in_words
+from explorer.runs.database import DAMAGED, Connection, Database, in_words
 from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
 from explorer.runs.index import ID, Query, Run
 from explorer.runs.presence import Presence
@@ -80,7 +79,7 @@ class Store(Database):
                 f"UPDATE runs SET state = ?, message = '', process = ?, server = ? WHERE id = ? AND state IN ({ended})",
                 [State.QUEUED, os.getpid(), self._presence.announce(), run, *sorted(ENDED)],
             )
-            return done.rowcount > 0
+            return bool(done.rowcount > 0)
 
     def take_over(self, run: str) -> None:
         """Have a run count as this process's: the one that ran it is gone."""
@@ -95,15 +94,15 @@ class Store(Database):
             connection.execute("DELETE FROM steps WHERE run = ? AND step > ?", [run, step])
             connection.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", [run, epoch])
             connection.execute(
-                "DELETE FROM marks WHERE run = ?1 AND rowid NOT IN "
-                "(SELECT rowid FROM marks WHERE run = ?1 ORDER BY rowid LIMIT ?2)",
-                [run, marks],
+                "DELETE FROM marks WHERE run = ? AND rowid NOT IN "
+                "(SELECT rowid FROM marks WHERE run = ? ORDER BY rowid LIMIT ?)",
+                [run, run, marks],
             )
+            left = _snapshot([], connection.execute(_EPOCHS, [run]).fetchall())
+            best = [value if value == value else None for value in (left.best_val_loss, left.best_accuracy)]
             connection.execute(
-                "UPDATE runs SET steps = ?2, epochs = ?3, "
-                "val_loss = (SELECT MIN(json_extract(row, '$.val_loss')) FROM epochs WHERE run = ?1), "
-                "accuracy = (SELECT MAX(json_extract(row, '$.accuracy')) FROM epochs WHERE run = ?1) WHERE id = ?1",
-                [run, step, epoch],
+                "UPDATE runs SET steps = ?, epochs = ?, val_loss = ?, accuracy = ? WHERE id = ?",
+                [step, epoch, *best, run],
             )
         return self.history(run)
 
@@ -113,7 +112,7 @@ class Store(Database):
             line = index.values(run) | {"updated": time.time()}
             changes = ", ".join(f"{name} = ?" for name in line)
             done = connection.execute(f"UPDATE runs SET {changes} WHERE id = ?", [*line.values(), run.id])
-            return done.rowcount > 0
+            return bool(done.rowcount > 0)
 
     def append(self, run: str, rows: np.ndarray, epochs: Sequence[EpochRow] = (), marks: Sequence[Mark] = ()) -> bool:
         """Add metrics: rows of (rows, columns), finished epochs, marks. False, and nothing, if the run was deleted."""
@@ -122,28 +121,30 @@ class Store(Database):
                 return False
             self._sum_up(connection, run, rows, epochs)
             places = ", ".join("?" * (len(COLUMNS) + 1))
+            anew = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
             connection.executemany(
-                f"INSERT OR REPLACE INTO steps VALUES ({places})", ([run, *row] for row in rows.tolist())
+                f"INSERT INTO steps VALUES ({places}) ON CONFLICT (run, step) DO UPDATE SET {anew}",
+                ([run, *row] for row in rows.tolist()),
             )
             connection.executemany(
-                "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)",
+                "INSERT INTO epochs VALUES (?, ?, ?) ON CONFLICT (run, epoch) DO UPDATE SET row = excluded.row",
                 [(run, row.epoch, json.dumps(asdict(row))) for row in epochs],
             )
             connection.executemany(
-                "INSERT INTO marks VALUES (?, ?, ?)", [(run, mark.step, mark.text) for mark in marks]
+                "INSERT INTO marks (run, step, text) VALUES (?, ?, ?)", [(run, mark.step, mark.text) for mark in marks]
             )
             return True
 
-    def _sum_up(self, connection: sqlite3.Connection, run: str, rows: np.ndarray, epochs: Sequence[EpochRow]) -> None:
+    def _sum_up(self, connection: Connection, run: str, rows: np.ndarray, epochs: Sequence[EpochRow]) -> None:
         """Keep in the index what a table of runs shows, so that it reads no histories."""
         if len(rows):
             step, seconds = rows[-1, COLUMNS.index("step")], rows[-1, COLUMNS.index("seconds")]
             connection.execute("UPDATE runs SET steps = ?, seconds = ? WHERE id = ?", (int(step), seconds, run))
         for row in epochs:
             connection.execute(
-                "UPDATE runs SET epochs = ?1, val_loss = MIN(COALESCE(val_loss, ?2), ?2), "
-                "accuracy = MAX(COALESCE(accuracy, ?3), ?3) WHERE id = ?4",
-                (row.epoch, row.val_loss, row.accuracy, run),
+                "UPDATE runs SET epochs = ?, val_loss = CASE WHEN val_loss <= ? THEN val_loss ELSE ? END, "
+                "accuracy = CASE WHEN accuracy >= ? THEN accuracy ELSE ? END WHERE id = ?",
+                (row.epoch, row.val_loss, row.val_loss, row.accuracy, row.accuracy, run),
             )
 
     def conclude(self, run: str, outcome: str, source: str = "", seconds: float = 0.0) -> None:
@@ -266,7 +267,7 @@ class Store(Database):
 
     def cells(self, sweeps: Sequence[str]) -> list[Run]:
         """The cells of sweeps, in the order in which they begin."""
-        marks = ", ".join("?" * len(sweeps))
+        marks = ", ".join("?" * len(sweeps)) or "NULL"
         return self._select(f"sweep IN ({marks}) AND removed IS NULL ORDER BY created, id", [*sweeps])
 
     def ends(self, sweeps: Sequence[str]) -> dict[str, EpochRow]:
@@ -274,7 +275,7 @@ class Store(Database):
         with self._reading() as connection:
             rows = connection.execute(
                 "SELECT run, row FROM epochs AS one WHERE "
-                f"run IN (SELECT id FROM runs WHERE sweep IN ({', '.join('?' * len(sweeps))})) AND "
+                f"run IN (SELECT id FROM runs WHERE sweep IN ({', '.join('?' * len(sweeps)) or 'NULL'})) AND "
                 "epoch = (SELECT MAX(epoch) FROM epochs WHERE run = one.run)",
                 [*sweeps],
             ).fetchall()
