@@ -27,15 +27,10 @@ from tests.runs.wiring import wired
 
 LONG = Experiment.of("gru", hidden=16, epochs=50)  # minutes
 SMALL = Experiment.of("gru", hidden=64)
-ENVIRONMENT = {
-    "EXPLORER_ENGINE": "ray",
-    "EXPLORER_WORKERS": "2",
-    "EXPLORER_LEASE_MINUTES": "1",
-    "EXPLORER_JOBS_EACH": "40",
-}
+ENVIRONMENT = {"EXPLORER_WORKERS": "2", "EXPLORER_LEASE_MINUTES": "1", "EXPLORER_JOBS_EACH": "40"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rays(tmp_path_factory):
     """Ray with two workers, for all tests together: it takes seconds to start. One paused run is never looked at."""
     from explorer import limits
