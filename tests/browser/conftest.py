@@ -48,9 +48,9 @@ class Visitor:
 
     def idle(self) -> None:
         """Wait until the script has run, and has not begun again a moment later."""
-        for _ in range(2):
-            self.page.wait_for_function(READY, timeout=120_000)
-            self.page.wait_for_timeout(400)
+        self.page.wait_for_function(READY, timeout=120_000)
+        self.page.wait_for_timeout(400)
+        self.page.wait_for_function(READY, timeout=120_000)
 
     def press(self, name: str) -> None:
         """Click the page's first button whose name has ``name`` as words (not Streamlit's own, in the header)."""

@@ -133,10 +133,10 @@ print(json.dumps([status("VmHWM") - before, memory.estimate(experiment, vocabula
 @pytest.mark.parametrize(
     ("model", "settings"),
     [
-        ("lstm", {"batch_size": 256, "hidden": 512, "bptt": 30, "jitter": False}),
-        ("gru", {"batch_size": 256, "hidden": 512, "bptt": 50, "jitter": False, "layers": 2}),
-        ("resnet", {"batch_size": 768}),
-        ("builder", {"batch_size": 64, "widths": "128,128", "size": 64, "norm": "torch"}),
+        ("lstm", {"batch_size": 128, "hidden": 512, "bptt": 30, "jitter": False}),
+        ("gru", {"batch_size": 256, "hidden": 256, "bptt": 50, "jitter": False, "layers": 2}),
+        ("resnet", {"batch_size": 384}),
+        ("builder", {"batch_size": 32, "widths": "128,128", "size": 64, "norm": "torch"}),
     ],
 )
 def test_a_process_takes_about_what_was_said(model, settings):
