@@ -23,6 +23,7 @@ from explorer.errors import SettingsError
 from explorer.runs.dispatch import WATCH, Dispatcher
 from explorer.runs.host import Host, Standing
 from explorer.runs.orders import Order
+from explorer.runs.queue import cores
 from explorer.runs.remote import Remote
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # before Ray is imported
@@ -53,6 +54,7 @@ class Pool:
     gpu: float = 0.0  #: share of a GPU; 0: none is asked for
     megabytes: int = 0  #: memory; 0: as much as there is
     nice: int = 0
+    threads: int = 0  #: of the processor; 0: as Ray says, one
 
 
 def start(address: str | None) -> Remote:
@@ -116,7 +118,8 @@ def _pool(own: bool, resources: Mapping[str, float] | None = None) -> Pool:
     if not own and not os.environ.get(limits.variable("workers")):
         found = resources or {}
         count = int(found.get("GPU", 0.0) / share + 1e-9) if share else int(found.get("CPU", 1.0))
-    return Pool(max(1, count), share, megabytes, NICE if own else 0)
+    count = max(1, count)
+    return Pool(count, share, megabytes, NICE, max(1, cores() // count)) if own else Pool(count, share, megabytes)
 
 
 def _number(name: str) -> float:
@@ -178,7 +181,7 @@ def _worker(name: str, pool: Pool, settings: Mapping[str, str]) -> Any:
         max_task_retries=0,
         num_cpus=1,
         **words,
-    ).remote(settings, pool.nice, pool.megabytes)
+    ).remote(settings, pool.nice, pool.megabytes, pool.threads)
 
 
 def _call(actor: Any, what: str, group: str, *arguments: Any) -> Any:

@@ -48,10 +48,15 @@ class Host:
         settings: environment variables that hold here where the worker's own machine does not say otherwise.
         nice: how far others on this machine go first; pages, where they are served from here, too.
         megabytes: memory that it may take; a run that needs more fails with a sentence. 0: as much as there is.
+        threads: of the processor that it may use; 0: as its environment says.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None, nice: int = 0, megabytes: int = 0) -> None:
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, nice: int = 0, megabytes: int = 0, threads: int = 0
+    ) -> None:
         _limit_memory(megabytes)
+        if threads:
+            os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
         for name, value in (settings or {}).items():
             os.environ.setdefault(name, value)
         if nice and hasattr(os, "nice"):

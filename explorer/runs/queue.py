@@ -243,16 +243,21 @@ def _rounded(seconds: float) -> str:
 
 
 def _share_cores(parts: int) -> None:
-    """Give this job its part of the cores: torch's thread count belongs to the calling thread.
+    """Give this job its part of the cores: torch's thread count belongs to the calling thread."""
+    import torch
+
+    torch.set_num_threads(max(1, cores() // parts))
+
+
+def cores() -> int:
+    """The cores this process may use.
 
     More threads than cores makes small models many times slower, so ``OMP_NUM_THREADS`` is respected.
     """
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(ValueError):
-        cores = min(cores, int(os.environ.get("OMP_NUM_THREADS", cores)))
-    torch.set_num_threads(max(1, cores // parts))
+        found = min(found, int(os.environ.get("OMP_NUM_THREADS", found)))
+    return found
 
 
 _registry: Engine | None = None

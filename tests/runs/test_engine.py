@@ -64,3 +64,31 @@ def test_the_requirements_that_the_sentence_names_are_there() -> None:
 def test_a_process_that_never_started_an_engine_has_none_to_end(none_yet) -> None:
     queue.close()
     assert queue._registry is None
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("said", "own", "there", "pool"),
+    [
+        ({}, True, {}, (1, 0.0, 0, "all")),
+        ({"EXPLORER_WORKERS": "2"}, True, {}, (2, 0.0, 0, "half")),
+        ({}, False, {"CPU": 12.0}, (12, 0.0, 0, 0)),
+        ({"EXPLORER_WORKERS": "5"}, False, {"CPU": 12.0}, (5, 0.0, 0, 0)),
+        ({"EXPLORER_GPU_SHARE": "0.1"}, False, {"CPU": 64.0, "GPU": 3.0}, (30, 0.1, 0, 0)),
+        ({"EXPLORER_GPU_SHARE": "none", "EXPLORER_WORKER_MB": "1500"}, False, {"CPU": 2.0}, (2, 0.0, 1500, 0)),
+    ],
+)
+def test_the_pool_is_as_large_as_the_environment_or_the_cluster_says(said, own, there, pool, monkeypatch) -> None:
+    from explorer import limits
+    from explorer.runs import cluster
+
+    for name in ("EXPLORER_WORKERS", "EXPLORER_GPU_SHARE", "EXPLORER_WORKER_MB"):
+        monkeypatch.delenv(name, raising=False)
+    for name, word in said.items():
+        monkeypatch.setenv(name, word)
+    monkeypatch.setattr(cluster, "cores", lambda: 8)
+    limits.forget()
+    found = cluster._pool(own, there)
+    limits.forget()
+    threads = {"all": 8, "half": 4}.get(pool[3], pool[3])
+    assert (found.workers, found.gpu, found.megabytes, found.threads) == (*pool[:3], threads)

@@ -18,9 +18,9 @@ import sys
 from explorer.runs.host import Host
 from explorer.runs.jobs import Job
 import numpy as np
-host = Host({"EXPLORER_DISK_MB": "7", "EXPLORER_WORKERS": "9"}, nice=1, megabytes=600)
+host = Host({"EXPLORER_DISK_MB": "7", "EXPLORER_WORKERS": "9"}, nice=1, megabytes=600, threads=3)
 import os
-print(os.environ["EXPLORER_DISK_MB"], os.environ["EXPLORER_WORKERS"], os.nice(0) > 0)
+print(*map(os.environ.get, ("EXPLORER_DISK_MB", "EXPLORER_WORKERS", "OMP_NUM_THREADS")), os.nice(0) > 0)
 job = Job("train", "large", lambda job: np.ones(10**9, np.uint8))
 job.run()
 print(job.state.value, "|", job.message)
@@ -38,7 +38,7 @@ def test_a_run_that_needs_more_memory_than_a_worker_has_fails_in_words() -> None
         env={name: word for name, word in os.environ.items() if name != "EXPLORER_DISK_MB"} | {"EXPLORER_WORKERS": "3"},
     )
     settings, ended = done.stdout.strip().splitlines()
-    assert settings == "7 3 True", "what the machine itself says goes before"
+    assert settings == "7 3 3 True", "what the machine itself says goes before, but for the threads"
     assert ended.startswith("failed |") and "memory" in ended, done.stderr
 
 
