@@ -264,17 +264,19 @@ def desk() -> Desk:
 
 def session() -> Session:
     """What holds on every page."""
-    if "session" not in st.session_state:
-        st.session_state["session"] = Session()
-    found: Session = st.session_state["session"]
+    try:
+        found: Session = st.session_state["session"]
+    except KeyError:  # looked up once: a page asks for this dozens of times
+        st.session_state["session"] = found = Session()
     return found
 
 
 def _kept(kind: type[P], name: str) -> P:
     key = str(name)
-    if key not in st.session_state:
-        st.session_state[key] = kind(key)
-    found: P = st.session_state[key]
+    try:
+        found: P = st.session_state[key]
+    except KeyError:
+        st.session_state[key] = found = kind(key)
     return found
 
 
