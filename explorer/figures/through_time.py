@@ -206,4 +206,7 @@ def exploding_norms(runs: Sequence["Explosion"], *, key: str = "", height: int =
         )
     for clip in sorted({run.clip for run in runs if run.clip}):
         fig.add_hline(y=clip, line={"color": style.MUTED, "width": 1, "dash": "dash"}, annotation_text=f"clip {clip:g}")
+    finite = np.concatenate([run.grad_norm[np.isfinite(run.grad_norm) & (run.grad_norm > 0)] for run in runs])
+    if len(finite):
+        style.decades(fig, finite.min(), finite.max())
     return fig

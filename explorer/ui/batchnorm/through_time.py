@@ -186,8 +186,8 @@ def _reach() -> None:
         with narrow:
             st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
             st.caption(
-                "The state flows on for ever; what fades is how much training can learn about things that far back. "
-                "As they ship, the three differ in size too; *Watch the reach grow* trains them alike."
+                "The state flows on; what fades is how much training can learn of it. The three differ in size too: "
+                "*Watch the reach grow* trains them alike."
             )
     parts.source_note(source)
 
@@ -199,7 +199,7 @@ def _said(name: str, curve: ReachCurve) -> str:
     which = "" if curve.cell is None else " (of its cell state)"
     return (
         f"**{parts.escape(name)}**: the gradient{which} falls below 1 % after **{curve.horizon()} characters**; "
-        f"{len(curve.lags) - 1} back, {parts.escape(rest)} is left."
+        f"after {len(curve.lags) - 1}, {parts.escape(rest)} is left."
     )
 
 
@@ -276,8 +276,8 @@ def _exploding() -> None:
     here = state.place(EXPLOSION)
     st.subheader("Make gradients explode", anchor=False)
     st.caption(
-        "Short runs of the plain RNN, without and with clipping: at longer and longer bptt (rate 0.1, a hundred times "
-        "the lecture's), or at higher and higher rates."
+        "Short runs of the plain RNN, without and with clipping, at ever longer bptt (and a hundred times the "
+        "lecture's rate) or ever higher rates."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         setting = st.selectbox(
@@ -330,14 +330,20 @@ def _norms(exploded: Exploded, key: str, *version: int) -> None:
 
 
 def _told(exploded: Exploded) -> None:
-    st.markdown("\n".join(f"- {_worst(run)}" for run in exploded.runs))
+    columns = {
+        "largest gradient norm": st.column_config.NumberColumn(format="%.1f"),
+        "last loss": st.column_config.NumberColumn(format="%.2f", help="Nats."),
+    }
+    st.dataframe([_worst(run) for run in exploded.runs], hide_index=True, column_config=columns)
 
 
-def _worst(run: Explosion) -> str:
+def _worst(run: Explosion) -> dict[str, str | float]:
     finite = run.grad_norm[run.grad_norm == run.grad_norm]
-    largest = f"largest gradient norm {finite.max():,.1f}" if len(finite) else "no gradient that is a number"
-    clipped = f", clipped at {run.clip:g}" if run.clip else ", not clipped"
-    return f"{run.setting} {run.value:g}{clipped}: {largest}, last loss {run.loss[-1]:.2f} nats"
+    return {
+        "run": f"{run.setting} {run.value:g}" + (f", clipped at {run.clip:g}" if run.clip else ""),
+        "largest gradient norm": float(finite.max()) if len(finite) else float("nan"),
+        "last loss": float(run.loss[-1]),
+    }
 
 
 def _buttons(here: state.Place, submit: Callable[[], jobs.Job[Any]]) -> tuple[jobs.Job[Any] | None, live.Phase]:
