@@ -6,7 +6,7 @@ Another page: a dataclass below that derives from :class:`Place`, a line in ``_K
 From page to page: verbs: ``state.open(page, experiment)``. What holds on every page: ``state.session()`` (``kept.py``).
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -264,19 +264,17 @@ def desk() -> Desk:
 
 def session() -> Session:
     """What holds on every page."""
-    try:
-        found: Session = st.session_state["session"]
-    except KeyError:  # looked up once: a page asks for this dozens of times
-        st.session_state["session"] = found = Session()
-    return found
+    return _found("session", Session)
 
 
 def _kept(kind: type[P], name: str) -> P:
-    key = str(name)
-    try:
-        found: P = st.session_state[key]
-    except KeyError:
-        st.session_state[key] = found = kind(key)
+    return _found(str(name), lambda: kind(str(name)))
+
+
+def _found(named: str, make: Callable[[], T]) -> T:
+    found: T | None = st.session_state.get(named)  # looked up once: a page asks for this dozens of times
+    if found is None:
+        st.session_state[named] = found = make()
     return found
 
 
