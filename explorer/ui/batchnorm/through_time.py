@@ -301,8 +301,7 @@ def _exploding() -> None:
 def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exploded]:
     """Short runs at each value, without and with clipping."""
     base = Experiment.of("stateful", hidden=128, bptt=32, lr=0.1)
-    values = EXPLODE[setting][1]
-    work = call(explode, base, setting, values, clip, steps)
+    work = call(explode, base, setting, EXPLODE[setting][1], clip, steps)
     job: jobs.Job[Exploded] = jobs.Job(Kind.EXPLODE, EXPLODE[setting][0], work, app.owner())
     asked = {"base": outcome.settings_of(base), "varied": setting, "clip": clip, "steps": steps}
     return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_explosions, [base.model], asked))
