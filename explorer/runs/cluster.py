@@ -42,6 +42,7 @@ GROUP_OF = {"tell": "control", "submit": "control", "bury": "control", "withdraw
 OBJECTS = 100_000_000  # bytes of Ray's store of shared objects, of which we make little use
 NICE = 5  # workers beside an app server let its pages go first
 ANSWER = 5.0  # seconds a worker has to answer the dispatcher
+TAKE_IN = 60.0  # and to take a job in: the first one waits for torch to be imported
 JOIN = 30.0  # seconds a cluster has to answer an app server
 SAVING = 20.0  # seconds the runs of a cluster of our own have to save
 
@@ -216,7 +217,8 @@ class _Worker:
         return found
 
     def _ask(self, what: str, *arguments: Any) -> Any:
-        return ray.get(_call(self.actor, what, GROUP_OF.get(what, "watch"), *arguments), timeout=ANSWER)
+        patience = TAKE_IN if what in ("submit", "bury") else ANSWER
+        return ray.get(_call(self.actor, what, GROUP_OF.get(what, "watch"), *arguments), timeout=patience)
 
 
 class _Ray:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 WATCH = 0.5  # seconds between two looks at the workers
 SILENT = 30.0  # seconds without an answer after which a worker counts as dead
-STARTING = 20.0  # seconds a first job waits for a first worker
+STARTING = 30.0  # seconds a first job waits for a first worker
 MOVES = 2  # times a job goes on on another worker
 GAVE_UP = (
     "The worker that ran this ended {times} times while it did: it may need more memory than a worker has. "

@@ -33,7 +33,8 @@ IDLE = 2.0  # the same while nothing runs and nobody looks
 WATCHED = 10.0  # seconds from the last look of a page, in which a job counts as watched
 SOON = 1.0  # seconds a page waits for a word to arrive; later it is said again from the background
 ANSWER = 40.0  # seconds for an answer of a work
-TAKEN = 30.0  # seconds for a job to be taken in
+TAKEN = 100.0  # seconds for a job to be taken in, at most: a first worker may have to start for it
+FIRST = 30.0  # seconds the first look waits for workers that are being started
 LATE = 2.0  # seconds a look waits for a worker that does not answer
 LOST = 45.0  # seconds after which a job that no worker knows is given up here
 WENT = "Its worker is gone, and no other has taken it up. Go on with it from what it left."
@@ -231,7 +232,7 @@ class Remote(Known):
         mirror = self._mirrors.get(job_id)
         if mirror is None:
             return None
-        report = self.wire.worker(mirror.worker, "look", {job_id: seen or Seen()}).result(TAKEN)
+        report = self.wire.worker(mirror.worker, "look", {job_id: seen or Seen()}).result(FIRST)
         return next((look for look in report.looks if look.id == job_id), None)
 
     def close(self, timeout: float = 10.0) -> None:
@@ -308,7 +309,7 @@ class Remote(Known):
         found: set[str] = set()
         for name, future in asked.items():
             with contextlib.suppress(Exception):  # it is being started again
-                report = future.result(TAKEN if not self._mirrors else LATE)
+                report = future.result(LATE if self._poller.is_alive() else FIRST)
                 found |= {look.id for look in report.looks}
                 self._take(name, report.looks)
         self._miss(found)
