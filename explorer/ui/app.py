@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from explorer import paths
 from explorer.runs.store import Store
 from explorer.ui import identity, internals, links, share, state
 from explorer.ui.desk import attendance
@@ -77,10 +78,14 @@ def engine() -> Engine:
     return made
 
 
-@st.cache_resource(show_spinner=False)
 def store() -> Store:
     """The runs on this server's disk."""
-    return Store()
+    return _store(str(paths.home()))
+
+
+@st.cache_resource(show_spinner=False)
+def _store(home: str) -> Store:
+    return Store(Path(home) / "runs")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
