@@ -83,8 +83,11 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app as a newcomer starts it, with a home of its own."""
-    with serve(tmp_path_factory.mktemp("server-home")) as served:
+    """The app as a newcomer starts it, with a home of its own.
+
+    What a test leaves running when its browser goes ends after a minute: it would hold up everybody after it.
+    """
+    with serve(tmp_path_factory.mktemp("server-home"), EXPLORER_LEASE_MINUTES="1") as served:
         yield served
 
 
