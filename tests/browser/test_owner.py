@@ -82,7 +82,7 @@ def test_a_run_is_still_ones_own_when_the_server_was_restarted(tmp_path, browser
     with serve(tmp_path) as after:
         again = Visitor(page, after).open("runs")
         main(page).get_by_text(run[:4]).first.wait_for(state="attached")
-        assert main(page).get_by_role("button", name="Delete").is_visible()
+        main(page).get_by_role("button", name="Delete").wait_for()
         again.open(f"char_rnn?run={run}")
         main(page).get_by_text("Read back from this server's disk").wait_for()
     context.close()

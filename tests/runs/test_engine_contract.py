@@ -342,7 +342,7 @@ def test_nobody_without_the_token_is_served(rays):
 
 @pytest.mark.cluster
 def test_a_killed_workers_run_goes_on_elsewhere_as_if_nothing_had_been(rays, ray_start, store):
-    experiment = Experiment.of("gru", hidden=24, batch_size=16, epochs=1)
+    experiment = Experiment.of("gru", hidden=24, batch_size=16, epochs=3)  # longer than to its first bookmark anywhere
     whole = Job(Kind.TRAIN, "whole", owner="", experiment=experiment)
     job = ray_start(experiment=experiment)
     until(job, lambda job: store.bookmark(job.id).exists())

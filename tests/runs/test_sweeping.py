@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from contextlib import closing
 
 import pytest
@@ -21,6 +22,12 @@ from explorer.training import checkpoint
 from tests.runs.working import until
 
 TINY = dict(hidden=8, n_fac=4, batch_size=256, bptt=64, epochs=1, data="pydoc", schedule="constant", jitter=False)
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch):
+    """A plain one: Streamlit's tests of pages leave their script in its place, which every new process would run."""
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
 
 
 def a_plan(over=("lr=1e-3,1e-2",), **changes):
