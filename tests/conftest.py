@@ -47,7 +47,7 @@ SLOW_PLACES = (
     *("test_links.py", "test_add_a_rung.py", "lecture/test_claims.py", "runs/test_race.py", "runs/test_grid.py"),
     *("training/test_memory.py", "ui/test_door.py", "ui/test_internals.py", "data/test_dogscats.py"),
     *("export/test_script.py", "runs/test_resume.py", "runs/test_sweeping.py", "terminal/test_sweep.py"),
-    *("training/test_parallel.py", "terminal/test_together.py"),
+    *("training/test_parallel.py", "terminal/test_together.py", "runs/test_engine.py", "runs/test_engine_contract.py"),
 )
 SLOW_TESTS = {
     "test_the_real_set",
