@@ -1,16 +1,25 @@
 """Behind the character RNNs' curves: the text, the model, its memory, the lecture's numbers, the loop."""
 
+import copy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from torch import nn
 
+from explorer import devices
+from explorer.data.vocabulary import Vocabulary
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
 from explorer.ladders import Cut
 from explorer.models import cells, char_rnn
+from explorer.probes.activation_record import ActivationRecord
+from explorer.probes.at_rest import at_rest
 from explorer.runs.jobs import Job
-from explorer.ui import activations, behind, beside, live, loop, parts, played
+from explorer.runs.store import Which
+from explorer.training import checkpoint, prepare
+from explorer.ui import activations, behind, beside, live, loop, parts, played, state
 from explorer.ui.char_rnn import alphabet, batch, cell, lecture_text, next_character, text, writing
 
 TABS = {
@@ -68,22 +77,50 @@ def _code(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
 
 
 def _activations(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
-    from explorer.probes.at_rest import at_rest
-    from explorer.training import prepare
-
     with parts.refusals():
-        author = writing.author_of(page, experiment, job)
         run, _, trained = live.shown(page, experiment, job)
         if played.own(page, experiment) is not None:
             trained = experiment
-        data = prepare.text_for(trained, next(author.model.parameters()).device)
-        if data.vocabulary != author.vocabulary:
+        if played.at_work(page, experiment, job) is not None:
+            author = writing.author_of(page, experiment, job)
+            name = author.name
+            stamp: state.Stamp = (run, name)
+            found = _looked_at(copy.deepcopy(author.model), author.vocabulary, trained)
+        else:
+            path, name = played.weights(page, job, experiment, Which.FINAL)
+            if path is None:
+                st.caption(name)
+                return
+            stamp = (str(path), path.stat().st_mtime)
+            found = _looked(path, path.stat().st_mtime, trained)
+        if found is None:
             st.caption("These weights know other characters than the text that is here.")
             return
-        x = next(iter(data.valid_batches())).x
-        record = at_rest(author.model, x)
-        of = f"{author.name[0].upper()}{author.name[1:]}, reading {x.numel():,} characters of the validation text"
-        activations.show(page, (run, author.name), record, of)
+        record, characters = found
+        of = f"{name[0].upper()}{name[1:]}, reading {characters:,} characters of the validation text"
+        activations.show(page, stamp, record, of)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _looked(path: Path, stamp: float, trained: Experiment) -> tuple[ActivationRecord, int] | None:
+    """What :func:`_looked_at` finds of a weights file."""
+    model, story = checkpoint.load(path, devices.choose())
+    return _looked_at(model, story.vocabulary, trained)
+
+
+def _looked_at(
+    model: nn.Module, vocabulary: Vocabulary | None, trained: Experiment
+) -> tuple[ActivationRecord, int] | None:
+    """What the layers give for a batch of the validation text, and its characters; None where it has others.
+
+    Args:
+        model: nobody else's meanwhile, as it is watched.
+    """
+    data = prepare.text_for(trained, next(model.parameters()).device)
+    if data.vocabulary != vocabulary:
+        return None
+    x = next(iter(data.valid_batches())).x
+    return at_rest(model, x), x.numel()
 
 
 def _memory() -> None:
