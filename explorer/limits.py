@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,16 @@ def from_environment() -> Limits:
             except (ValueError, SettingsError) as error:
                 log.warning("%s is %r and is ignored: %s", variable(name), word, error)
     return found
+
+
+def full(owner: str, owners: Sequence[str]) -> str:
+    """Why no more jobs of an owner's are taken in, in a sentence; "" where they are. ``owners``: of those there are."""
+    each, most = now().jobs_each, now().jobs
+    if owner and owners.count(owner) >= each:
+        return f"{each} jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
+    if len(owners) >= most:
+        return f"This server has as many jobs as it takes ({most}). Start this again in a few minutes."
+    return ""
 
 
 _lock = threading.Lock()

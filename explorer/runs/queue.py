@@ -106,10 +106,6 @@ class Registry(Known):
         with self._lock:
             return list(self._jobs.values())
 
-    def ahead_of(self, job: Job[Any]) -> int:
-        """How many jobs hold a place or wait for one before this queued one."""
-        return len(job.before())
-
     def close(self, timeout: float = 10.0) -> None:
         """Stop everything and wait for it to end."""
         self._closing.set()
@@ -161,13 +157,8 @@ class Registry(Known):
 
     def _check_room(self, job: Job[Any], instead_of: Job[Any] | None) -> None:
         alive = [j for j in self._jobs.values() if not (j.ended or j.state == State.STOPPING or j is instead_of)]
-        each, most = limits.now().jobs_each, limits.now().jobs
-        if job.owner and sum(other.owner == job.owner for other in alive) >= each:
-            raise QueueFull(
-                f"{each} jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
-            )
-        if len(alive) >= most:
-            raise QueueFull(f"This server has as many jobs as it takes ({most}). Start this again in a few minutes.")
+        if why := limits.full(job.owner, [other.owner for other in alive]):
+            raise QueueFull(why)
 
     def _stop_the_forgotten(self) -> None:
         """Stop what waits to begin and whose page is gone: it has no thread to see that by itself."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from explorer.runs.index import Run
     from explorer.runs.store import Store
     from explorer.runs.sweeping import Sweeping
-    from explorer.runs.sweeps import Figure, Group, Plan
+    from explorer.runs.sweeps import Group, Plan
 
 
 def sweep(options: argparse.Namespace) -> int:
@@ -186,14 +186,11 @@ def table(group: "Group") -> list[list[str]]:
     """Columns of equal width: the axes, validation loss and accuracy after the last epoch, and what to note."""
     from explorer.runs.sweeps import word
 
-    def figure(value: "Figure", percent: bool) -> str:
-        return value.text(4, percent)
-
     names = [axis.name for axis in group.axes]
     rows = [[*names, "validation loss", "accuracy", ""]]
     for point in group.points:
         values = [word(point.at[name]) for name in names]
-        rows.append([*values, figure(point.val_loss, False), figure(point.accuracy, True), _note(group, point)])
+        rows.append([*values, point.val_loss.text(), point.accuracy.text(percent=True), _note(group, point)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [[cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)] + row[-1:] for row in rows]
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from explorer.experiment import Experiment
     from explorer.runs.jobs import Job
     from explorer.runs.record import Recorder
-    from explorer.runs.store import Store
     from explorer.runs.train import Training
     from explorer.training.parallel import Shared
 
@@ -86,36 +85,20 @@ def _record(
     """A new run, or the one that the processes before these have left, and the learner where it was left."""
     from explorer.runs.jobs import Job
     from explorer.runs.record import Recorder
-    from explorer.runs.train import in_words
+    from explorer.runs.train import continued, in_words, take_up
     from explorer.runs.words import Kind
 
-    store = None if options.no_record else store_or_none()
-    number = _number()
-    if store is not None and store.run(number) is not None:
-        return _go_on(number, store, experiment, learner)
-    job: Job[Training] = Job(Kind.TRAIN, experiment.rung.title, experiment=experiment, id=number)
-    return job, Recorder(job, experiment, store, in_words(options.start))
-
-
-def _go_on(
-    number: str, store: "Store", experiment: "Experiment", learner: "Shared"
-) -> "tuple[Job[Training], Recorder]":
-    from explorer.runs.jobs import Job
-    from explorer.runs.record import Recorder
-    from explorer.runs.train import continued, take_up
-    from explorer.runs.words import Kind
-
-    run = store.run(number)
-    if run is not None and store.bookmark(number).exists():
-        job, recorder = take_up(run, store)
-        continued(job, experiment, recorder, learner)
-        say(f"Goes on with {number} after step {learner.step:,}.")
-    else:  # it was left before its first bookmark
-        store.claim(number)
+    store, number, before = None if options.no_record else store_or_none(), _number(), None
+    if store is not None and (before := store.run(number)) is not None:
+        if store.bookmark(number).exists():
+            job, recorder = take_up(before, store)
+            continued(job, experiment, recorder, learner)
+            say(f"Goes on with {number} after step {learner.step:,}.")
+            return job, recorder
+        store.claim(number)  # it was left before its first bookmark
         store.rewind(number, 0, 0, 0)
-        job = Job(Kind.TRAIN, experiment.rung.title, experiment=experiment, id=number)
-        recorder = Recorder(job, experiment, store, line=run)
-    return job, recorder
+    job = Job(Kind.TRAIN, experiment.rung.title, experiment=experiment, id=number)
+    return job, Recorder(job, experiment, store, in_words(options.start), before)
 
 
 def _number() -> str:

@@ -26,6 +26,11 @@ def tabs(page: str, titles: Mapping[str, str], views: Mapping[str, Draw]) -> Non
                 draw()
 
 
+def how(page: str, draw: Draw) -> None:
+    """The fold with a section's own code."""
+    fold(page, "how", "How it works", ":material/code:", draw)
+
+
 def fold(page: str, word: str, title: str, icon: str, draw: Draw, opened: bool = False) -> None:
     """An expander whose inside waits until it is opened; ``word`` names it on its page."""
     key = state.place(page).key("fold", word)

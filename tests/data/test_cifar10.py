@@ -4,6 +4,7 @@ import collections
 import io
 import os
 import tarfile
+import threading
 import time
 
 import numpy as np
@@ -51,6 +52,20 @@ def small_set(train=20, test=2, folders=FOLDERS):
         for i in range(n)
     ]
     return {name: png(pixels(seed)) for seed, name in enumerate(names)}
+
+
+def held_after_a_batch(monkeypatch):
+    """Has decoding wait after its first hundred pictures; what lets it go on, and the sizes of the batches so far."""
+    go_on, batches, real = threading.Event(), [], cifar10._decode
+
+    def held(batch, path):
+        batches.append(len(batch))
+        assert len(batches) == 1 or go_on.wait(120)
+        return real(batch, path)
+
+    monkeypatch.setattr(cifar10, "BATCH", 100)
+    monkeypatch.setattr(cifar10, "_decode", held)
+    return go_on, batches
 
 
 def write_archive(path, files):

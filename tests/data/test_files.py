@@ -34,15 +34,22 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def server():
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+@contextlib.contextmanager
+def serving(handler):
+    """The address of a server that answers so."""
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield f"http://127.0.0.1:{httpd.server_port}"
     httpd.shutdown()
     thread.join()
     httpd.server_close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving(Handler) as address:
+        yield address
 
 
 def test_downloads_whole_and_tells_the_progress(server, tmp_path):
@@ -107,13 +114,8 @@ PUBLISHED = {
 @contextlib.contextmanager
 def publishing(headers):
     Publishing.headers_sent = headers
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Publishing)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}/file"
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving(Publishing) as address:
+        yield f"{address}/file"
 
 
 @pytest.mark.parametrize(("right", "wrong"), PUBLISHED.values(), ids=PUBLISHED)

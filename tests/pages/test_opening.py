@@ -1,13 +1,11 @@
 """The first visit to CIFAR-10 on a machine: the page is there while the archive is decoded behind it."""
 
-import threading
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer.data import cifar10
 from explorer.runs import opening
-from tests.data.test_cifar10 import small_set, write_archive
+from tests.data.test_cifar10 import held_after_a_batch, small_set, write_archive
 from tests.pages.conftest import APP, numbers, texts, wait
 
 
@@ -37,15 +35,7 @@ def bars(at: AppTest) -> list[str]:
 
 
 def test_the_page_answers_while_the_pictures_are_read_and_a_second_visitor_joins(archive, monkeypatch) -> None:
-    go_on, batches, real = threading.Event(), [], cifar10._decode
-
-    def held(batch, path):
-        batches.append(len(batch))
-        assert len(batches) == 1 or go_on.wait(120)
-        return real(batch, path)
-
-    monkeypatch.setattr(cifar10, "BATCH", 100)
-    monkeypatch.setattr(cifar10, "_decode", held)
+    go_on, batches = held_after_a_batch(monkeypatch)
     first, second = newcomer(model="convnet"), newcomer(model="bn", show="pictures")
     wait(first, lambda: opening.opening().pictures == 100)
     for at, rung in ((first, "ConvNet"), (second, "ConvBnNet")):

@@ -69,6 +69,10 @@ def store(tmp_path):
 @pytest.fixture
 def start(engine, store, monkeypatch):
     """Starts training runs on the engine, as pages do, and stops them in the end."""
+    yield from starting(engine, store, monkeypatch)
+
+
+def starting(engine, store, monkeypatch):
     from explorer.runs import queue
 
     monkeypatch.setattr(queue, "registry", lambda: engine)
@@ -272,19 +276,7 @@ def _cell(owner):
 # -- what only workers outside can show ----------------------------------------------------------------
 @pytest.fixture
 def ray_start(rays, store, monkeypatch):
-    from explorer.runs import queue
-
-    monkeypatch.setattr(queue, "registry", lambda: rays)
-    begun = []
-
-    def start(owner="ann", experiment=LONG, **how):
-        begun.append(train.submit(experiment, owner, store, **how))
-        return begun[-1]
-
-    yield start
-    for job in begun:
-        job.stop()
-        until(job, lambda job: job.ended)
+    yield from starting(rays, store, monkeypatch)
 
 
 OTHER = """

@@ -7,7 +7,7 @@ import pytest
 
 from explorer.data import cifar10, sampler
 from explorer.runs import opening
-from tests.data.test_cifar10 import small_set, write_archive
+from tests.data.test_cifar10 import held_after_a_batch, small_set, write_archive
 
 
 @pytest.fixture
@@ -25,15 +25,7 @@ def archive(tmp_path, monkeypatch):
 
 
 def test_who_comes_meanwhile_joins_and_sees_how_far_it_is(archive, monkeypatch):
-    go_on, calls, real = threading.Event(), [], cifar10._decode
-
-    def slowly(batch, path):
-        calls.append(len(batch))
-        assert len(calls) == 1 or go_on.wait(60)
-        return real(batch, path)
-
-    monkeypatch.setattr(cifar10, "BATCH", 100)
-    monkeypatch.setattr(cifar10, "_decode", slowly)
+    go_on, calls = held_after_a_batch(monkeypatch)
     assert not cifar10.at_hand()
     first = opening.opening()
     assert opening.opening() is first and not first.over.is_set()

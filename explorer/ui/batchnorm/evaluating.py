@@ -52,7 +52,7 @@ def show() -> None:
             icon=":material/balance:",
         )
         parts.source_note(kept.source)
-    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+    behind.how(PAGE, _how)
 
 
 def _how() -> None:

@@ -50,7 +50,7 @@ def show() -> None:
         st.info(f"**Recorded.** {parts.escape(verdict(kept.grid))}", icon=":material/balance:")
         parts.source_note(kept.source)
     behind.fold(PAGE, "sweep", "As a sweep in the terminal", ":material/terminal:", _as_sweep)
-    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+    behind.how(PAGE, _how)
 
 
 def _as_sweep() -> None:

@@ -60,7 +60,7 @@ def show() -> None:
         st.error(parts.escape(str(error)), icon=":material/error:")
         return
     parts.source_note(source)
-    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+    behind.how(PAGE, _how)
 
 
 def _how() -> None:

@@ -68,7 +68,7 @@ def show() -> None:
         first_batch.show(experiments, options.where)
     if chosen in BY_KEY:
         networks.about(BY_KEY[chosen], options)
-    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+    behind.how(PAGE, _how)
 
 
 def _asked_to_start(job: jobs.Job[Any] | None) -> bool:

@@ -110,7 +110,7 @@ def show() -> None:
     for column, draw in zip(st.columns(2, gap="large"), (_while_training, _exploding), strict=True):
         with column:
             draw()
-    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+    behind.how(PAGE, _how)
 
 
 def _how() -> None:

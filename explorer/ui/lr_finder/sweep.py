@@ -221,7 +221,7 @@ def _curves(
 
 def how_it_works() -> None:
     """The two formulas and the code."""
-    behind.fold(PAGE, "how", "How it works", ":material/code:", _how)
+    behind.how(PAGE, _how)
 
 
 def _how() -> None:

@@ -126,12 +126,11 @@ def choose(listed: Listed) -> list[str]:
 
 def picked(ids: Sequence[str], listed: Listed) -> tuple[list[Run], list[Group]]:
     """What has these ids, on another page of the table or in a link too, where it may be seen: runs, and sweeps."""
-    here = {listed.entry(run): run for run in listed.runs if listed.entry(run) == run.id}
-    found = [here.get(id) or app.store().run(id) for id in ids if id not in listed.groups]
-    strange = [id for id, run in zip([id for id in ids if id not in listed.groups], found, strict=True) if run is None]
-    groups = {**listed.groups, **groups_of(strange)}
+    here = {run.id: run for run in listed.runs if listed.entry(run) == run.id}
+    found = {id: here.get(id) or app.store().run(id) for id in ids if id not in listed.groups}
+    groups = {**listed.groups, **groups_of([id for id, run in found.items() if run is None])}
     return (
-        [as_it_is_now(run) for run in found if run is not None and may_be_seen(run)],
+        [as_it_is_now(run) for run in found.values() if run is not None and may_be_seen(run)],
         [groups[id] for id in ids if id in groups and may_be_seen(groups[id].runs[0])],
     )
 
