@@ -63,6 +63,7 @@ class Given:
     boot: str = ""  #: of the worker's process that took it; "" until one has
     state: State = State.QUEUED
     began: bool = False
+    place: str = ""  #: where it is shown
     since: float = field(default_factory=time.monotonic)
 
 
@@ -123,13 +124,8 @@ class Dispatcher:
     # -- giving ------------------------------------------------------------------------------------
     def _full(self, order: Order, instead_of: str) -> str:
         """Why no job is taken in, as the limits say."""
-        alive = [g.order for g in self._given.values() if g.state not in (State.STOPPING,) and g.order.id != instead_of]
-        each, most = limits.now().jobs_each, limits.now().jobs
-        if order.owner and sum(other.owner == order.owner for other in alive) >= each:
-            return f"{each} jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
-        if len(alive) >= most:
-            return f"This server has as many jobs as it takes ({most}). Start this again in a few minutes."
-        return ""
+        alive = [g.order for g in self._given.values() if g.state != State.STOPPING and g.order.id != instead_of]
+        return limits.full(order.owner, [other.owner for other in alive])
 
     def _choose(self, order: Order, but: str = "") -> str | None:
         """The worker that has the owner's other jobs, else the one with the fewest owners; None if none answers."""
@@ -176,7 +172,7 @@ class Dispatcher:
         for given in mine:
             found = standing.jobs.get(given.order.id)
             if found is not None:
-                given.state, given.began, _ = found
+                given.state, given.began, given.place = found
                 if given.state in ENDED:
                     del self._given[given.order.id]
             elif given.boot and given.boot != standing.boot:
@@ -198,7 +194,7 @@ class Dispatcher:
         if worker is None:
             given.boot = "lost"  # with the next look
             return
-        renewed = Given(order.again(given.state == State.PAUSED) if given.began else order, worker)
+        renewed = Given(order.again(given.state == State.PAUSED, given.place) if given.began else order, worker)
         if self._give(renewed):
             given.boot = "lost"
             return

@@ -42,8 +42,8 @@ class Worker:
     def orders(self):
         return [order for order in self.taken if order.id in self.jobs]
 
-    def does(self, job_id, state):
-        self.jobs[job_id] = (state, True, "")
+    def does(self, job_id, state, place=""):
+        self.jobs[job_id] = (state, True, place)
 
     def start_again(self):
         self.boot, self.jobs = str(int(self.boot) + 1), {}
@@ -90,7 +90,7 @@ def test_a_dead_workers_runs_go_on_elsewhere_and_what_had_not_begun_begins_there
     office, a, b = pool
     for owner, number in (("ann", 0), ("bob", 0), ("ann", 1)):
         office.submit(order(owner, number))
-    a.does("ann0", State.PAUSED)
+    a.does("ann0", State.PAUSED, "a page")
     office.watch()
     a.down = True
     office.watch()
@@ -100,6 +100,7 @@ def test_a_dead_workers_runs_go_on_elsewhere_and_what_had_not_begun_begins_there
     office.watch()
     moved = {order.id: (order.moved, order.budget) for order in b.taken[1:]}
     assert moved == {"ann0": (1, 0), "ann1": (0, None)}, "held where it was held"
+    assert next(order for order in b.taken if order.id == "ann0").place == "a page", "and shown where it was shown"
 
 
 def test_a_worker_that_stays_silent_counts_as_dead(pool, monkeypatch):
