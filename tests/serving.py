@@ -1,9 +1,11 @@
-"""A real server on a free port and the flags of a real Chromium: for browser tests, benchmarks and the load test."""
+"""A real server on a free port, a cluster, the flags of a real Chromium: for browser tests, benchmarks, load test."""
 
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -112,6 +114,38 @@ def serve(
             process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+@contextlib.contextmanager
+def ray_head(folder: Path, cpus: int = 1) -> Iterator[dict[str, str]]:
+    """A cluster of this machine alone, begun as the README says; what a server's environment needs to join it.
+
+    Args:
+        folder: an empty one, with a short path: sockets lie in it.
+
+    Raises:
+        NotStarted: it ended, or did not come up in time.
+    """
+    port, token = free_port(), {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
+    command += [f"--num-cpus={cpus}", f"--temp-dir={folder}", "--object-store-memory=100000000"]
+    command += ["--include-dashboard=false", "--include-log-monitor=false", "--disable-usage-stats"]
+    command += ["--dashboard-agent-listen-port=0"]
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, env=os.environ | token, start_new_session=True
+        )
+    try:
+        end = time.monotonic() + 60
+        while not list(folder.glob("session_*/sockets/raylet")):
+            if process.poll() is not None or time.monotonic() > end:
+                raise NotStarted("Ray did not start:\n" + log.read_text()[-2000:])
+            time.sleep(0.05)
+        yield {"EXPLORER_ENGINE": f"127.0.0.1:{port}", **token}
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its orderly end waits half a minute for workers that stay
+        process.wait()
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:

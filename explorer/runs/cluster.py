@@ -36,6 +36,7 @@ import ray
 log = logging.getLogger(__name__)
 
 SPACE = "explorer"  # the namespace of our actors
+HEAD = "node:__internal_head__"  # what Ray's head has, and no other machine
 DISPATCHER = "dispatcher"
 GROUPS = {"control": 1, "look": 2, "ask": 2, "watch": 1}  # threads of a worker for each kind of call, beside its runs
 GROUP_OF = {"tell": "control", "submit": "control", "bury": "control", "withdraw": "control", "look": "look"}
@@ -135,10 +136,12 @@ def _number(name: str) -> float:
 def _office(pool: Pool) -> Any:
     """The cluster's dispatcher; the first server that asks for it makes it, with its workers."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("EXPLORER_")}
-    settings.pop("EXPLORER_ENGINE", None)
+    for name in ("EXPLORER_ENGINE", "EXPLORER_TEACHER_TOKEN"):  # workers choose no engine, and let no teacher in
+        settings.pop(name, None)
     made = ray.remote(concurrency_groups={"control": 8})(Office)
+    words: dict[str, Any] = {"num_cpus": 0, "resources": {HEAD: 0.001}}  # not on an app server, which may end any time
     return made.options(
-        name=DISPATCHER, namespace=SPACE, lifetime="detached", get_if_exists=True, max_restarts=-1, num_cpus=0
+        name=DISPATCHER, namespace=SPACE, lifetime="detached", get_if_exists=True, max_restarts=-1, **words
     ).remote(pool, settings)
 
 
