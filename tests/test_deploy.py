@@ -55,8 +55,9 @@ def test_several_servers_are_told_apart_by_the_cookie_that_every_browser_gets():
 
 
 def test_every_variable_named_is_one():
-    others = {"EXPLORER_HOME", "EXPLORER_DATA", "EXPLORER_STORE", entry.VARIABLE}
-    known = {limits.variable(name) for name in limits.TABLE} | others
+    sources = (path.read_text() for path in (paths.REPOSITORY / "explorer").rglob("*.py"))
+    read = {name for source in sources for name in re.findall(r'"(EXPLORER_[A-Z_]+)"', source)}
+    known = {limits.variable(name) for name in limits.TABLE} | read | {entry.VARIABLE}
     assert set(re.findall(r"EXPLORER_[A-Z_]+[A-Z]", UNIT + CONTAINER + README)) <= known
 
 
