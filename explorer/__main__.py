@@ -96,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     several.add_argument("--seeds", type=int, default=1, metavar="N", help="run every combination with N seeds (1)")
     several.add_argument("--resume", metavar="SWEEP", help="go on with a sweep where it stopped")
-    several.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once, a process each (1)")
+    several.add_argument(
+        "--jobs", type=int, metavar="N", help="cells at once, a process each (1; with EXPLORER_ENGINE all its workers)"
+    )
     several.add_argument("--dry-run", action="store_true", help="say how many cells, and how long; begin none")
     several.add_argument("--preset", help="a named set of settings (default: lecture)")
     several.add_argument("--json", action="store_true", help="one JSON object a line for each cell")

@@ -14,13 +14,14 @@ from typing import Any
 
 from explorer.errors import ExplorerError, SettingsError, StorageError
 from explorer.experiment import Experiment
-from explorer.runs import estimate
+from explorer.runs import estimate, train
+from explorer.runs.calls import call
 from explorer.runs.index import TERMINAL, By, Run
 from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
 from explorer.runs.sweeps import OVER, Cell, Plan
-from explorer.runs.train import Training, train
+from explorer.runs.train import Training
 from explorer.runs.words import Kind, State, ending
 from explorer.training import prepare
 from explorer.training.memory import reserve
@@ -60,14 +61,15 @@ def seconds(experiments: Sequence[Experiment], store: Store | None, at_once: int
     return sum(known) / at_once if len(known) == len(found) else None
 
 
-def enter(plan: Plan, store: Store) -> list[Run]:
+def enter(plan: Plan, store: Store, owner: str = TERMINAL) -> list[Run]:
     """Enter a new sweep's cells into the record, all of them waiting."""
+    by = By.TERMINAL if owner == TERMINAL else By.PAGE
     sweep, now = secrets.token_hex(4), time.time()
     runs = []
     for number, cell in enumerate(plan.cells):
         run = Run(
             secrets.token_hex(4),
-            TERMINAL,
+            owner,
             Kind.TRAIN,
             f"{plan.base.rung.title} {cell}",
             cell.experiment,
@@ -77,7 +79,7 @@ def enter(plan: Plan, store: Store) -> list[Run]:
             "",
             now + number / 1000,  # in the order in which they begin
             now,
-            begun_by=By.TERMINAL,
+            begun_by=by,
             sweep=sweep,
             cell=json.dumps(dict(cell.at)),
         )
@@ -103,12 +105,23 @@ def unfinished(store: Store, sweep: str) -> list[Run]:
     return taken
 
 
-def leave(store: Store, runs: Sequence[Run]) -> None:
+def leave(store: Store, runs: Sequence[Run], why: str = WAITS) -> None:
     """Settle those whose turn has not come: they wait for whoever goes on."""
     for run in runs:
         found = store.run(run.id)
         if found is not None and found.state == State.QUEUED:
-            store.settle(run.id, State.STOPPED, WAITS)
+            store.settle(run.id, State.STOPPED, why)
+
+
+def job(run: Run, store: Store) -> Job[Training]:
+    """A cell as a job for an engine, which goes on from its bookmark if it left one."""
+    assert run.experiment is not None
+    work, owner = call(train.work, run.experiment), run.owner
+    made: Job[Training] = Job(
+        Kind.TRAIN, run.title, work, owner, run.experiment, id=run.id, created=run.created, spare=True
+    )
+    made.record = call(train.record, store.address, go_on=True)
+    return made
 
 
 def work(run: Run, store: Store, begun: Callable[[Job[Any]], object] = lambda job: None) -> tuple[State, str]:
@@ -119,17 +132,17 @@ def work(run: Run, store: Store, begun: Callable[[Job[Any]], object] = lambda jo
     """
     assert run.experiment is not None
     experiment = run.experiment
-    job: Job[Training] = Job(Kind.TRAIN, run.title, experiment=experiment, id=run.id, created=run.created)
-    recorder = Recorder(job, experiment, store, line=run)
+    made: Job[Training] = Job(Kind.TRAIN, run.title, experiment=experiment, id=run.id, created=run.created)
+    recorder = Recorder(made, experiment, store, line=run)
     go_on = store.bookmark(run.id).exists()
     if not go_on:
         with contextlib.suppress(StorageError):
             store.rewind(run.id, 0, 0, 0)  # it may have been killed before its first bookmark
-    job.began = True
-    job.pace.go()
-    begun(job)
+    made.began = True
+    made.pace.go()
+    begun(made)
     try:
-        train(job, experiment, recorder=recorder, go_on=go_on)
-        return State.DONE, job.message
+        train.train(made, experiment, recorder=recorder, go_on=go_on)
+        return State.DONE, made.message
     except Exception as error:
         return ending(error)

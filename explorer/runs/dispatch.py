@@ -2,8 +2,9 @@
 
 All jobs of an owner at a time go to one worker, whose queue lets one of them run at once and gives owners their turns:
 so a sweep of three hundred keeps nobody waiting for more than the run before theirs, on one worker or on fifty. A
-worker that has nothing to do is given what waits for its first turn elsewhere. A killed worker's runs go on, on another
-one, from the bookmarks they left; but not for ever, as it may be they that kill it.
+worker that has nothing to do is given what waits for its first turn elsewhere: another owner's run, else a cell of a
+sweep. A killed worker's runs go on, on another one, from the bookmarks they left; but not for ever, as it may be they
+that kill it.
 """
 
 import contextlib
@@ -211,7 +212,7 @@ class Dispatcher:
             self._given.pop(given.order.id, None)
 
     def _level(self) -> None:
-        """Give a worker without a job what waits elsewhere for its first turn behind another owner's."""
+        """Give a worker without a job what waits elsewhere for its first turn: behind another owner's, else a cell."""
         with self._lock:
             at_work = {given.worker for given in self._given.values()}
             idle = [name for name in self._up if name not in at_work]
@@ -220,7 +221,8 @@ class Dispatcher:
                 given for given in self._given.values() if not given.began and given.boot == self._up.get(given.worker)
             ]
         for name in idle:
-            given = next((one for one in waiting if _whose(one.order) not in begun and self._crowded(one)), None)
+            behind = (one for one in waiting if _whose(one.order) not in begun and self._crowded(one))
+            given = next(behind, None) or next((one for one in waiting if one.order.spare), None)
             if given is None:
                 return
             waiting.remove(given)

@@ -38,6 +38,8 @@ class Engine(Protocol):
     live setting reach it wherever it runs.
     """
 
+    places: int  #: how many runs may train at the same time
+
     def submit(self, job: Job[R], instead_of: Job[Any] | None = None) -> Job[R]:
         """Queue a job; the one to show and to control. Nothing else is stopped for it but ``instead_of``.
 
@@ -73,6 +75,8 @@ class Engine(Protocol):
 
 class Known:
     """What can be told from the list of all jobs."""
+
+    places = 1  #: how many runs may train at the same time
 
     def all(self) -> list[Job[Any]]:
         """Every known job, oldest first."""

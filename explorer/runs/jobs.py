@@ -53,12 +53,14 @@ class Job(Generic[R]):
     history: History = field(default_factory=History)
     result: R | None = None  #: what there is to see so far
     moved: int = 0  #: how often it lost the worker that ran it, and went on elsewhere
+    spare: bool = False  #: a cell of a sweep: beside others of its owner, where a worker has nothing else to do
     source: "Source | None" = None  #: the data it works on, once they are read
     troubles: dict[str, str] = field(default_factory=dict)  #: what the disk refused, a sentence each, by what it was
     live: dict[str, float] = field(default_factory=dict)  #: live settings changed since it began, as last asked for
     progress: float = 0.0  #: share done, in [0, 1]
     pace: Pace = field(default_factory=Pace)  #: its steps, and the time they took
     created: float = field(default_factory=time.time)
+    attempt: str = field(default_factory=lambda: secrets.token_hex(4))  #: which of the jobs that had this id
     version: int = 0  #: grows when state, message or what is published change
     budget: int | None = None  #: steps left before it pauses by itself
     lane: "Lane[Job[Any]] | None" = None  #: where its place to run comes from; None in the terminal
@@ -75,7 +77,7 @@ class Job(Generic[R]):
         self._questions = Questions()
         self.began = False  # whether its work has, in a thread of its own
         self._stop = self._pause = self._until_epoch = False
-        self._seen = time.monotonic()
+        self.touched = time.monotonic()  # when a page last looked
 
     # -- asked by pages ----------------------------------------------------------------------------
     @property
@@ -100,12 +102,12 @@ class Job(Generic[R]):
 
     def touch(self) -> None:
         """Say that somebody is looking; a session's job whose page is gone for long stops by itself."""
-        self._seen = time.monotonic()
+        self.touched = time.monotonic()
 
     @property
     def forgotten(self) -> bool:
         """Whether the page of a session's job has been gone for long."""
-        return bool(self.owner) and time.monotonic() - self._seen > 60 * limits.now().lease_minutes
+        return bool(self.owner) and time.monotonic() - self.touched > 60 * limits.now().lease_minutes
 
     def before(self) -> "list[Job[Any]]":
         """The jobs that run, or will, before this one; none if it does not wait for a place."""
@@ -208,8 +210,6 @@ class Job(Generic[R]):
             raise Stopped
         if self._stop:
             raise Stopped
-        if not self._changes:
-            return []
         with self._wake:
             changes, self._changes = self._changes, []
         return changes

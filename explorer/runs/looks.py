@@ -45,6 +45,7 @@ class Face:
     owner: str
     experiment: "Experiment | None"
     created: float
+    attempt: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ class Eye:
         packed, published = self._result(job) if seen.watched else (None, seen.result)
         return Look(
             job.id,
-            Face(job.kind, job.title, job.owner, job.experiment, job.created),
+            Face(job.kind, job.title, job.owner, job.experiment, job.created, job.attempt),
             (self.name, number),
             job.state,
             job.message,

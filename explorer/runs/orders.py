@@ -28,6 +28,8 @@ class Order:
     budget: int | None
     result: Any  #: what there is to see before it begins
     moved: int = 0
+    spare: bool = False
+    attempt: str = ""
 
     @classmethod
     def of(cls, job: Job[Any]) -> "Order":
@@ -40,7 +42,7 @@ class Order:
             raise SettingsError("This work can only be done in the server's own process.", repr(job.work))
         return cls(
             *(job.id, job.kind, job.title, job.work, job.owner, job.experiment, job.record),
-            *(job.place, job.created, job.budget, job.result, job.moved),
+            *(job.place, job.created, job.budget, job.result, job.moved, job.spare, job.attempt),
         )
 
     def again(self, held: bool, place: str = "") -> "Order":
@@ -63,4 +65,6 @@ class Order:
             created=self.created,
             budget=self.budget,
             moved=self.moved,
+            spare=self.spare,
+            attempt=self.attempt,
         )

@@ -40,7 +40,7 @@ class Registry(Known):
     """
 
     def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
+        self.workers = self.places = workers
         self._training: Lane[Job[Any]] = Lane(workers, _turn)
         self._beside: Lane[Job[Any]] = Lane(BESIDE, _turn)
         self._jobs: dict[str, Job[Any]] = {}

@@ -21,7 +21,7 @@ from explorer.runs.jobs import Job
 from explorer.runs.looks import Look, Seen
 from explorer.runs.orders import Order
 from explorer.runs.questions import Unanswered
-from explorer.runs.words import State
+from explorer.runs.words import ENDED, State
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class RemoteJob(Job[R]):
         super().__init__(
             order.kind, order.title, owner=order.owner, experiment=order.experiment, id=order.id, created=order.created
         )
-        self._place, self.result, self.budget = order.place, order.result, order.budget
+        self._place, self.result, self.budget, self.attempt = order.place, order.result, order.budget, order.attempt
         self._engine, self.worker = engine, worker
         self._look, self._result = ("", 0), ""  # the last look, and the last result
         self.missed: float | None = None  # since when no worker knows it
@@ -97,7 +97,7 @@ class RemoteJob(Job[R]):
     @property
     def watched(self) -> bool:
         """Whether a page looked at it lately."""
-        return time.monotonic() - self._seen < WATCHED
+        return time.monotonic() - self.touched < WATCHED
 
     def touch(self) -> None:
         """Say that somebody is looking."""
@@ -141,10 +141,12 @@ class RemoteJob(Job[R]):
         return Seen(self.history.era, *sizes, self._result, self.watched)
 
     def take(self, look: Look, worker: str) -> None:
-        """Become what a worker saw; an older look than the last one is passed over."""
+        """Become what a worker saw; an older look is passed over, and one at an ended job that had this id before."""
+        if look.face.attempt != self.attempt and (not self.ended or look.state in ENDED):
+            return
         if look.number[0] == self._look[0] and look.number <= self._look:
             return
-        self.worker, self._look, self.missed = worker, look.number, None
+        self.worker, self._look, self.missed, self.attempt = worker, look.number, None, look.face.attempt
         self._take_curve(look)
         self.progress, self.budget, self.began = look.progress, look.budget, look.began
         self.pace.seconds, self.pace.steps, self.pace.rate = look.pace
@@ -160,15 +162,13 @@ class RemoteJob(Job[R]):
             self.version += 1
 
     def _take_curve(self, look: Look) -> None:
-        curve = look.curve
-        if curve is None:
+        if (curve := look.curve) is None:
             return
         history = self.history
         if history.era != curve.era:  # the first, or one that went on from a bookmark
             history = History(history.version + 1, curve.era)
         known = history.snapshot()
-        missing = curve.start > len(known) or curve.first[0] > len(known.epochs) or curve.first[1] > len(known.marks)
-        if missing:
+        if curve.start > len(known) or curve.first[0] > len(known.epochs) or curve.first[1] > len(known.marks):
             return  # the next look brings it all
         if len(new := curve.rows[len(known) - curve.start :]):
             history.extend(new)
@@ -184,6 +184,7 @@ class Remote(Known):
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
+        self.places = max(1, len(wire.workers()))
         self._mirrors: dict[str, RemoteJob[Any]] = {}
         self._lock = threading.RLock()
         self._unsaid: deque[tuple[RemoteJob[Any], str, tuple[Any, ...]]] = deque()
@@ -202,10 +203,9 @@ class Remote(Known):
             QueueFull: no more jobs are taken just now. SettingsError: its work is no named call.
         """
         order = Order.of(job)
-        if instead_of is not None and (instead_of.owner != job.owner or instead_of.ended):
-            instead_of = None
+        ends = instead_of.id if instead_of and instead_of.owner == job.owner and not instead_of.ended else ""
         try:
-            worker, why = self.wire.dispatcher("submit", order, instead_of.id if instead_of else "").result(TAKEN)
+            worker, why = self.wire.dispatcher("submit", order, ends).result(TAKEN)
         except Exception as error:
             log.warning("%s %s was not taken in: %r", job.kind, job.id, error)
             raise QueueFull("The workers do not answer. Start this again in a minute.") from error
@@ -213,8 +213,9 @@ class Remote(Known):
             raise QueueFull(why)
         mirror: RemoteJob[R] = RemoteJob(self, job, worker)
         with self._lock:
-            mirror = self._mirrors.setdefault(job.id, mirror)
-            mirror.worker = worker
+            if (known := self._mirrors.get(job.id)) is not None and known.attempt == mirror.attempt:
+                mirror = known
+            mirror.worker, self._mirrors[job.id] = worker, mirror
         self.hurry()
         return mirror
 
@@ -271,11 +272,10 @@ class Remote(Known):
         except Exception as error:
             log.info("%s could not be told to %s: %r", job.id, verb, error)
             return False
-        if look is None:
-            return False  # it is on its way to another worker
-        with self._lock:
-            job.take(look, worker)
-        return True
+        if look is not None:  # else it is on its way to another worker
+            with self._lock:
+                job.take(look, worker)
+        return look is not None
 
     def ask(self, job: RemoteJob[Any], name: str) -> "Future[Any]":
         """Ask a job's work for something, in the background."""
@@ -344,7 +344,7 @@ class Remote(Known):
 def _mirror(engine: Remote, look: Look, worker: str) -> RemoteJob[Any]:
     face = look.face
     job: Job[Any] = Job(face.kind, face.title, owner=face.owner, experiment=face.experiment, place=look.place)
-    job.id, job.created = look.id, face.created
+    job.id, job.created, job.attempt = look.id, face.created, face.attempt
     mirror: RemoteJob[Any] = RemoteJob(engine, job, worker)
-    mirror._seen -= WATCHED  # nobody here has looked at it yet
+    mirror.touched -= WATCHED  # nobody here has looked at it yet
     return mirror

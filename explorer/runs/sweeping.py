@@ -36,6 +36,7 @@ class Sweeping:
     def __init__(self, runs: Sequence[Run], store: Store, at_once: int = 1) -> None:
         self.runs, self.store, self.at_once = runs, store, min(at_once, max(1, len(runs)))
         self.interrupted = self.stopped = False
+        self.why = ""  #: what there is to say to the cells that have not begun
         self._context = multiprocessing.get_context("spawn")  # torch's threads do not outlive a fork
         alone = self.at_once == 1
         self._stop: Flag = threading.Event() if alone else self._context.Event()
@@ -48,8 +49,8 @@ class Sweeping:
         self.interrupted = True
         self._end()
 
-    def _end(self) -> None:
-        self.stopped = True
+    def _end(self, why: str = "") -> None:
+        self.stopped, self.why = True, self.why or why
         self._stop.set()
 
     @property
@@ -71,10 +72,13 @@ class Sweeping:
 
     def __iter__(self) -> Iterator[Ended]:
         try:
-            yield from self._beside() if self.at_once > 1 else self._in_turn()
+            yield from self._cells()
         finally:
             self._end()
-            cells.leave(self.store, self.runs)
+            cells.leave(self.store, self.runs, self.why or cells.WAITS)
+
+    def _cells(self) -> Iterator[Ended]:
+        yield from self._beside() if self.at_once > 1 else self._in_turn()
 
     def _in_turn(self) -> Iterator[Ended]:
         for number, run in enumerate(self.runs):

@@ -274,15 +274,16 @@ def record(job: Job[Training], store: str, start: Path | None = None, go_on: boo
     Args:
         store: its :attr:`~Store.address`.
         start: the weights it begins with.
-        go_on: it is a run that has ended, and goes on from its bookmark.
+        go_on: it is in the record already, and goes on from its bookmark, where it left one.
     """
     _record(job, Store.at(store), start, go_on)
 
 
 def _record(job: Job[Training], store: Store, start: Path | None, go_on: bool) -> Recorder:
+    line = None
     if go_on or job.moved:
         go_on = _taken_over(job, store)
-    line = store.run(job.id) if go_on else None
+        line = store.run(job.id)  # its name, its star, its sweep stay
     recorder = Recorder(job, job.experiment, store, in_words(start), line)
     recorder.goes_on = go_on
     if go_on:
@@ -295,9 +296,9 @@ def _record(job: Job[Training], store: Store, start: Path | None, go_on: bool) -
 
 
 def _taken_over(job: Job[Training], store: Store) -> bool:
-    """Whether a run that goes on left a bookmark; one that lost its worker before it had begins anew, and its curve."""
-    if not job.moved or store.bookmark(job.id).exists():
-        store.take_over(job.id)  # whichever process has claimed it
+    """Whether a run that is this process's from now on left a bookmark; without one it begins anew, and its curve."""
+    store.take_over(job.id)  # whichever process has claimed it
+    if store.bookmark(job.id).exists():
         return True
     store.rewind(job.id, 0, 0, 0)
     return False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def sweep(options: argparse.Namespace) -> int:
     """Run the cells of a new sweep, or what is left of one; print a line a cell, and what came out."""
-    if options.jobs < 1:
+    if options.jobs is not None and options.jobs < 1:
         raise SettingsError(f"--jobs is how many cells run at once: 1 at least, not {options.jobs}.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SettingsError("A sweep needs no torchrun: --jobs runs several cells at once, a process each.")
@@ -36,7 +36,7 @@ def sweep(options: argparse.Namespace) -> int:
 
     store = Store()
     cells.check(plan.cells)
-    _announce(str(plan), [cell.experiment for cell in plan.cells], store, options.jobs)
+    _announce(str(plan), [cell.experiment for cell in plan.cells], store, options.jobs or 1)
     return 0 if options.dry_run else _run(cells.enter(plan, store), store, options)
 
 
@@ -86,11 +86,10 @@ def _announce(what: str, experiments: Sequence[Any], store: "Store", jobs: int) 
 
 
 def _run(runs: "Sequence[Run]", store: "Store", options: argparse.Namespace) -> int:
-    from explorer.runs.sweeping import Sweeping
     from explorer.runs.words import State
 
     group, bar, failed = runs[0].sweep, Bar(), 0
-    work = Sweeping(runs, store, options.jobs)
+    work = _sweeping(runs, store, options.jobs)
     if not options.json:
         print(f"sweep {group}\n{'cell':>7} {'valid':>8} {'accuracy':>8} {'seconds':>8}", flush=True)
     try:
@@ -110,6 +109,22 @@ def _run(runs: "Sequence[Run]", store: "Store", options: argparse.Namespace) -> 
     if work.interrupted or failed:
         _how_to_go_on(group)
     return INTERRUPTED if work.interrupted else 1 if failed else 0
+
+
+def _sweeping(runs: "Sequence[Run]", store: "Store", jobs: int | None) -> "Sweeping":
+    """In this process and in those it begins; on the workers of the engine, where another one is chosen."""
+    from explorer.runs import engine
+    from explorer.runs.sweeping import Sweeping
+
+    if engine.chosen() != engine.THREADS:
+        from explorer.runs.enqueued import Enqueued
+        from explorer.runs.queue import registry
+
+        made = registry()
+        if not (why := engine.problem()):
+            return Enqueued(runs, store, made, jobs or 0)
+        say(why)
+    return Sweeping(runs, store, jobs or 1)
 
 
 def _how_to_go_on(group: str) -> None:

@@ -1,5 +1,7 @@
 """Who gets which job, and what becomes of the jobs of a worker that dies: workers that do nothing but stand there."""
 
+import dataclasses
+
 import pytest
 
 from explorer import limits
@@ -84,6 +86,29 @@ def test_a_worker_with_nothing_to_do_gets_what_waits_behind_others(pool):
     assert ids(b) == ["bob0", "eve0"] and "eve0" not in a.jobs, "and not another of ann's, who has her turn"
     office.watch()
     assert ids(b) == ["bob0", "eve0"]
+
+
+def test_a_cell_of_a_sweep_takes_what_nobody_else_waits_for(pool):
+    office, a, b = pool
+    for number in range(3):
+        office.submit(dataclasses.replace(order("ann", number), spare=True))
+    office.watch()
+    assert ids(b) == ["ann0"] and list(a.jobs) == ["ann1", "ann2"], "whichever of them has not begun"
+    a.does("ann1", State.RUNNING)
+    b.does("ann0", State.DONE)
+    office.watch()
+    office.submit(order("ann", 3))
+    b.does("ann2", State.DONE)
+    office.watch()
+    assert ids(b) == ["ann0", "ann2"] and "ann3" in a.jobs, "no other run of theirs"
+    office.submit(dataclasses.replace(order("ann", 4), spare=True))
+    office.submit(order("bob"))
+    assert ids(b) == ["ann0", "ann2", "bob0"], "which has nobody's"
+    b.does("bob0", State.DONE)
+    office.submit(order("eve"))
+    assert {"ann4", "eve0"} < a.jobs.keys()
+    office.watch()
+    assert "ann4" in a.jobs and ids(b)[-1] == "eve0", "a student's goes first, who came later"
 
 
 def test_a_dead_workers_runs_go_on_elsewhere_and_what_had_not_begun_begins_there(pool):

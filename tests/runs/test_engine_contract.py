@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.paths import REPOSITORY
-from explorer.runs import sweep, train
+from explorer.runs import cells, enqueued, sweep, train
 from explorer.runs.calls import Call, call
 from explorer.runs.engine import QueueFull
 from explorer.runs.jobs import Job
@@ -22,8 +22,10 @@ from explorer.runs.looks import Seen
 from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
 from explorer.runs.store import Store
+from explorer.runs.sweeps import Plan
 from explorer.runs.words import Kind, State
 from tests.runs.wiring import wired
+from tests.runs.working import until as wait
 
 LONG = Experiment.of("gru", hidden=16, epochs=50)  # minutes
 SMALL = Experiment.of("gru", hidden=64)
@@ -271,6 +273,34 @@ def test_owners_take_turns_and_a_sweep_keeps_nobody_waiting(engine, start, monke
 def _cell(owner):
     """A cell of a sweep: it waits for a place, as runs do, and takes a moment."""
     return Job(Kind.TRAIN, "a cell", call(sweep.work, {"GRU": SMALL}, 1e-5, 1e-2, 30, 0.9), owner)
+
+
+def test_a_sweep_takes_what_places_are_free_is_stopped_and_goes_on(engine, store, monkeypatch):
+    """Its cells are ordinary jobs; on workers outside they are on all that have nothing else to do."""
+    monkeypatch.setattr(enqueued, "registry", lambda: engine)
+    plan = Plan.of(LONG, ["lr=1e-3,1e-2,1e-1"])
+    sweep = enqueued.start(plan, store, "ann")
+
+    def look(true):
+        for run in store.cells([sweep]):
+            if (job := engine.find(run.id)) is not None:
+                job.touch()
+        return true([run.state for run in store.cells([sweep])])
+
+    wait(lambda: look(lambda found: found.count(State.RUNNING) == engine.places and State.QUEUED in found), 60)
+    runs = store.cells([sweep])
+    assert engine.find(runs[-1].id) is None and engine.find(runs[0].id).experiment == plan.cells[0].experiment
+    wait(lambda: look(lambda found: store.run(runs[0].id).steps > 5), 60)
+    enqueued.stop(sweep, store)
+    wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
+    done = store.run(runs[0].id).steps
+    assert done > 5 and store.bookmark(runs[0].id).exists() and store.run(runs[-1].id).message == cells.WAITS
+    wait(lambda: not enqueued.at_work(store, "ann"))
+    enqueued.go_on(sweep, store, "ann")
+    wait(lambda: look(lambda found: store.run(runs[0].id).steps > done), 60)
+    enqueued.stop(sweep, store)
+    wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
+    assert [run.at for run in store.cells([sweep])] == [dict(cell.at) for cell in plan.cells]
 
 
 # -- what only workers outside can show ----------------------------------------------------------------

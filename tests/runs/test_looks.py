@@ -125,18 +125,32 @@ def test_one_that_goes_on_from_its_bookmark_on_another_worker_shows_its_curve_fr
     there, here, eye = pair
     there.history.extend(rows(9))
     here.take(eye.look(there, here.seen()), "worker-0")
-    again = Job(Kind.TRAIN, "there", call(train.work, GRU), "ann", GRU, id=there.id)
+    again = Job(Kind.TRAIN, "there", call(train.work, GRU), "ann", GRU, id=there.id, attempt=there.attempt)
     again.history.extend(rows(4))
     stamp = here.stamp
     here.take(Eye().look(again, here.seen()), "worker-1")
     assert len(here.history.snapshot()) == 4 and here.worker == "worker-1" and here.stamp > stamp
 
 
+def test_one_that_goes_on_is_not_taken_for_what_its_id_was_before(pair) -> None:
+    before, here, eye = pair
+    again = Job(Kind.TRAIN, "there", call(train.work, GRU), "ann", GRU, id=before.id)
+    before.state, again.state = State.STOPPED, State.RUNNING
+    old, new = eye.look(before), Eye().look(again)
+    here.take(old, "worker-0")
+    here.take(new, "worker-1")
+    assert (here.state, here.worker) == (State.RUNNING, "worker-1"), "this server had not begun it"
+    here.take(eye.look(before), "worker-0")
+    mirror = RemoteJob(None, again, "worker-1")
+    mirror.take(old, "worker-0")
+    assert (here.state, here.worker, mirror.state) == (State.RUNNING, "worker-1", State.QUEUED)
+
+
 def test_who_does_not_watch_is_told_how_it_stands_and_keeps_nothing_alive(pair) -> None:
     there, _, eye = pair
     there.history.extend(rows(3))
     there.publish("something")
-    there._seen -= 10_000
+    there.touched -= 10_000
     look = eye.look(there, Seen(watched=False))
     assert look.curve is None and look.result is None and look.state == State.QUEUED and there.forgotten
     assert eye.look(there).curve is not None and not there.forgotten

@@ -9,10 +9,12 @@ import sys
 import pytest
 
 from explorer.__main__ import main
+from explorer.runs import engine, queue
 from explorer.runs.store import Store
 from explorer.runs.words import State
 from explorer.terminal import sweep
 from tests.runs.test_sweeps import a_group
+from tests.runs.wiring import wired
 
 SMALL = {"hidden": 8, "n-fac": 4, "batch-size": 256, "bptt": 64, "epochs": 1, "data": "pydoc", "schedule": "constant"}
 TINY = ["gru", *(word for name, value in SMALL.items() for word in (f"--{name}", str(value)))]
@@ -73,6 +75,23 @@ def test_a_sweep_prints_its_cells_and_what_came_out(home, capsys):
     assert run(capsys, "--resume", of)[:2] == (0, "\n".join(["", head, low, high, ""]))
     status, out, err = run(capsys, *TINY, "--over", "lr=1e-3,1e-2", "--dry-run")
     assert "by runs like them here" in err
+
+
+def test_the_workers_of_an_engine_come_to_the_same_table(home, capsys, monkeypatch):
+    words = [*TINY, "--over", "lr=1e-3,1e-2"]
+    _, here, _ = run(capsys, *words)
+    made = wired()
+    monkeypatch.setenv("EXPLORER_ENGINE", "ray")
+    monkeypatch.setattr(queue, "registry", lambda: made)
+    try:
+        status, there, err = run(capsys, *words)
+        assert status == 0 and here.splitlines()[-3:] == there.splitlines()[-3:], err
+        assert {job.owner for job in made.all()} == {"terminal"} and len(made.all()) == 2
+    finally:
+        made.close()
+    monkeypatch.setattr(engine, "problem", lambda: "There is no Ray.")
+    status, again, err = run(capsys, *words)
+    assert status == 0 and here.splitlines()[-3:] == again.splitlines()[-3:] and "There is no Ray." in err
 
 
 def test_json_is_a_line_a_cell(home, capsys):

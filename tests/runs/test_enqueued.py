@@ -1,0 +1,228 @@
+"""A sweep through an engine: its cells are jobs of its owner, a few at a time, and the record says what waits."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from explorer import limits
+from explorer.errors import ExplorerError, SettingsError, StorageError
+from explorer.experiment import Experiment
+from explorer.limits import Limits
+from explorer.runs import cells, enqueued, queue
+from explorer.runs.enqueued import Enqueued
+from explorer.runs.history import COLUMNS
+from explorer.runs.queue import Registry
+from explorer.runs.store import Store
+from explorer.runs.sweeps import Group, Plan
+from explorer.runs.words import ENDED, NOBODY_LOOKING, State
+from tests.runs.test_sweeping import TINY, a_plan, states
+from tests.runs.working import Work, start
+from tests.runs.working import until as wait
+
+SLOW = dict(epochs=200)  # minutes
+
+
+def until(true):
+    wait(true, 60)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    made = Registry()
+    monkeypatch.setattr(queue, "registry", lambda: made)
+    monkeypatch.setattr(enqueued, "registry", lambda: made)
+    yield made
+    made.close()
+    until(lambda: not any(thread.name.startswith("sweep-") for thread in threading.enumerate()))
+
+
+def of(store, sweep):
+    return [run.state for run in store.cells([sweep])]
+
+
+def test_each_cell_is_a_job_of_its_owner_one_at_a_time_and_comes_to_what_the_terminal_comes_to(registry, store):
+    plan = a_plan()
+    alone = cells.enter(plan, store)[-1]
+    cells.work(alone, store)
+    sweep, most = enqueued.start(plan, store, "ann"), 0
+    while set(of(store, sweep)) - ENDED:
+        alive = [job for job in registry.all() if not job.ended]
+        most = max(most, len(alive))
+        assert all(job.owner == "ann" and job.experiment is not None for job in alive)
+        time.sleep(0.01)
+    assert most == 1 and of(store, sweep) == [State.DONE] * 2
+    runs = store.cells([sweep])
+    assert {(run.owner, run.begun_by, run.epochs) for run in runs} == {("ann", "page", 1)}
+    assert [run.at for run in runs] == [{"lr": 0.001}, {"lr": 0.01}] and runs[0].title == "GRU lr 0.001"
+    assert {job.id for job in registry.all()} == {run.id for run in runs}
+    ends = store.ends([sweep, alone.sweep])
+    assert ends[runs[1].id].val_loss == ends[alone.id].val_loss and Group.of(runs, ends).best is not None
+    with pytest.raises(ExplorerError, match="All cells of this sweep are over"):
+        enqueued.go_on(sweep, store, "ann")
+
+
+def test_whoever_comes_waits_for_one_cell_and_not_for_the_sweep(registry, store):
+    sweep = enqueued.start(a_plan(["lr=1e-4:1e-1:log:9"]), store, "ann")
+    until(lambda: State.RUNNING in of(store, sweep))
+    begun = sum(state != State.QUEUED for state in of(store, sweep))
+    job = start(registry, Work(3), "bob")
+    until(lambda: job.ended)
+    ran = sum(state != State.QUEUED for state in of(store, sweep))
+    assert ran <= begun + 2, "the run before, and at most the one that came after"
+    enqueued.stop(sweep, store)
+    until(lambda: set(of(store, sweep)) <= ENDED)
+
+
+def test_as_many_are_at_work_as_there_are_places_but_one_job_is_left_to_its_owner(store, monkeypatch):
+    registry = Registry(3)
+    monkeypatch.setattr(enqueued, "registry", lambda: registry)
+    for each, at_once in ((6, 3), (3, 2), (1, 1)):
+        monkeypatch.setattr(limits, "now", lambda each=each: Limits(jobs_each=each))
+        sweep = enqueued.start(a_plan(["lr=1e-4:1e-1:log:5"], **SLOW), store, "ann")
+        until(lambda sweep=sweep, at_once=at_once: of(store, sweep).count(State.RUNNING) == at_once)
+        time.sleep(0.3)
+        assert sum(not job.ended for job in registry.all()) == at_once
+        enqueued.stop(sweep, store)
+        until(lambda sweep=sweep: set(of(store, sweep)) <= ENDED and not enqueued.at_work(store, "ann"))
+    registry.close()
+
+
+def test_a_cell_that_lost_its_worker_before_its_first_bookmark_is_still_one(store):
+    run = cells.enter(a_plan(), store, "ann")[0]
+    store.append(run.id, np.ones((3, len(COLUMNS))) * [[1], [2], [3]])
+    job = cells.job(run, store)
+    job.moved = 1
+    job.prepare()
+    job.on_queued()
+    found = store.run(run.id)
+    assert (found.sweep, found.at, found.steps, found.state) == (run.sweep, run.at, 0, State.QUEUED)
+    assert not len(store.history(run.id)) and not job.work.keywords["recorder"].goes_on
+
+
+def test_it_stops_saves_what_ran_and_goes_on_from_there(registry, store):
+    sweep = enqueued.start(a_plan(epochs=30), store, "ann")
+    first = store.cells([sweep])[0].id
+    until(lambda: store.run(first).epochs >= 1)
+    enqueued.stop(sweep, store)
+    until(lambda: set(of(store, sweep)) <= ENDED)
+    runs = store.cells([sweep])
+    assert of(store, sweep) == [State.STOPPED] * 2 and runs[1].message == cells.WAITS and runs[1].steps == 0
+    done = runs[0].steps
+    assert store.bookmark(first).exists() and done > 0
+    with pytest.raises(StorageError, match="somebody else's"):
+        enqueued.go_on(sweep, store, "bob")
+    assert enqueued.go_on(sweep, store, "ann") == sweep
+    until(lambda: of(store, sweep)[0] == State.RUNNING and store.run(first).steps > done)
+    steps = store.history(first)["step"].tolist()
+    assert steps == list(range(1, len(steps) + 1)) and store.run(first).at == {"lr": 0.001}
+    enqueued.stop(sweep, store)
+    until(lambda: set(of(store, sweep)) <= ENDED)
+
+
+def test_a_server_that_ends_leaves_a_sweep_to_be_gone_on_with(store, monkeypatch):
+    first = Registry()
+    monkeypatch.setattr(enqueued, "registry", lambda: first)
+    sweep = enqueued.start(a_plan(["lr=1e-3,1e-2,1e-1"], **SLOW), store, "ann")
+    until(lambda: State.RUNNING in of(store, sweep))
+    first.close()
+    until(lambda: of(store, sweep) == [State.STOPPED] * 3)
+    left = cells.unfinished(store, sweep)
+    assert len(left) == 3
+    cells.leave(store, left)
+
+
+def test_what_another_process_stops_in_the_record_ends_it(registry, store):
+    sweep = enqueued.start(a_plan(["lr=1e-3,1e-2,1e-1"], **SLOW), store, "ann")
+    until(lambda: State.RUNNING in of(store, sweep))
+    last = store.cells([sweep])[-1]
+    Store(store.folder).settle(last.id, State.STOPPED)
+    until(lambda: of(store, sweep) == [State.STOPPED] * 3)
+
+
+def test_one_that_is_deleted_ends(registry, store):
+    sweep = enqueued.start(a_plan(["lr=1e-3,1e-2,1e-1"], **SLOW), store, "ann")
+    until(lambda: State.RUNNING in of(store, sweep))
+    store.remove([run.id for run in store.cells([sweep])])
+    until(lambda: all(job.ended for job in registry.all()))
+    until(lambda: not any(thread.name.startswith("sweep-") for thread in threading.enumerate()))
+    assert len(registry.all()) == 1
+
+
+def test_nobody_looks_and_it_ends_however_short_its_cells(registry, store, monkeypatch):
+    monkeypatch.setattr(limits, "now", lambda: Limits(lease_minutes=0.02))
+    sweep = enqueued.start(a_plan(["lr=1e-5:1e-1:log:200"]), store, "ann")
+    until(lambda: set(of(store, sweep)) <= ENDED)
+    runs = store.cells([sweep])
+    assert runs[-1].state == State.STOPPED and runs[-1].message == NOBODY_LOOKING
+
+
+def test_a_look_at_a_cell_is_one_at_the_sweep(registry, store, monkeypatch):
+    work = Enqueued(cells.enter(a_plan(), store, "ann"), store, registry)
+    job = start(registry, owner="ann")
+    work._seen = job.touched = time.monotonic() - 100
+    job.touch()
+    work._follow(work.runs, [job])
+    assert work._seen == job.touched and not work.stopped
+    cells.leave(store, work.runs)
+
+
+def test_who_has_one_at_work_begins_no_other(registry, store):
+    sweep = enqueued.start(a_plan(**SLOW), store, "ann")
+    assert enqueued.at_work(store, "ann") == sweep and enqueued.at_work(store, "bob") == ""
+    with pytest.raises(SettingsError, match=f"Your sweep {sweep[:4]} is at work"):
+        enqueued.start(a_plan(), store, "ann")
+    with pytest.raises(SettingsError, match="at work"):
+        enqueued.go_on(sweep, store, "ann")
+    enqueued.stop(sweep, store)
+    until(lambda: set(of(store, sweep)) <= ENDED)
+
+
+def test_it_waits_where_no_job_is_taken_in_and_gives_up_with_the_reason(registry, store, monkeypatch):
+    monkeypatch.setattr(limits, "now", lambda: Limits(jobs_each=1))
+    monkeypatch.setattr(enqueued, "REFUSED", 0.05)
+    mine = start(registry, owner="ann")
+    runs = cells.enter(a_plan(**SLOW), store, "ann")
+    work = Enqueued(runs, store, registry)
+    ended = []
+    thread = threading.Thread(target=lambda: ended.extend(work))
+    thread.start()
+    time.sleep(0.3)
+    assert thread.is_alive() and states(store, runs) == [State.QUEUED] * 2
+    mine.stop()
+    until(lambda: State.RUNNING in states(store, runs))
+    work.stop()
+    thread.join(60)
+    assert [state for _, state, _ in ended] == [State.STOPPED] and work.share < 1
+    monkeypatch.setattr(enqueued, "GIVE_UP", 0.1)
+    start(registry, owner="ann")
+    runs = cells.enter(a_plan(), store, "ann")
+    assert list(Enqueued(runs, store, registry)) == []
+    assert {run.message for run in store.cells([runs[0].sweep])} == {
+        "1 jobs of yours run, pause or wait already. Stop one, or let it end, and start this again."
+    }
+
+
+def test_it_ends_where_one_cell_after_the_other_fails(registry, store):
+    plan = Plan.of(Experiment.of("gru", **TINY | {"data": "own-0123456789ab"}), ["lr=1e-4:1e-1:log:9"])
+    runs = cells.enter(plan, store, "ann")
+    ended = list(Enqueued(runs, store, registry))
+    assert [state for _, state, _ in ended] == [State.FAILED] * enqueued.FAILURES
+    found = store.cells([runs[0].sweep])
+    assert [run.state for run in found[3:]] == [State.STOPPED] * 6
+    assert found[3].message.startswith("Has not begun: 3 cells in a row failed.") and "text" in found[3].message
+
+
+def test_whoever_stops_iterating_leaves_no_job_behind(registry, store):
+    work = Enqueued(cells.enter(a_plan(["lr=1e-3,1e-2,1e-1"]), store), store, registry)
+    of_it = iter(work)
+    next(of_it)
+    of_it.close()
+    until(lambda: all(job.ended for job in registry.all()))
+    assert states(store, work.runs) == [State.DONE, State.STOPPED, State.STOPPED]
