@@ -1,0 +1,46 @@
+"""A forked program is as alone as one that was started: its words, streams, folder, environment, signals and status."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from tests.warm import Warm
+
+
+@pytest.fixture(scope="module")
+def warm():
+    with contextlib.closing(Warm("json", options=("-I",))) as parent:
+        yield parent
+
+
+def test_it_has_its_own_words_folder_environment_and_streams(warm, tmp_path):
+    (tmp_path / "script.py").write_text("import os, sys; print(sys.argv, os.getcwd(), os.environ['MINE'], __name__)")
+    done = warm.run("script.py", "a", cwd=tmp_path, env={"MINE": "yes"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"['script.py', 'a'] {tmp_path} yes __main__\n"
+    assert warm.run("-c", "import os; print(os.environ.get('MINE'))").stdout == "None\n"
+    assert warm.run("-m", "json.tool", "--help").stdout.startswith("usage:")
+
+
+def test_it_ends_as_any_program_does(warm):
+    assert warm.run("-c", "import sys; sys.exit(3)").returncode == 3
+    said = warm.run("-c", "import sys; sys.exit('No.')")
+    assert (said.returncode, said.stderr) == (1, "No.\n")
+    broken = warm.run("-c", "1 / 0")
+    assert broken.returncode == 1 and broken.stderr.endswith("ZeroDivisionError: division by zero\n")
+    late = "import atexit, threading; atexit.register(print, 'last'); threading.Timer(0.1, print, ['first']).start()"
+    assert warm.run("-c", late).stdout == "first\nlast\n"
+
+
+def test_it_is_talked_to_interrupted_and_killed(warm):
+    program = "print(input(), flush=True); import time; time.sleep(100)"
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with warm.begin("-c", program) as child:
+            child.stdin.write("word\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "word\n" and child.poll() is None
+            assert child.pid != os.getpid()
+            child.send_signal(number)
+            assert child.wait(30) == -number
