@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer.experiment import Experiment
-from explorer.lecture.steps import PAGES, Told, finished
+from explorer.lecture.steps import PAGES, Step, Told, finished
 from explorer.ui import state
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def try_this(page: str, told: Told | None = None) -> None:
     here, steps = state.place(page), PAGES[page]
     here.ticked |= finished(page, {**(told or {}), "done": here.did})
     with st.expander(f"Try this · {len(here.ticked)} of {len(steps)}", icon=":material/checklist:"):
-        for step in steps:
-            sign = ":green[:material/check_circle:]" if step.id in here.ticked else ":material/radio_button_unchecked:"
-            told_off = " *(done)*" if step.id in here.ticked else ""
-            st.markdown(f"{sign} **{step.title}**{told_off}. {step.text}")
+        st.markdown("\n\n".join(_line(step, step.id in here.ticked) for step in steps))
+
+
+def _line(step: Step, done: bool) -> str:
+    sign = ":green[:material/check_circle:]" if done else ":material/radio_button_unchecked:"
+    return f"{sign} **{step.title}**{' *(done)*' * done}. {step.text}"

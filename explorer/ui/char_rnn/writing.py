@@ -103,10 +103,11 @@ def author_of(page: str, experiment: Experiment, job: Job[Any] | None) -> Author
     return _from_file(path, path.stat().st_mtime, name)
 
 
+@st.fragment
 def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     """Prompt, length, temperature, top-k and seed; a first text is there without a click.
 
-    What was written stays, in whichever colours, until something else is written.
+    What was written stays, in whichever colours, until something else is written. Its controls draw nothing else anew.
     """
     here, at_work = state.char_rnn(), played.at_work(page, experiment, job)
     with parts.refusals():
@@ -139,18 +140,23 @@ def panel(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
             by_itself = job is None or played.chosen(page, experiment, job)
             if write or several or here.played.moved or (by_itself and (shown is None or shown.asked != asked)):
                 with parts.refusals(), COURTESY.asking(), devices.one_thread():  # what was written before stays
-                    author = author_of(page, experiment, job)
-                    _sign(signature, author.name)
-                    if several:
-                        steps.did(page, "temperatures")
-                        texts = _side_by_side(author, sampling)
+                    if path and not write and not several:
+                        by, texts = name, _by_itself(path, path.stat().st_mtime, name, sampling)
                     else:
-                        texts = _one(author, sampling, place if write else None, surprise)
-                    shown = Written(asked, author.name, texts)
-                    here.written = shown
+                        author = author_of(page, experiment, job)
+                        _sign(signature, by := author.name)
+                        if several:
+                            steps.did(page, "temperatures")
+                            texts = _side_by_side(author, sampling)
+                        else:
+                            texts = _one(author, sampling, place if write else None, surprise)
+                    here.written = shown = Written(asked, by, texts)
+                    here.played.moved = False
             _sign(signature, shown.by if shown else name)
             if shown:
                 _show(place, shown, surprise)
+    if several:
+        st.rerun()  # the page's steps have one more that is done
 
 
 def _sign(place: "DeltaGenerator", name: str) -> None:
@@ -217,6 +223,13 @@ def _one(author: Author, asked: Sampling, place: "DeltaGenerator | None", surpri
             place.html(parts.written(asked.prompt, drawn, surprise))
             shown = time.monotonic()
     return {asked.temperature: drawn}
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _by_itself(path: Path, stamp: float, name: str, asked: Sampling) -> "Texts":
+    """The text of weights on disk. Its seed decides it, so a class that looks at the same has it written once."""
+    app.engine().wait()
+    return _one(_from_file(path, stamp, name), asked, None, False)
 
 
 def _side_by_side(author: Author, asked: Sampling) -> "Texts":
