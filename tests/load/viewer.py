@@ -36,6 +36,7 @@ class Viewer:
     opened: float = float("nan")  #: seconds until the page was there
     errors: list[str] = field(default_factory=list)
     sliders: dict[str, tuple[float, float, float]] = field(default_factory=dict)  #: id → low, high, value
+    fragment_of: dict[str, str] = field(default_factory=dict)  #: slider's id → the fragment that draws it
     buttons: dict[str, str] = field(default_factory=dict)  #: label → id
     uploaders: dict[str, str] = field(default_factory=dict)  #: label → id
     timers: dict[str, float] = field(default_factory=dict)  #: fragment id → seconds between its runs
@@ -68,6 +69,8 @@ class Viewer:
             low, high, value = self.sliders[name]
             self._moved[name] = low if value != low else high
             self.sliders[name] = (low, high, self._moved[name])
+            self.seconds.append(await self._run(fragment=self.fragment_of.get(name, "")))
+            return
         self.seconds.append(await self._run())
 
     async def press(self, label: str) -> None:
@@ -141,7 +144,7 @@ class Viewer:
         elif kind == "auto_rerun":
             self.timers[message.auto_rerun.fragment_id] = message.auto_rerun.interval
         elif kind == "delta":
-            self._drawn(message.delta.new_element)
+            self._drawn(message.delta)
         elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             self._fragment = ""  # what follows is a run of the whole page
         elif kind == "script_finished":
@@ -150,7 +153,8 @@ class Viewer:
             return True
         return False
 
-    def _drawn(self, element: object) -> None:
+    def _drawn(self, delta: object) -> None:
+        element = delta.new_element
         kind = element.WhichOneof("type")
         if kind == "exception":
             self.errors.append(f"{element.exception.type}: {element.exception.message}")
@@ -162,6 +166,7 @@ class Viewer:
             slider = element.slider
             value = self._moved.get(slider.id, slider.default[0])
             self.sliders[slider.id] = (slider.min, slider.max, value)
+            self.fragment_of[slider.id] = delta.fragment_id  # a browser asks for no more than that
 
 
 def _put(url: str, name: str, data: bytes) -> None:
