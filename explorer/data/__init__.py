@@ -62,7 +62,11 @@ class Data(Protocol):
 
     source: Source
     batch_size: int
-    steps_per_epoch: int  #: nominal; jittered batches may be fewer
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Nominal; jittered batches may be fewer."""
+        ...
 
     @property
     def vocabulary(self) -> "Vocabulary | None":

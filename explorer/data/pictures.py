@@ -92,13 +92,27 @@ class VisionData:
         self.pictures, self.source, self.classes = pictures, pictures.source, pictures.classes
         self.vocabulary = None
         self.device, self.augment, self.batch_size = device, experiment.augment, experiment.batch_size
+        self.images = experiment.images
         self.size = experiment.size
         # Convolutions are faster with a pixel's channels side by side; a matrix product is not.
         self.channels_last = experiment.model != "simplenet"
-        self.train_x, self.train_y = _training_set(pictures, experiment.images, device)
         self.valid_x, self.valid_y = _pixels(pictures.valid_x, device), _moved(pictures.valid_y, device)
-        self.steps_per_epoch = -(-len(self.train_y) // self.batch_size)
         self._scale, self._shift = (stat.flatten().repeat(SIDE * SIDE) for stat in _scale_shift(device))
+
+    @functools.cached_property
+    def train_x(self) -> Tensor:
+        """uint8 (n, 40, 40, 3); made when first asked for, as who only validates never does."""
+        return _training_set(self.pictures, self.images, self.device)[0]
+
+    @functools.cached_property
+    def train_y(self) -> Tensor:
+        """int64 (n,)."""
+        return _training_set(self.pictures, self.images, self.device)[1]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last one's batch may be smaller."""
+        return -(-len(self.train_y) // self.batch_size)
 
     def train_batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """One epoch in a new order; the last batch may be smaller. All draws are made and moved at its start."""
