@@ -1,5 +1,7 @@
 """The app: who serves it, page config, navigation; nothing else."""
 
+import copy
+import functools
 from pathlib import Path
 
 import streamlit as st
@@ -9,8 +11,14 @@ from explorer.ui import state
 from explorer.ui.desk import entry
 
 
+@functools.cache
+def _made(script: str, title: str, icon: str, default: bool):
+    return st.Page(script, title=title, icon=icon, default=default)
+
+
 def _page(page: Page, icon: str):
-    return st.Page(page.script, title=page.label, icon=icon, default=page == Page.HOME)
+    """A copy, as each run ordains its own: making one looks for its file, seven times in every run of every visitor."""
+    return copy.copy(_made(page.script, page.label, icon, page == Page.HOME))
 
 
 def main() -> None:

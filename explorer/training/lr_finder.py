@@ -3,9 +3,11 @@
 The learner is left exactly as it was: weights, optimiser, random states and hidden state.
 """
 
+import functools
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,9 +23,9 @@ BARELY = 0.1  #: of its way down: a curve that has made less is called flat
 CHECK_EVERY = 10  # steps between looks at the loss on the host
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sweep:
-    """Rates tried and the losses met, one value a step; ``smooth`` is bias-corrected."""
+    """Rates tried and the losses met, one value a step; ``smooth`` is bias-corrected. One sweep equals itself alone."""
 
     lr: np.ndarray = field(default_factory=lambda: np.empty(0))
     loss: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -94,14 +96,15 @@ def find(learner: Learner, low: float = 1e-5, high: float = 10.0, steps: int = 1
     return deque(sweep(learner, low, high, steps, beta), maxlen=1).pop()
 
 
-def suggest(found: Sweep) -> dict[str, float]:
+@functools.lru_cache(maxsize=64)  # every visitor's page asks again whenever it is drawn
+def suggest(found: Sweep) -> Mapping[str, float]:
     """Three suggestions, NaN where the curve is too short or never falls.
 
     - ``minimum / 10``: a tenth of the rate at the lowest smoothed loss; the safest, so it comes first.
     - ``valley``: half way through the longest fall (after fastai).
     - ``steepest``: where the smoothed loss falls fastest per factor of rate, before its minimum; often bold.
     """
-    nothing = {"minimum / 10": np.nan, "valley": np.nan, "steepest": np.nan}
+    nothing = MappingProxyType({"minimum / 10": np.nan, "valley": np.nan, "steepest": np.nan})
     if len(found.lr) < 12:
         return nothing
     skip = max(2, len(found.lr) // 20)  # the average has not settled at the very start
@@ -111,11 +114,12 @@ def suggest(found: Sweep) -> dict[str, float]:
         return nothing
     slope = np.gradient(loss[: lowest + 1], np.log(lr[: lowest + 1]))
     start, end = _longest_fall(loss)
-    return {
+    places = {
         "minimum / 10": float(lr[lowest] / 10),
         "valley": float(lr[start + (end - start) // 2]),
         "steepest": float(lr[int(slope.argmin())]),
     }
+    return MappingProxyType(places)
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class Advice:
     why: str = ""  #: they lie far apart, in a sentence; "" where they do not
 
 
+@functools.lru_cache(maxsize=64)
 def advise(found: Sweep) -> Advice | None:
     """The suggestion to try first, with its reason; None where the curve suggests nothing.
 
