@@ -46,6 +46,9 @@ class Limits:
         60, "Longest run, minutes", "Minutes a job may run, pauses and waiting left out; 0 sets no end.", 0, 10_000
     )
     jobs_each: int = _limit(6, "Jobs of one visitor", "Jobs of one visitor that run, pause or wait at once.", 1, 1000)
+    sweep_cells: int = _limit(
+        100, "Cells of a sweep", "Cells of a sweep that a page begins; the terminal takes up to 1,000.", 1, 1000
+    )
     jobs: int = _limit(200, "Jobs on the server", "Jobs of everybody that run, pause or wait at once.", 1, 100_000)
     lease_minutes: int = _limit(
         15, "Unwatched, minutes", "Minutes without a page that looks on, after which a job stops.", 1, 10_000

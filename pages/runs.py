@@ -8,7 +8,7 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ui import parts, steps
-from explorer.ui.runs import asked, compare, groups, listing, rows, scores
+from explorer.ui.runs import asked, compare, groups, listing, new_sweep, rows, scores
 
 PAGE = Page.RUNS
 asked.follow_link()
@@ -17,6 +17,7 @@ parts.title(
     "history",
     "Whatever is trained is written down as it goes. Lay some over each other, go on with one, take it away.",
 )
+new_sweep.show()
 groups.back()
 listed = listing.load(asked.controls())
 rows.undo()

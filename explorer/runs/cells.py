@@ -20,13 +20,11 @@ from explorer.runs.index import TERMINAL, By, Run
 from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
 from explorer.runs.store import Store
-from explorer.runs.sweeps import OVER, Cell, Plan
+from explorer.runs.sweeps import OVER, Cell, Plan, alike
 from explorer.runs.train import Training
-from explorer.runs.words import Kind, State, ending
+from explorer.runs.words import WAITS, Kind, State, ending
 from explorer.training import prepare
 from explorer.training.memory import reserve
-
-WAITS = "Has not begun: the sweep was ended before its turn."
 
 
 def check(cells: Sequence[Cell]) -> None:
@@ -39,10 +37,9 @@ def check(cells: Sequence[Cell]) -> None:
 
     device, seen = devices.choose(), set()
     for cell in cells:
-        alike = cell.experiment.replace(seed=0, lr=1e-3, epochs=1, max_seconds=0)  # what none of this depends on
-        if alike in seen:
+        if (one := alike(cell.experiment)) in seen:
             continue
-        seen.add(alike)
+        seen.add(one)
         try:
             data = prepare.data_for(cell.experiment, device)
             reserve(cell.experiment, data, device)
@@ -53,12 +50,8 @@ def check(cells: Sequence[Cell]) -> None:
 
 def seconds(experiments: Sequence[Experiment], store: Store | None, at_once: int = 1) -> float | None:
     """How long they would take, by runs like them that were measured here; None where one is like none of those."""
-    if store is None or not experiments:
-        return None
-    measured = estimate.measured(store, experiments[0].model, most=40)
-    found = [estimate.seconds(experiment, measured) for experiment in experiments]
-    known = [each for each in found if each is not None]
-    return sum(known) / at_once if len(known) == len(found) else None
+    known = estimate.each(experiments, store) if store is not None else []
+    return sum(known) / at_once if known and len(known) == len(experiments) else None
 
 
 def enter(plan: Plan, store: Store, owner: str = TERMINAL) -> list[Run]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from explorer import limits
 from explorer.errors import ExplorerError, SettingsError, StorageError
-from explorer.runs import cells
+from explorer.runs import allowed, cells
 from explorer.runs.engine import Engine, QueueFull
 from explorer.runs.index import TERMINAL, Query, Run
 from explorer.runs.jobs import Job
@@ -134,8 +134,10 @@ def start(plan: Plan, store: Store, owner: str) -> str:
     """Enter a sweep into the record and begin it in the background; its id.
 
     Raises:
-        ExplorerError: an owner has one at work already, or the record cannot be written.
+        ExplorerError: it is more than one visitor may take, the owner has one at work already, or the record cannot be
+            written.
     """
+    allowed.check(plan, store)
     _check_alone(store, owner)
     return _begin(cells.enter(plan, store, owner), store)
 

@@ -65,17 +65,25 @@ def template(**changes: Any) -> Experiment:
     return Experiment.of("builder", **{**settings, **changes})
 
 
-def command(steps: int = STEPS) -> str:
-    """The sweep in the terminal that trains the map's networks: whole runs, recorded and validated.
+def plan(steps: int = STEPS) -> sweeps.Plan:
+    """The sweep that trains the map's networks: whole runs, recorded and validated.
 
     The pictures have their full size there, and the epochs are whole: at least as many steps a cell.
     """
     epochs = max(1, -(-steps // (IMAGES // BATCH_SIZE)))
-    settings = template(epochs=epochs).changes()
-    words = [f"--{name.replace('_', '-')} {sweeps.word(value)}" for name, value in settings.items()]
+    return sweeps.Plan.of(template(epochs=epochs), _over())
+
+
+def _over() -> list[str]:
     axes = {"lr": RATES, "depth": DEPTHS, "norm": NORMS}
-    over = [f"--over {name}={','.join(map(sweeps.word, values))}" for name, values in axes.items()]
-    return " ".join(["python -m explorer sweep builder", *words, *over])
+    return [f"{name}={','.join(map(sweeps.word, values))}" for name, values in axes.items()]
+
+
+def command(steps: int = STEPS) -> str:
+    """The same in the terminal."""
+    settings = plan(steps).base.changes()
+    words = [f"--{name.replace('_', '-')} {sweeps.word(value)}" for name, value in settings.items()]
+    return " ".join(["python -m explorer sweep builder", *words, *(f"--over {axis}" for axis in _over())])
 
 
 def cells(

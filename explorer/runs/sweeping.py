@@ -16,7 +16,7 @@ from explorer.runs import cells, estimate
 from explorer.runs.index import Run
 from explorer.runs.jobs import Job
 from explorer.runs.store import Store
-from explorer.runs.words import ENDED, State
+from explorer.runs.words import ENDED, WAITS, State
 
 LOOK = 0.2  # seconds between two looks at a cell's progress, and at whether it shall stop
 
@@ -75,7 +75,7 @@ class Sweeping:
             yield from self._cells()
         finally:
             self._end()
-            cells.leave(self.store, self.runs, self.why or cells.WAITS)
+            cells.leave(self.store, self.runs, self.why or WAITS)
 
     def _cells(self) -> Iterator[Ended]:
         yield from self._beside() if self.at_once > 1 else self._in_turn()

@@ -23,6 +23,7 @@ ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.DIVERGED})
 
 NOBODY_LOOKING = "Stopped because nobody was looking any more."
 REPLACED = "Stopped because you started it again."
+WAITS = "Has not begun: the sweep was ended before its turn."
 GONE = "This has ended; what it left is on disk."
 
 

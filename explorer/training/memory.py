@@ -89,6 +89,16 @@ def _known(
     return {"pictures": 2000 if device.type == "cuda" else 500}
 
 
+def of_weights(experiment: "Experiment") -> int:
+    """Bytes of its weights, in memory as in a file.
+
+    Raises:
+        DataError: a text cannot be used.
+    """
+    corpus = text.of(experiment) if experiment.rung.is_language else None
+    return estimate(experiment, **_known(experiment, devices.choose(), corpus)).weights
+
+
 def reserve(experiment: "Experiment", data: "Data", device: "torch.device") -> Need:
     """What training ``experiment`` takes; whoever trains keeps it, and it counts until it is let go of.
 

@@ -11,7 +11,7 @@ from explorer.runs.history import EpochRow
 from explorer.runs.index import Run
 from explorer.runs.store import Store
 from explorer.runs.sweeps import Plan
-from explorer.runs.words import State
+from explorer.runs.words import WAITS, State
 from explorer.ui import app
 from tests.pages.conftest import open_page, texts
 from tests.runs.test_store import rows
@@ -25,15 +25,15 @@ def store(tmp_path, monkeypatch) -> Store:
     return made
 
 
-def swept(store: Store, *over: str, seeds: int = 1, done: int = 99) -> list[Run]:
+def swept(store: Store, *over: str, seeds: int = 1, done: int = 99, owner: str = "terminal") -> list[Run]:
     """A sweep of which the first ``done`` cells are over: the higher the rate the better."""
-    runs = cells.enter(Plan.of(Experiment.of("gru"), over, seeds), store)
+    runs = cells.enter(Plan.of(Experiment.of("gru"), over, seeds), store, owner)
     for run in runs[:done]:
         loss = 2 - run.experiment.lr
         store.append(run.id, rows(1, 5), [EpochRow(1, 5, 2.0, loss, 0.4, 3.0)])
         store.settle(run.id, State.DONE)
     for run in runs[done:]:
-        store.settle(run.id, State.STOPPED, cells.WAITS)
+        store.settle(run.id, State.STOPPED, WAITS)
     return runs
 
 

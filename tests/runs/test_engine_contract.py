@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.paths import REPOSITORY
-from explorer.runs import cells, enqueued, sweep, train
+from explorer.runs import enqueued, sweep, train
 from explorer.runs.calls import Call, call
 from explorer.runs.engine import QueueFull
 from explorer.runs.jobs import Job
@@ -23,7 +23,7 @@ from explorer.runs.questions import Unanswered
 from explorer.runs.queue import Registry
 from explorer.runs.store import Store
 from explorer.runs.sweeps import Plan
-from explorer.runs.words import Kind, State
+from explorer.runs.words import WAITS, Kind, State
 from tests.runs.wiring import wired
 from tests.runs.working import until as wait
 
@@ -294,7 +294,7 @@ def test_a_sweep_takes_what_places_are_free_is_stopped_and_goes_on(engine, store
     enqueued.stop(sweep, store)
     wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
     done = store.run(runs[0].id).steps
-    assert done > 5 and store.bookmark(runs[0].id).exists() and store.run(runs[-1].id).message == cells.WAITS
+    assert done > 5 and store.bookmark(runs[0].id).exists() and store.run(runs[-1].id).message == WAITS
     wait(lambda: not enqueued.at_work(store, "ann"))
     enqueued.go_on(sweep, store, "ann")
     wait(lambda: look(lambda found: store.run(runs[0].id).steps > done), 60)

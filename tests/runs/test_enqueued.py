@@ -16,7 +16,7 @@ from explorer.runs.history import COLUMNS
 from explorer.runs.queue import Registry
 from explorer.runs.store import Store
 from explorer.runs.sweeps import Group, Plan
-from explorer.runs.words import ENDED, NOBODY_LOOKING, State
+from explorer.runs.words import ENDED, NOBODY_LOOKING, WAITS, State
 from tests.runs.test_sweeping import TINY, a_plan, states
 from tests.runs.working import Work, start
 from tests.runs.working import until as wait
@@ -113,7 +113,7 @@ def test_it_stops_saves_what_ran_and_goes_on_from_there(registry, store):
     enqueued.stop(sweep, store)
     until(lambda: set(of(store, sweep)) <= ENDED)
     runs = store.cells([sweep])
-    assert of(store, sweep) == [State.STOPPED] * 2 and runs[1].message == cells.WAITS and runs[1].steps == 0
+    assert of(store, sweep) == [State.STOPPED] * 2 and runs[1].message == WAITS and runs[1].steps == 0
     done = runs[0].steps
     assert store.bookmark(first).exists() and done > 0
     with pytest.raises(StorageError, match="somebody else's"):
@@ -157,7 +157,7 @@ def test_one_that_is_deleted_ends(registry, store):
 
 def test_nobody_looks_and_it_ends_however_short_its_cells(registry, store, monkeypatch):
     monkeypatch.setattr(limits, "now", lambda: Limits(lease_minutes=0.02))
-    sweep = enqueued.start(a_plan(["lr=1e-5:1e-1:log:200"]), store, "ann")
+    sweep = enqueued.start(a_plan(["lr=1e-5:1e-1:log:40"]), store, "ann")
     until(lambda: set(of(store, sweep)) <= ENDED)
     runs = store.cells([sweep])
     assert runs[-1].state == State.STOPPED and runs[-1].message == NOBODY_LOOKING

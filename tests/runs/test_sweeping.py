@@ -17,7 +17,7 @@ from explorer.runs import cells
 from explorer.runs.store import Store
 from explorer.runs.sweeping import Sweeping
 from explorer.runs.sweeps import Group, Plan
-from explorer.runs.words import State
+from explorer.runs.words import WAITS, State
 from explorer.training import checkpoint
 from tests.runs.working import until
 
@@ -99,7 +99,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped_bit_for_bit(store):
     ended = list(work)
     watch.join()
     assert work.interrupted and [state for _, state, _ in ended] == [State.STOPPED]
-    assert states(store, runs) == [State.STOPPED] * 2 and store.run(runs[1].id).message == cells.WAITS
+    assert states(store, runs) == [State.STOPPED] * 2 and store.run(runs[1].id).message == WAITS
     half = store.run(runs[0].id).steps
     assert store.bookmark(runs[0].id).exists() and 0 < half < store.run(whole[0].id).steps
     left = cells.unfinished(store, runs[0].sweep)

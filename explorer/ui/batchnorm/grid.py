@@ -13,8 +13,8 @@ from explorer.runs import grid, outcome, queue
 from explorer.runs.calls import call
 from explorer.runs.grid import GridView
 from explorer.runs.jobs import Job
-from explorer.runs.words import Kind
-from explorer.ui import app, behind, links, live, parts, plot, runbar, state, steps
+from explorer.runs.words import Kind, State
+from explorer.ui import app, behind, links, live, parts, plot, runbar, state, steps, sweeping
 
 PAGE = "batchnorm.map"
 STEPS = (20, 40, 80, 160)
@@ -49,16 +49,32 @@ def show() -> None:
         _chart("recorded", (), kept.grid)
         st.info(f"**Recorded.** {parts.escape(verdict(kept.grid))}", icon=":material/balance:")
         parts.source_note(kept.source)
-    behind.fold(PAGE, "sweep", "As a sweep in the terminal", ":material/terminal:", _as_sweep)
+    behind.fold(PAGE, "sweep", "As whole runs, recorded", ":material/grid_on:", _as_sweep)
     behind.how(PAGE, _how)
 
 
 def _as_sweep() -> None:
-    st.caption(
-        "The same networks as whole runs on pictures of full size, validated and recorded; then the Runs page draws "
-        "what came out."
-    )
-    st.code(grid.command(state.place(PAGE).value("steps", grid.STEPS)), language="bash", wrap_lines=True)
+    st.caption("The same networks as whole runs on pictures of full size, validated and recorded: a sweep.")
+    count = state.place(PAGE).value("steps", grid.STEPS)
+    plan = grid.plan(count)
+    if (group := sweeping.latest(plan)) is None or group.state != State.RUNNING:
+        sweeping.announce(plan)
+        with parts.refusals():
+            if st.button(
+                "Train them all" if group is None else "Train them all again",
+                type="primary" if group is None else "secondary",
+                icon=":material/play_arrow:",
+                key=state.key(PAGE, "begin-sweep"),
+            ):
+                sweeping.begin(plan)
+                st.rerun()
+    if group is not None:
+        sweeping.show(PAGE, group)
+        sweeping.go_on(PAGE, group)
+        if st.button("On the Runs page", icon=":material/open_in_new:", key=state.key(PAGE, "open-sweep")):
+            state.open(Page.RUNS, runs=group.id)
+    st.caption("Or in the terminal:")
+    st.code(grid.command(count), language="bash", wrap_lines=True)
 
 
 def _how() -> None:

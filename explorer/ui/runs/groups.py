@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from explorer.export import files
-from explorer.figures import cells
 from explorer.runs.index import By
-from explorer.runs.sweeps import Group, in_words
+from explorer.runs.sweeps import Group
 from explorer.runs.words import State
-from explorer.ui import app, parts, plot, state
+from explorer.ui import app, parts, state, sweeping
 from explorer.ui.runs import listing, save
 from explorer.ui.runs.asked import PAGE
 
@@ -39,40 +38,12 @@ def _panel(group: Group) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         parts.state_badge(group.state)
         st.markdown(f"**{parts.escape(listing.called(group))}** · {parts.escape(str(group))}", width="content")
-        words = [f"{group.done} of {len(group.runs)} cells are over"]
+        words = [f"{group.done} of {len(group.runs)} cells are over"] if group.state != State.RUNNING else []
         words += ["begun by the terminal"] if group.runs[0].begun_by == By.TERMINAL else []
         st.caption(parts.escape(" · ".join(words)), width="content")
-    _figure(group)
-    _best(group)
-    if group.state in (State.STOPPED, State.FAILED):
-        st.caption("What is left of it goes on in the terminal:")
-        st.code(f"python -m explorer sweep --resume {group.id}", language="bash")
+    sweeping.show(PAGE, group)
+    sweeping.go_on(PAGE, group)
     _buttons(group)
-
-
-def _figure(group: Group) -> None:
-    if not group.axes or not group.ends:
-        st.caption("There is nothing to draw yet." if not group.ends else "It has no axis but the seed.")
-        return
-    judged = "Mean of the seeds after the last epoch" if group.seeds > 1 else "After the last epoch"
-    how = {1: "", 2: f" Greener is better, {cells.BEST} best."}.get(len(group.axes), " Blue did better.")
-    plot.chart(
-        PAGE,
-        f"sweep-{group.id}",
-        (group.id, *((run.id, run.updated, run.state) for run in group.runs)),
-        lambda: cells.drawing(group, key=group.id),
-        f"{cells.metric(group)} over {' and '.join(axis.name for axis in group.axes)}.".capitalize(),
-        f"{judged}: {cells.metric(group)}.{how}",
-    )
-
-
-def _best(group: Group) -> None:
-    if (best := group.best) is None:
-        return
-    loss, accuracy = best.val_loss.text(), best.accuracy.text(percent=True)
-    seeds = f", mean ± deviation of {len(best.runs)} seeds" if len(best.runs) > 1 else ""
-    where = in_words(best.at) or "the only point"
-    st.markdown(f"Best: **{parts.escape(where)}** · validation loss {loss}, accuracy {accuracy}{seeds}.")
 
 
 def _buttons(group: Group) -> None:
@@ -93,6 +64,7 @@ def _buttons(group: Group) -> None:
         if run.owner == app.owner() and st.button(
             "Delete", icon=":material/delete:", key=state.key("del", group.id), help="The whole sweep, all its cells."
         ):
+            sweeping.end(group)
             app.store().remove([cell.id for cell in group.runs])
             st.rerun()
 
