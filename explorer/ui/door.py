@@ -27,6 +27,7 @@ HEADERS = {
 }
 
 internals.declare_navigation()
+internals.look_up_one_by_one()
 
 
 class Door:

@@ -34,6 +34,25 @@ def test_a_deep_link_to_a_fresh_server_shows_the_app_and_no_menu_of_files(tmp_pa
     assert menu_of_files("by itself") == "True", "Streamlit no longer needs to be told: declare_navigation can go"
 
 
+def test_a_widget_looks_up_its_own_state_alone(monkeypatch) -> None:
+    """The copy of everything that Streamlit makes for each widget says the same, key by key."""
+    from streamlit.runtime.state.safe_session_state import SafeSessionState
+    from streamlit.runtime.state.session_state import SessionState
+
+    monkeypatch.setattr(SafeSessionState, "filtered_state", SafeSessionState.filtered_state)  # put back afterwards
+    state = SessionState()
+    state["rate"], state["none"] = 0.1, None
+    session = SafeSessionState(state, lambda: None)
+    copied = state.filtered_state
+    assert isinstance(copied, dict), "Streamlit no longer copies: look_up_one_by_one can go"
+    internals.look_up_one_by_one()
+    asked = []
+    monkeypatch.setattr(SessionState, "_keys", lambda self: asked.append(self) or set())
+    looked_up = session.filtered_state
+    assert {key: looked_up[key] for key in copied} == copied and "rate" in looked_up and "other" not in looked_up
+    assert not asked, "all keys were gone through"
+
+
 def test_plotly_is_served_to_everybody_and_no_sessions_end_takes_it_away(monkeypatch) -> None:
     storage = MemoryMediaFileStorage("/media")
     manager = MediaFileManager(storage)
