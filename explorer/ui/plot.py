@@ -8,6 +8,7 @@ to ``st.plotly_chart``.
 
 import copy
 import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,14 +45,18 @@ function nearest(root, event) {  // of the points under the pointer, the one who
       - event.event.clientY);
     return event.points.filter(({ data }) => data.name).sort((one, other) => away(one) - away(other))[0];
 }
-export default function ({ parentElement, data, setTriggerValue }) {
-  if (!data.figure) {  // a page without charts: the next one will have some
+export default function ({ parentElement, data: bytes, setTriggerValue }) {
+  const root = parentElement.querySelector(".explorer-plot");
+  const sent = new TextDecoder().decode(bytes), theme = getComputedStyle(parentElement).color;
+  root.tell = setTriggerValue;
+  if (root.sent === sent && root.theme === theme) return;  // the page was drawn anew, and this is as it was
+  [root.sent, root.theme] = [sent, theme];
+  const data = JSON.parse(sent), figure = data.figure;
+  if (!figure) {  // a page without charts: the next one will have some
     setTimeout(() => requestIdleCallback(() => plotly(data.src), { timeout: 2000 }), 250);
     return;
   }
-  const root = parentElement.querySelector(".explorer-plot");
   root.classList.toggle("clicks", data.clicks);
-  const figure = JSON.parse(data.figure);
   if (data.share) figure.layout.height = Math.max(figure.layout.height, Math.round(data.share * innerHeight));
   root.style.minHeight = figure.layout.height + "px";
   root.setAttribute("aria-label", data.alt);
@@ -90,9 +95,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
     root.removeAllListeners("plotly_click");
     if (data.clicks) root.on("plotly_click", event => {
       const cell = event.points.find(({ data }) => data.type === "heatmap");
-      if (cell) return setTriggerValue("at", { row: cell.y, column: cell.x });
+      if (cell) return root.tell("at", { row: cell.y, column: cell.x });
       const point = nearest(root, event);
-      if (point) setTriggerValue("at", { curve: point.data.name, x: point.x });
+      if (point) root.tell("at", { curve: point.data.name, x: point.x });
     });
   });
 }
@@ -131,9 +136,9 @@ class Drawn:
         self.figure = figure
 
     @functools.cached_property
-    def json(self) -> str:
+    def json(self) -> bytes:
         """The figure for the browser."""
-        return str(self.figure.to_json())
+        return str(self.figure.to_json()).encode()
 
     @functools.cached_property
     def projected(self) -> "Drawn":
@@ -238,12 +243,16 @@ def show(
         elif picked and isinstance(at, Mapping) and "curve" in at:
             picked(str(at["curve"]), float(at["x"]))
 
-    clicks = bool(picked or cell)
-    data = {"figure": drawn.json, "src": source, "alt": alt, "share": share, "mark": mark, "clicks": clicks}
-    _component()(key=named, data=data, height="content", on_at_change=clicked)
+    words = {"src": source, "alt": alt, "share": share, "mark": mark, "clicks": bool(picked or cell)}
+    _component()(key=named, data=_sent(words, drawn.json), height="content", on_at_change=clicked)
+
+
+def _sent(words: Mapping[str, object], figure: bytes = b"null") -> bytes:
+    """JSON, the figure's as it is: of anything but bytes Streamlit makes JSON again, twice at each run of a page."""
+    return json.dumps(words).encode()[:-1] + b', "figure": ' + figure + b"}"
 
 
 def expect() -> None:
     """Let the browser fetch Plotly while it has nothing else to do, for the next page's charts."""
     if (source := _source()) is not None:
-        _component()(key="plot.expect", data={"src": source}, height="content")
+        _component()(key="plot.expect", data=_sent({"src": source}), height="content")
