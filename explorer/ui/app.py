@@ -133,7 +133,8 @@ if (!history.pushState.pages) {
 
 @functools.cache
 def _style(path: Path) -> str:
-    return f"<style>{path.read_text()}</style>"
+    """On one line, which Streamlit has unindented at once; it would do so with every line in every run."""
+    return f"<style>{' '.join(path.read_text().split())}</style>"
 
 
 def enter() -> None:
