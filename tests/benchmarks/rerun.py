@@ -19,7 +19,7 @@ import pstats
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,16 +101,18 @@ def _bare_block(place: str, block) -> str:
     return ""
 
 
-def cost(at, move: Callable[[int], None], reruns: int) -> float:
-    """Median processor seconds of a rerun; ``move`` is told which."""
-    seconds = []
+def costs(pages: Sequence[Any], reruns: int) -> list[float]:
+    """Median processor seconds of a rerun of each after a slider has moved; in turns, as what else goes on changes."""
+    seconds: list[list[float]] = [[] for _ in pages]
+    moves = [mover(at) for at in pages]
     for number in range(reruns + 2):
-        move(number)
-        before = time.process_time()
-        at.run()
-        seconds.append(time.process_time() - before)
-        assert not at.exception, at.exception
-    return statistics.median(seconds[2:])  # the first two may still fill caches
+        for at, move, found in zip(pages, moves, seconds, strict=True):
+            move(number)
+            before = time.process_time()
+            at.run()
+            found.append(time.process_time() - before)
+            assert not at.exception, at.exception
+    return [statistics.median(found[2:]) for found in seconds]  # the first two may still fill caches
 
 
 def mover(at) -> Callable[[int], None]:
@@ -141,7 +143,7 @@ def measure(page: str, reruns: int) -> dict[str, float]:
 
     from tests.pages.conftest import open_page
 
-    _keep_scripts()
+    _as_a_server()
     at = open_page(page)
     at.run()
     with tempfile.TemporaryDirectory() as folder:
@@ -149,14 +151,25 @@ def measure(page: str, reruns: int) -> dict[str, float]:
         script.write_text(twin(at))
         beside = AppTest.from_file(script, default_timeout=60).run()
         assert not beside.exception, beside.exception
-        ours, bare_page = cost(at, mover(at), reruns), cost(beside, mover(beside), reruns)
+        ours, bare_page = costs([at, beside], reruns)
     return {"ms": 1000 * ours, "twin": 1000 * bare_page, "ratio": ours / bare_page}
 
 
-def _keep_scripts() -> None:
-    """Compile each script once, as a server does; the harness alone would do so at every run."""
+def _as_a_server() -> None:
+    """What a server does and the harness does not: compile each script once, go in by the app's own door, and let the
+    app declare its pages, where the harness first lists the folder pages/ and makes a menu of it at every run."""
+    from streamlit.runtime.pages_manager import PagesManager
     from streamlit.testing.v1 import app_test, local_script_runner
 
+    from explorer.ui import door, internals  # noqa: F401
+
+    make = PagesManager.__init__
+
+    def made(self: PagesManager, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        internals.declare_navigation()
+
+    PagesManager.__init__ = made
     app_test.ScriptCache = local_script_runner.ScriptCache = functools.cache(ScriptCache)
 
 
@@ -189,7 +202,7 @@ def main() -> None:
     """Measure and print one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object on one line")
-    parser.add_argument("--reruns", type=int, default=8)
+    parser.add_argument("--reruns", type=int, default=15)
     parser.add_argument("--profile", metavar="PAGE", choices=PAGES)
     parser.add_argument("pages", nargs="*", default=PAGES)
     options = parser.parse_args()
