@@ -36,7 +36,7 @@ class Viewer:
     opened: float = float("nan")  #: seconds until the page was there
     errors: list[str] = field(default_factory=list)
     sliders: dict[str, tuple[float, float, float]] = field(default_factory=dict)  #: id → low, high, value
-    fragment_of: dict[str, str] = field(default_factory=dict)  #: slider's id → the fragment that draws it
+    fragment_of: dict[str, str] = field(default_factory=dict)  #: slider's id → what a browser asks for
     buttons: dict[str, str] = field(default_factory=dict)  #: label → id
     uploaders: dict[str, str] = field(default_factory=dict)  #: label → id
     timers: dict[str, float] = field(default_factory=dict)  #: fragment id → seconds between its runs
@@ -144,7 +144,8 @@ class Viewer:
         elif kind == "auto_rerun":
             self.timers[message.auto_rerun.fragment_id] = message.auto_rerun.interval
         elif kind == "delta":
-            self._drawn(message.delta)
+            self._drawn(message.delta.new_element)
+            self.fragment_of[message.delta.new_element.slider.id] = message.delta.fragment_id
         elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             self._fragment = ""  # what follows is a run of the whole page
         elif kind == "script_finished":
@@ -153,8 +154,7 @@ class Viewer:
             return True
         return False
 
-    def _drawn(self, delta: object) -> None:
-        element = delta.new_element
+    def _drawn(self, element: object) -> None:
         kind = element.WhichOneof("type")
         if kind == "exception":
             self.errors.append(f"{element.exception.type}: {element.exception.message}")
@@ -166,7 +166,6 @@ class Viewer:
             slider = element.slider
             value = self._moved.get(slider.id, slider.default[0])
             self.sliders[slider.id] = (slider.min, slider.max, value)
-            self.fragment_of[slider.id] = delta.fragment_id  # a browser asks for no more than that
 
 
 def _put(url: str, name: str, data: bytes) -> None:
