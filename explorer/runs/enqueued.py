@@ -28,7 +28,7 @@ from explorer.runs.words import ENDED, NOBODY_LOOKING, State
 log = logging.getLogger(__name__)
 
 LOOK = 0.1  # seconds between two looks at the jobs
-READ = 1.0  # seconds between two looks at the record: the sweep may have been stopped there
+READ = 2.0  # seconds between two looks at the record: the sweep may have been stopped there
 REFUSED = 2.0  # seconds before a cell that was not taken in is tried again
 GIVE_UP = 600.0  # seconds of refusals after which the sweep ends
 FAILURES = 3  # cells in a row that failed, after which it does
@@ -123,7 +123,9 @@ class Enqueued(Sweeping):
         return False
 
     def _count(self, job: Job[Any]) -> None:
-        """End where one cell after the other fails."""
+        """End where one cell after the other fails, or one was stopped for a reason, as by the teacher."""
+        if job.state == State.STOPPED and job.message and not self.stopped:
+            self._end(job.message)
         self._failed = self._failed + 1 if job.state == State.FAILED else 0
         if self._failed == FAILURES:
             self._end(f"Has not begun: {FAILURES} cells in a row failed. {job.message}")

@@ -146,6 +146,17 @@ def test_what_another_process_stops_in_the_record_ends_it(registry, store):
     until(lambda: of(store, sweep) == [State.STOPPED] * 3)
 
 
+def test_a_cell_that_is_stopped_makes_room_for_the_next_and_one_stopped_for_a_reason_ends_the_sweep(registry, store):
+    sweep = enqueued.start(a_plan(["lr=1e-3,1e-2,1e-1"], **SLOW), store, "ann")
+    first, second, third = (run.id for run in store.cells([sweep]))
+    until(lambda: registry.find(first) is not None)
+    registry.find(first).stop()
+    until(lambda: registry.find(second) is not None)
+    registry.find(second).stop("Stopped by the teacher.")
+    until(lambda: of(store, sweep) == [State.STOPPED] * 3)
+    assert store.run(third).message == "Stopped by the teacher." and registry.find(third) is None
+
+
 def test_one_that_is_deleted_ends(registry, store):
     sweep = enqueued.start(a_plan(["lr=1e-3,1e-2,1e-1"], **SLOW), store, "ann")
     until(lambda: State.RUNNING in of(store, sweep))
