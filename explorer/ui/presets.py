@@ -1,9 +1,13 @@
 """The presets of a rung in a menu: its name is the one that is set, and each says how long it takes here."""
 
 import contextlib
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import streamlit as st
 
+from explorer import ladders
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
 from explorer.ladders import Rung
@@ -23,7 +27,7 @@ def name_of(rung: Rung, preset: str) -> str:
 def menu(page: str, experiment: Experiment) -> None:
     """The menu; choosing a preset sets every control and keeps the seed."""
     here, rung = state.training(page), experiment.rung
-    made = {name: Experiment.of(rung.key, name, seed=experiment.seed) for name in rung.presets}
+    made = _made(rung.key, experiment.seed)
     key = here.key("preset", rung.key)
 
     def fill() -> None:
@@ -35,7 +39,7 @@ def menu(page: str, experiment: Experiment) -> None:
     with st.popover(
         name_of(rung, set_now) if set_now else OWN, icon=":material/tune:", key=here.key("presets"), help="Presets"
     ):
-        times = _times(made)
+        times = _times(rung.key, experiment.seed, str(app.store().folder))
         st.pills(
             "Presets",
             list(made),
@@ -46,17 +50,20 @@ def menu(page: str, experiment: Experiment) -> None:
         )
 
 
-def _times(made: dict[str, Experiment]) -> dict[str, list[str]]:
-    """How long each would take here, in words, where that is known."""
+@functools.lru_cache(maxsize=64)
+def _made(model: str, seed: int) -> Mapping[str, Experiment]:
+    names = ladders.rung(model).presets
+    return MappingProxyType({name: Experiment.of(model, name, seed=seed) for name in names})
+
+
+@st.cache_resource(ttl=20, max_entries=64, show_spinner=False)
+def _times(model: str, seed: int, folder: str) -> Mapping[str, list[str]]:
+    """How long each preset would take here, in words, where that is known."""
     found: dict[str, list[str]] = {}
     with contextlib.suppress(ExplorerError):  # a record that cannot be read is no reason to offer no presets
-        for name, experiment in made.items():
-            takes = estimate.seconds(experiment, _measured(experiment.model, str(app.store().folder)))
+        measured = estimate.measured(app.store(), model)
+        for name, experiment in _made(model, seed).items():
+            takes = estimate.seconds(experiment, measured)
             if takes is not None:
                 found[name] = [f"about {parts.seconds(max(1.0, takes))}"]
     return found
-
-
-@st.cache_data(ttl=20, max_entries=64, show_spinner=False)
-def _measured(model: str, folder: str) -> list[estimate.Measured]:
-    return estimate.measured(app.store(), model)

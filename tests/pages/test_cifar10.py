@@ -146,18 +146,16 @@ def test_ones_own_network_is_drawn_as_the_controls_describe_it() -> None:
 
 
 def test_a_preset_says_how_long_it_takes_once_one_like_it_was_trained_here() -> None:
-    from explorer.experiment import Experiment
-    from explorer.ui import presets
+    from explorer.ui import app, presets
 
-    made = {"quick": Experiment.of("convnet", "quick")}
-    presets._measured.clear()
+    presets._times.clear()
     at = open_page("cifar10", **SMALL | {"widths": "20,40,80", "batch_size": "32"})
     at.button(key="cifar10.train").click().run()
     job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
-    presets._measured.clear()
+    presets._times.clear()
     assert job.state == State.DONE
-    took = presets._times(made)["quick"][0]
+    took = presets._times("convnet", 0, str(app.store().folder))["quick"][0]
     assert took.startswith("about ") and took.endswith((" s", " min"))
     at.run()
     options = at.button_group(key="cifar10.preset.convnet").options
