@@ -34,29 +34,38 @@ def _press(page: Page, name: str) -> None:
     page.get_by_test_id("stMain").get_by_role("button", name=name).first.click()
 
 
+WATCH = f"""texts => {{
+  const read = {TEXTS}, before = read();
+  window.asked = window.answered = null;
+  addEventListener("click", () => window.asked ??= performance.now(), {{ capture: true, once: true }});
+  const look = () => {{
+    const now = read();
+    if (window.asked && now !== before && now.split("|").length >= texts) window.answered = performance.now();
+    else requestAnimationFrame(look);
+  }};
+  look();
+}}"""
+
+
 def _until_new(page: Page, name: str, texts: int = 1) -> float:
-    """Seconds from a click until other texts stand there."""
-    before = page.evaluate(TEXTS)
-    started = time.perf_counter()
+    """Seconds from a click until other texts stand there, by the browser's own clock."""
+    page.evaluate(WATCH, texts)
     _press(page, name)
-    page.wait_for_function(
-        f"([before, texts]) => {{ const now = ({TEXTS})(); return now !== before && now.split('|').length >= texts; }}",
-        arg=[before, texts],
-        polling=20,
-    )
-    return time.perf_counter() - started
+    page.wait_for_function("() => window.answered")
+    return page.evaluate("() => window.answered - window.asked") / 1000
 
 
 def _written(page: Page, rounds: int) -> dict[str, list[float]]:
+    """The four texts first: what stands there without a click is what *Write* would write once more."""
     found: dict[str, list[float]] = {"first_words_s": [], "several_s": []}
     for number in range(rounds):
         seed = page.get_by_role("spinbutton", name="Seed").last
         seed.fill(str(number + 1))
         seed.press("Enter")
         _idle(page)
-        found["first_words_s"].append(_until_new(page, "Write"))
-        _idle(page)
         found["several_s"].append(_until_new(page, "Four temperatures", 4))
+        _idle(page)
+        found["first_words_s"].append(_until_new(page, "Write"))
         _idle(page)
     return found
 
