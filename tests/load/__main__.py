@@ -3,13 +3,15 @@
 One server, one training run that somebody started, and N visitors spread over the pages who move a slider every
 second or two; ``--engine ray`` has it train outside the server. Printed: ``p50_s`` and ``p95_s`` from a moved slider to
 the finished page; ``open_p95_s`` of the first views; ``fragment_p95_s`` of the live charts' timer, of the visitor who
-owns the run; ``training_rate``, steps a second with the visitors over those without; ``memory_per_session_mb``;
-``errors``, exceptions on screen or lost connections.
+owns the run; ``training_rate``, steps a second with the visitors over those without; ``cores`` that the server's own
+process keeps busy with them, and ``watching`` with the run's owner alone (with ``--engine ray`` nothing trains in it);
+``memory_mb`` of it before they came, ``memory_per_session_mb``; ``errors``, exceptions on screen or lost connections.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import random
 import statistics
 import tempfile
@@ -34,6 +36,12 @@ def memory_mb(pid: int, what: str = "VmRSS") -> float:
     """Resident memory of a process, in MB; with "RssAnon" without files that are mapped into it."""
     line = next(row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith(f"{what}:"))
     return int(line.split()[1]) / 1000
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of the processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def visit(viewer: Viewer, late: float, until: float, dice: random.Random) -> None:
@@ -81,10 +89,12 @@ async def measure(server: Server, viewers: int, seconds: float) -> dict[str, flo
     async with Viewer(server.url, "char_rnn", TRAINED) as owner:
         await owner.open()
         await owner.press("Train")
-        watching = asyncio.create_task(watch(owner, stop))
+        at_it = asyncio.create_task(watch(owner, stop))
         while not (store.runs() and len(store.history(store.runs()[0].id)) > 50):
             await asyncio.sleep(0.2)
+        used = processor_s(server.pid)
         alone = await pace(store, seconds / 2)
+        watching = (processor_s(server.pid) - used) / (seconds / 2)
         owner.fragments.clear()
         memory = memory_mb(server.pid)
         dice = random.Random(0)
@@ -92,11 +102,13 @@ async def measure(server: Server, viewers: int, seconds: float) -> dict[str, flo
         crowd = [Viewer(server.url, PAGES[number % len(PAGES)]) for number in range(viewers)]
         until = clock() + seconds
         visits = asyncio.gather(*(visit(v, wait, until, dice) for v, wait in zip(crowd, late, strict=True)))
+        used = processor_s(server.pid)
         together = await pace(store, seconds)
-        memory = memory_mb(server.pid) - memory
+        cores = (processor_s(server.pid) - used) / seconds
+        grown = memory_mb(server.pid) - memory
         await visits
         stop.set()
-        await watching
+        await at_it
         await owner.press("Stop")
     moved = [seconds for viewer in crowd for seconds in viewer.seconds]
     errors = [f"{viewer.page or 'home'}: {error}" for viewer in (owner, *crowd) for error in viewer.errors]
@@ -107,7 +119,10 @@ async def measure(server: Server, viewers: int, seconds: float) -> dict[str, flo
         "open_p95_s": round(percentile([v.opened for v in crowd if v.opened == v.opened], 0.95), 3),
         "fragment_p95_s": round(percentile(owner.fragments, 0.95), 3),
         "training_rate": round(together / alone, 3),
-        "memory_per_session_mb": round(memory / max(viewers, 1), 2),
+        "cores": round(cores, 3),
+        "watching": round(watching, 3),
+        "memory_mb": round(memory),
+        "memory_per_session_mb": round(grown / max(viewers, 1), 2),
         "errors": len(errors),
         "requests": len(moved),
         "first_errors": errors[:5],
