@@ -82,11 +82,10 @@ class Store(Database):
             return bool(done.rowcount > 0)
 
     def take_over(self, run: str) -> None:
-        """Have a run count as this process's: the one that ran it is gone."""
+        """Have a run count as this process's: the one that ran it is gone, as somebody may have noted already."""
         with self._writing() as connection:
-            connection.execute(
-                "UPDATE runs SET process = ?, server = ? WHERE id = ?", [os.getpid(), self._presence.announce(), run]
-            )
+            mine = [os.getpid(), self._presence.announce(), run]
+            connection.execute("UPDATE runs SET message = '', process = ?, server = ? WHERE id = ?", mine)
 
     def rewind(self, run: str, step: int, epoch: int, marks: int) -> Snapshot:
         """Forget what a run recorded after a step, which will be done again; its history up to there."""

@@ -456,6 +456,13 @@ def test_a_run_is_claimed_once_and_forgets_what_comes_after_its_bookmark(store):
     assert (run.steps, run.epochs, run.val_loss, run.accuracy) == (4, 1, 1.9, 0.4)
 
 
+def test_a_run_that_goes_on_elsewhere_is_not_said_to_be_cut_off(store):
+    store.begin(a_run())
+    store.settle("a1", "stopped", "The server ended while this ran; what it had recorded is here.")
+    store.take_over("a1")
+    assert store.run("a1").message == ""
+
+
 def test_snapshots_are_listed_in_their_order(store):
     assert store.snapshots("a1") == []
     for name in ("cyc10", "cyc2", "best", "final", "cyc0"):
