@@ -134,7 +134,7 @@ _WINDOW_ONLY = frozenset({"bptt", "jitter", "reset"})
 _PLAIN = frozenset({"layers", "dropout"})
 
 # fmt: off
-LANGUAGE: tuple[Rung, ...] = (
+LANGUAGE: tuple[Rung, ...] = quick.added((
     Rung(
         "char3", "Three characters", Ladder.LANGUAGE, "Char3Model",
         "Three characters in, the fourth out: one arrow from input to hidden, one from hidden to hidden, one to the output.",
@@ -221,7 +221,7 @@ LANGUAGE: tuple[Rung, ...] = (
              "the same 17 epochs end at 1.305, so the preset uses 4e-3.",
         cut=Cut.STREAM,
     ),
-)
+))
 
 _VIS = "explorer.models.vision:build"
 _SGD = dict(optimiser="sgd", batch_size=256)

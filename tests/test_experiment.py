@@ -192,6 +192,13 @@ def test_a_slider_rests_within_its_range_at_even_factors_or_where_the_table_says
         assert all(setting.check(stop) == stop for stop in setting.stops), setting.name
 
 
+@pytest.mark.parametrize("rung", ladders.LANGUAGE, ids=lambda rung: rung.key)
+def test_every_language_rung_has_a_quick_preset_of_a_fraction_of_the_work(rung):
+    assert list(rung.presets)[:2] == ["lecture", "quick"]
+    quick, lecture = Experiment.of(rung.key, "quick"), Experiment.of(rung.key)
+    assert quick.total_epochs <= min(2, lecture.total_epochs) and quick.hidden <= lecture.hidden / 2
+
+
 @pytest.mark.parametrize("rung", ladders.VISION, ids=lambda rung: rung.key)
 def test_every_vision_rung_has_a_quick_preset_of_enough_steps(rung):
     """Measured on one core: 1 to 16 s, and 29 to 47 % right; 20 steps on 5,000 pictures learn nothing."""
