@@ -9,10 +9,10 @@ from explorer.ui import state
 
 _JS = """
 export default function ({ parentElement, data, setTriggerValue }) {
-  const root = parentElement.querySelector(".explorer-clickable");
-  if (root.shown !== data.html) {
+  const root = parentElement.querySelector(".explorer-clickable"), html = new TextDecoder().decode(data);
+  if (root.shown !== html) {
     const at = root.contains(document.activeElement) ? document.activeElement.dataset.at : undefined;
-    root.innerHTML = root.shown = data.html;
+    root.innerHTML = root.shown = html;
     if (at !== undefined) root.querySelector(`[data-at="${CSS.escape(at)}"]`)?.focus();  // whoever has only keys
   }
   root.onclick = (event) => {
@@ -47,4 +47,5 @@ def show(html: str, key: str, picked: Callable[[str], None]) -> None:
         if (at := state.trigger(key, "at")) is not None:
             picked(str(at))
 
-    _component()(key=key, data={"html": html}, on_at_change=changed, height="content")
+    # Bytes go as they are: of anything else Streamlit makes JSON, twice at each run of a page.
+    _component()(key=key, data=html.encode(), on_at_change=changed, height="content")

@@ -23,7 +23,8 @@ def _home(view: str = "") -> AppTest:
 
 def _map(at: AppTest) -> str:
     """The stations' HTML."""
-    return next(e.proto.json for e in at.get("bidi_component") if "x-stations" in e.proto.json).replace('\\"', '"')
+    sent = (e.proto.bytes.decode() for e in at.get("bidi_component"))
+    return next(html for html in sent if "x-stations" in html)
 
 
 def _choose(at: AppTest, key: str, value: str) -> None:

@@ -86,6 +86,8 @@ def test_the_finder_says_so(full) -> None:
 @pytest.mark.data
 def test_own_classes_say_so(full) -> None:
     at = open_page("cam")
+    at.session_state["cam.classes.fold.many"] = True
+    at.run()
     at.button(key="cam.classes.borrow").click().run()
     at.button(key="cam.classes.train").click().run()
     assert said(at)

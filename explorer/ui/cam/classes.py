@@ -7,7 +7,7 @@ from explorer.cam.head import MIN_PHOTOS
 from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many
 from explorer.data.zips import MAX_ZIP_BYTES, read_zip
 from explorer.errors import ExplorerError
-from explorer.ui import parts, state
+from explorer.ui import behind, parts, state
 from explorer.ui.cam import borrowed, learn, ready, saved, shelf, trial
 from explorer.ui.cam.borrowed import SHORT_SIDE
 from explorer.ui.cam.uploads import TYPES, fresh, refusals, taken, uploaded
@@ -38,7 +38,8 @@ def show() -> None:
                 here.start_with()
                 st.rerun()
             st.toggle("Use the camera", key=here.key("camera"))
-        _many_at_once()
+        many = "Many at once: a ZIP or a folder, with one folder a class"
+        behind.fold(here.name, "many", many, ":material/folder_zip:", _many_at_once)
     with right:
         learn.show()
         ready.told()
@@ -100,27 +101,26 @@ def _take(own: OwnClass, widget: str) -> None:
 
 def _many_at_once() -> None:
     here = state.cam_classes()
-    with st.expander("Many at once: a ZIP or a folder, with one folder a class", icon=":material/folder_zip:"):
-        st.caption("`oak/1.jpg`, `oak/2.jpg`, `elm/1.jpg` … makes the classes *oak* and *elm*.")
-        zipped, folder = here.key("zip"), here.key("folder")
-        st.file_uploader(
-            "A ZIP",
-            type=["zip"],
-            key=fresh(zipped),
-            on_change=_unpack,
-            args=(zipped,),
-            max_upload_size=parts.upload_limit(MAX_ZIP_BYTES),
-        )
-        st.file_uploader(
-            "A folder",
-            type=TYPES,
-            accept_multiple_files="directory",
-            key=fresh(folder),
-            on_change=_unpack,
-            args=(folder,),
-            max_upload_size=parts.upload_limit(MAX_BYTES),
-        )
-        borrowed.show()
+    st.caption("`oak/1.jpg`, `oak/2.jpg`, `elm/1.jpg` … makes the classes *oak* and *elm*.")
+    zipped, folder = here.key("zip"), here.key("folder")
+    st.file_uploader(
+        "A ZIP",
+        type=["zip"],
+        key=fresh(zipped),
+        on_change=_unpack,
+        args=(zipped,),
+        max_upload_size=parts.upload_limit(MAX_ZIP_BYTES),
+    )
+    st.file_uploader(
+        "A folder",
+        type=TYPES,
+        accept_multiple_files="directory",
+        key=fresh(folder),
+        on_change=_unpack,
+        args=(folder,),
+        max_upload_size=parts.upload_limit(MAX_BYTES),
+    )
+    borrowed.show()
 
 
 def _unpack(widget: str) -> None:
