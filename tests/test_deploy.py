@@ -68,7 +68,7 @@ def test_every_variable_named_is_one():
     sources = (path.read_text() for path in (paths.REPOSITORY / "explorer").rglob("*.py"))
     read = {name for source in sources for name in re.findall(r'"(EXPLORER_[A-Z_]+)"', source)}
     known = {limits.variable(name) for name in limits.TABLE} | read | {entry.VARIABLE}
-    every = UNIT + CONTAINER + README + COMPOSE + KUBERNETES
+    every = UNIT + CONTAINER + README + COMPOSE + KUBERNETES + (DEPLOY / "SIZES.md").read_text()
     assert set(re.findall(r"EXPLORER_[A-Z_]+[A-Z]", every)) <= known
 
 

@@ -1,7 +1,7 @@
 """Where jobs run: what a page may ask of it, whichever it is.
 
 ``EXPLORER_ENGINE`` chooses. ``threads``, the default, is this process's own (:class:`explorer.runs.queue.Registry`);
-``ray`` starts workers of their own on this machine, and an address (``10.0.0.5:6379``, ``auto``, ``ray://…``) joins a
+``ray`` starts workers of their own on this machine, and an address (``10.0.0.5:6379``, ``auto``) joins a
 cluster that is there already. Of Ray nothing is imported until it is chosen.
 """
 
