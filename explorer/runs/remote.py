@@ -35,7 +35,7 @@ SOON = 1.0  # seconds a page waits for a word to arrive; later it is said again 
 ANSWER = 40.0  # seconds for an answer of a work
 TAKEN = 100.0  # seconds for a job to be taken in, at most: a first worker may have to start for it
 FIRST = 30.0  # seconds the first look waits for workers that are being started
-LATE = 2.0  # seconds a look waits for a worker that does not answer
+LATE = 2.0  # seconds a look waits for workers that do not answer
 LOST = 45.0  # seconds after which a job that no worker knows is given up here
 WENT = "Its worker is gone, and no other has taken it up. Go on with it from what it left."
 KEPT = 60  # ended jobs whose mirrors are kept
@@ -307,9 +307,10 @@ class Remote(Known):
         seen = {job.id: job.seen() for job in list(self._mirrors.values()) if job.watched or not job.ended}
         asked = {name: self.wire.worker(name, "look", seen) for name in self.wire.workers()}
         found: set[str] = set()
+        end = time.monotonic() + (LATE if self._poller.is_alive() else FIRST)  # for all of them, however many are gone
         for name, future in asked.items():
             with contextlib.suppress(Exception):  # it is being started again
-                report = future.result(LATE if self._poller.is_alive() else FIRST)
+                report = future.result(max(0.0, end - time.monotonic()))
                 found |= {look.id for look in report.looks}
                 self._take(name, report.looks)
         self._miss(found)
