@@ -34,7 +34,10 @@ ENVIRONMENT = {"EXPLORER_WORKERS": "2", "EXPLORER_LEASE_MINUTES": "1", "EXPLORER
 
 @pytest.fixture(scope="module")
 def rays(tmp_path_factory):
-    """Ray with two workers, for all tests together: it takes seconds to start. One paused run is never looked at."""
+    """Ray with two workers, for all tests together: it takes seconds to start.
+
+    Begun here, as it takes long: one paused run is never looked at, and somebody without the token asks for a place.
+    """
     from explorer import limits
     from explorer.runs import cluster
 
@@ -46,7 +49,18 @@ def rays(tmp_path_factory):
     forgotten = Job(Kind.TRAIN, "forgotten", call(train.work, LONG), "nobody", LONG, budget=0)
     forgotten.record = call(train.record, kept.address)
     made.forgotten = made.submit(forgotten)
+    stranger = {"EXPLORER_ENGINE": cluster.address(), "RAY_AUTH_TOKEN": "0" * 64}
+    made.stranger = subprocess.Popen(
+        [sys.executable, "-c", "from explorer.runs import queue; print(type(queue.registry()).__name__)"],
+        env=os.environ | stranger | {"RAY_gcs_server_request_timeout_seconds": "5"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    )
     yield made
+    made.stranger.kill()
+    made.stranger.communicate()
     made.close()
     for name, value in before.items():
         os.environ.pop(name, None) if value is None else os.environ.update({name: value})
@@ -275,34 +289,6 @@ def _cell(owner):
     return Job(Kind.TRAIN, "a cell", call(sweep.work, {"GRU": SMALL}, 1e-5, 1e-2, 30, 0.9), owner)
 
 
-def test_a_sweep_takes_what_places_are_free_is_stopped_and_goes_on(engine, store, monkeypatch):
-    """Its cells are ordinary jobs; on workers outside they are on all that have nothing else to do."""
-    monkeypatch.setattr(enqueued, "registry", lambda: engine)
-    plan = Plan.of(LONG, ["lr=1e-3,1e-2,1e-1"])
-    sweep = enqueued.start(plan, store, "ann")
-
-    def look(true):
-        for run in store.cells([sweep]):
-            if (job := engine.find(run.id)) is not None:
-                job.touch()
-        return true([run.state for run in store.cells([sweep])])
-
-    wait(lambda: look(lambda found: found.count(State.RUNNING) == engine.places and State.QUEUED in found), 60)
-    runs = store.cells([sweep])
-    assert engine.find(runs[-1].id) is None and engine.find(runs[0].id).experiment == plan.cells[0].experiment
-    wait(lambda: look(lambda found: store.run(runs[0].id).steps > 5), 60)
-    enqueued.stop(sweep, store)
-    wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
-    done = store.run(runs[0].id).steps
-    assert done > 5 and store.bookmark(runs[0].id).exists() and store.run(runs[-1].id).message == WAITS
-    wait(lambda: not enqueued.at_work(store, "ann"))
-    enqueued.go_on(sweep, store, "ann")
-    wait(lambda: look(lambda found: store.run(runs[0].id).steps > done), 60)
-    enqueued.stop(sweep, store)
-    wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
-    assert [run.at for run in store.cells([sweep])] == [dict(cell.at) for cell in plan.cells]
-
-
 # -- what only workers outside can show ----------------------------------------------------------------
 @pytest.fixture
 def ray_start(rays, store, monkeypatch):
@@ -343,31 +329,16 @@ def test_a_second_process_finds_a_run_and_changes_its_rate(rays, ray_start):
 
 
 @pytest.mark.cluster
-def test_nobody_without_the_token_is_served(rays):
-    from explorer.runs import cluster
-
-    done = subprocess.run(
-        [sys.executable, "-c", "from explorer.runs import queue; print(type(queue.registry()).__name__)"],
-        env=os.environ
-        | {
-            "EXPLORER_ENGINE": cluster.address(),
-            "RAY_AUTH_TOKEN": "0" * 64,
-            "RAY_gcs_server_request_timeout_seconds": "5",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=REPOSITORY,
-    )
-    assert done.stdout.strip() == "Registry" and "does not answer, or not to this server's token" in done.stderr
-
-
-@pytest.mark.cluster
 def test_a_killed_workers_run_goes_on_elsewhere_as_if_nothing_had_been(rays, ray_start, store):
-    experiment = Experiment.of("gru", hidden=24, batch_size=16, epochs=3)  # longer than to its first bookmark anywhere
+    experiment = Experiment.of("gru", hidden=24, batch_size=32, epochs=1)
     whole = Job(Kind.TRAIN, "whole", owner="", experiment=experiment)
     job = ray_start(experiment=experiment)
-    until(job, lambda job: store.bookmark(job.id).exists())
+    until(job, lambda job: steps(job) > 20)
+    job.pause()  # which leaves a bookmark
+    until(job, lambda job: job.state == State.PAUSED and store.bookmark(job.id).exists())
+    held = steps(job)
+    job.resume()
+    until(job, lambda job: steps(job) > held)
     began = steps(job)
     pid = rays.wire.worker(job.worker, "standing").result(10).pid
     os.kill(pid, signal.SIGKILL)
@@ -398,6 +369,40 @@ def test_who_is_not_looked_at_is_stopped_after_a_while(rays, ray_start):
         time.sleep(0.1)
     assert forgotten.state == State.STOPPED and "nobody was looking" in forgotten.message
     until(watched, lambda job: job.state == State.PAUSED)
+
+
+def test_a_sweep_takes_what_places_are_free_is_stopped_and_goes_on(engine, store, monkeypatch):
+    """Its cells are ordinary jobs; on workers outside they are on all that have nothing else to do."""
+    monkeypatch.setattr(enqueued, "registry", lambda: engine)
+    plan = Plan.of(LONG, ["lr=1e-3,1e-2,1e-1"])
+    sweep = enqueued.start(plan, store, "ann")
+
+    def look(true):
+        for run in store.cells([sweep]):
+            if (job := engine.find(run.id)) is not None:
+                job.touch()
+        return true([run.state for run in store.cells([sweep])])
+
+    wait(lambda: look(lambda found: found.count(State.RUNNING) == engine.places and State.QUEUED in found), 60)
+    runs = store.cells([sweep])
+    assert engine.find(runs[-1].id) is None and engine.find(runs[0].id).experiment == plan.cells[0].experiment
+    wait(lambda: look(lambda found: store.run(runs[0].id).steps > 5), 60)
+    enqueued.stop(sweep, store)
+    wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
+    done = store.run(runs[0].id).steps
+    assert done > 5 and store.bookmark(runs[0].id).exists() and store.run(runs[-1].id).message == WAITS
+    wait(lambda: not enqueued.at_work(store, "ann"))
+    enqueued.go_on(sweep, store, "ann")
+    wait(lambda: look(lambda found: store.run(runs[0].id).steps > done), 60)
+    enqueued.stop(sweep, store)
+    wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
+    assert [run.at for run in store.cells([sweep])] == [dict(cell.at) for cell in plan.cells]
+
+
+@pytest.mark.cluster
+def test_nobody_without_the_token_is_served(rays):
+    said, words = rays.stranger.communicate(timeout=120)
+    assert said.strip() == "Registry" and "does not answer, or not to this server's token" in words
 
 
 def test_what_is_no_call_is_not_sent(store):
