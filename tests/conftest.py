@@ -62,8 +62,24 @@ SLOW_TESTS = {
 }
 
 
+# Several workers take a file each at a time: what takes longest comes first, so that all come to an end together.
+LONGEST = (
+    *("browser/test_first_visit.py", "runs/test_engine_contract.py", "browser/test_every_page.py", "endurance/"),
+    *("browser/test_above_the_fold.py", "test_fuzz_files.py", "runs/test_race.py", "export/test_script.py"),
+    *("pages/test_addresses.py", "browser/test_links.py", "browser/test_several_servers.py", "pages/test_cifar10.py"),
+    *("browser/", "runs/test_resume.py", "terminal/", "runs/test_sweeping.py", "load/", "pages/", "test_stress.py"),
+    *("training/test_parallel.py", "runs/test_grid.py", "lecture/test_claims.py", "test_terminal.py", "runs/"),
+)
+
+
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
+
+    def turn(item):
+        place = item.path.relative_to(here).as_posix()
+        return next((at for at, start in enumerate(LONGEST) if place.startswith(start)), len(LONGEST))
+
+    items.sort(key=turn)
     for item in items:
         place = item.path.relative_to(here).as_posix()
         if item.get_closest_marker("cluster") or place.startswith(SLOW_PLACES) or item.originalname in SLOW_TESTS:
