@@ -35,7 +35,7 @@ SETTLED = """() => {
     const now = [main.scrollHeight, main.innerText.length, plots.length].join();
     window.settledLooks = drawn && main.innerText.length && now === window.settledBefore ? window.settledLooks + 1 : 0;
     window.settledBefore = now;
-    return window.settledLooks >= 2;
+    return window.settledLooks >= 3;
 }"""
 
 FAULTS = r"""(inside) => {
@@ -144,13 +144,13 @@ FAULTS = r"""(inside) => {
 
 
 def settle(page: Page) -> None:
-    """Wait until the script has ended, every chart is drawn and nothing has grown or faded for half a second.
+    """Wait until the script has ended, every chart is drawn and nothing has grown or faded at four looks.
 
     Right after a click the page is still as it was and quiet; the server's answer is given a moment to begin.
     """
     page.wait_for_timeout(300)
     page.evaluate("() => { window.settledLooks = 0; }")
-    page.wait_for_function(SETTLED, polling=250, timeout=180_000)
+    page.wait_for_function(SETTLED, polling=100, timeout=180_000)
 
 
 def faults(page: Page, inside: str = "") -> list[str]:

@@ -2,10 +2,11 @@
 
 import subprocess
 from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Route
+from playwright.sync_api import Browser, Locator, Request
 
 from explorer import paths
 from tests.browser.conftest import Visitor
@@ -15,6 +16,7 @@ from tests.serving import serve
 pytestmark = pytest.mark.browser
 
 HOME_VIEWS = ("The claims", "Did you notice?", "Data and weights")
+SECTIONS = [name for name, path in PLACES.items() if path.startswith("batchnorm")]
 UNREAL = ("trained on other pictures", "Drop a photo above", "Nothing is recorded", "stand-in's picture")
 EMPTY = "element => !element.innerText.trim() && !element.querySelector('svg, img, canvas, input, textarea')"
 
@@ -28,16 +30,15 @@ def newcomer(tmp_path_factory, browser: Browser) -> Iterator[tuple[Visitor, set[
     alone = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
     asked: set[str] = set()
 
-    def only_here(route: Route) -> None:
-        if urlsplit(route.request.url).hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            asked.add(route.request.url)
-            route.abort()
+    def heard(request: Request) -> None:
+        url = urlsplit(request.url)
+        if url.scheme not in ("data", "blob") and url.hostname != "127.0.0.1":
+            asked.add(request.url)
 
     with serve(home, folder=clone, EXPLORER_DATA="", **alone) as server:
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        context.route("**/*", only_here)
+        viewport = {"width": 1440, "height": 900}
+        context = browser.new_context(viewport=viewport, proxy={"server": nowhere, "bypass": "127.0.0.1"})
+        context.on("request", heard)
         yield Visitor(context.new_page(), server), asked
         context.close()
 
@@ -64,20 +65,33 @@ def each(found: Locator) -> Iterator[Locator]:
         number += 1
 
 
-def walk(visitor: Visitor, where: str) -> int:
-    """Open every fold and every tab of a page; how many there were."""
-    main, opened = visitor.page.get_by_test_id("stMain"), 0
-    for fold in each(main.locator("details:not([open]) > summary, details[open] > summary")):
+def unfold(visitor: Visitor, known: set[str]) -> list[str]:
+    """Open every fold that is shut and not ``known``; the names of those there were."""
+    opened = []
+    for fold in each(visitor.page.get_by_test_id("stMain").locator("details > summary")):
         if fold.is_visible() and fold.locator("..").get_attribute("open") is None:
-            fold.click()
-            look(visitor, f"{where}: {fold.inner_text()[:60]}")
-            opened += 1
-    for tab in each(main.get_by_role("tab")):
+            name = fold.inner_text()[:60]
+            if name not in known:
+                fold.click()
+                known.add(name)
+                opened.append(name)
+    return opened
+
+
+def walk(visitor: Visitor, where: str) -> int:
+    """Open every fold and every tab of a page but those that are places of their own; how many there were."""
+    main, known, tabs = visitor.page.get_by_test_id("stMain"), set[str](), 0
+    sections = main.get_by_role("tablist").first.get_by_role("tab").count() if where in SECTIONS else 0
+    while opened := unfold(visitor, known):  # there may be more in them
+        look(visitor, f"{where}: {', '.join(opened)}")
+    for tab in islice(each(main.get_by_role("tab")), sections, None):
         if tab.is_visible() and tab.get_attribute("aria-selected") != "true":
             tab.click()
             look(visitor, f"{where}: {tab.inner_text()}")
-            opened += 1
-    return opened
+            tabs += 1
+            while opened := unfold(visitor, known):
+                look(visitor, f"{where}: {', '.join(opened)}")
+    return len(known) + tabs
 
 
 @pytest.mark.parametrize("name", PLACES)
