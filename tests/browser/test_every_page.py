@@ -34,6 +34,16 @@ def visitors(server: Server, browser: Browser) -> Iterator[dict[str, Visitor]]:
         context.close()
 
 
+SHOWN = """() => [document.querySelector('h1'), document.querySelector('[role=tab][aria-selected=true]')]
+    .map(one => one?.innerText ?? '').join(': ')"""
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, str]:
+    """Which place a title with its tab is: each its own, so that nobody looks at one for another."""
+    return {}
+
+
 def serious(page: Page) -> list[str]:
     """What axe-core calls serious or critical, but for what is Streamlit's own."""
 
@@ -55,11 +65,13 @@ def serious(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("path", PLACES.values(), ids=PLACES)
-def test_it_looks_right(visitors, path, look) -> None:
+def test_it_looks_right(visitors, seen, path, look) -> None:
     visitor = visitors[look]
     visitor.errors.clear()
-    visitor.page.goto(f"{visitor.server.url}/{path}")
+    visitor.go(path)
     settle(visitor.page)
+    shown = visitor.page.evaluate(SHOWN)
+    assert seen.setdefault(shown, path) == path, f"{shown} is {seen[shown]}"
     assert faults(visitor.page) == []
     if look != "phone":  # the same markup and colours as in light
         assert serious(visitor.page) == []
@@ -72,7 +84,8 @@ def test_what_only_a_click_shows_looks_right(visitors, look) -> None:
     visitor = visitors[look]
     page = visitor.page
     visitor.errors.clear()
-    page.goto(visitor.server.url)
+    visitor.go("")
+    settle(page)
     for view in ("The claims", "Did you notice?", "Data and weights"):
         page.get_by_role("radio", name=view).click()
         page.get_by_role("radio", name=view, checked=True).wait_for()
@@ -80,7 +93,7 @@ def test_what_only_a_click_shows_looks_right(visitors, look) -> None:
         assert faults(page) == [], view
         assert serious(page) == [], view
     if look == "phone":
-        page.goto(f"{visitor.server.url}/char_rnn")
+        visitor.go("char_rnn")
         settle(page)
         page.get_by_test_id("stExpandSidebarButton").click()
         menu = page.get_by_test_id("stSidebar")
@@ -155,7 +168,8 @@ def test_the_checks_find_what_is_wrong_and_only_that(browser) -> None:
 
 FADING = """<div data-testid="stApp" data-test-script-state="notRunning" data-test-connection-state="CONNECTED">
 <style>@keyframes fade { from { opacity: 0 } } @keyframes turn { to { rotate: 360deg } }
-p { animation: fade 3s } i { display: inline-block; width: 9px; height: 9px; animation: turn 1s infinite }</style>
+main { height: 99px } p { animation: fade 3s }
+i { display: inline-block; width: 9px; height: 9px; animation: turn 1s infinite }</style>
 <main data-testid="stMain"><p>comes slowly</p><i></i></main></div>"""
 
 

@@ -98,7 +98,7 @@ def walk(visitor: Visitor, where: str) -> int:
 def test_everything_opens_on_something_real(newcomer, name) -> None:
     visitor, asked = newcomer
     visitor.errors.clear()
-    visitor.page.goto(f"{visitor.server.url}/{PLACES[name]}")
+    visitor.go(PLACES[name])
     look(visitor, name)
     if name == "home":
         for view in HOME_VIEWS:
