@@ -230,8 +230,7 @@ class Remote(Known):
 
     def look(self, job_id: str, seen: Seen | None = None) -> Look | None:
         """A job at this moment, asked of its worker."""
-        mirror = self._mirrors.get(job_id)
-        if mirror is None:
+        if (mirror := self._mirrors.get(job_id)) is None:
             return None
         report = self.wire.worker(mirror.worker, "look", {job_id: seen or Seen()}).result(FIRST)
         return next((look for look in report.looks if look.id == job_id), None)
@@ -310,9 +309,9 @@ class Remote(Known):
         end = time.monotonic() + (LATE if self._poller.is_alive() else FIRST)  # for all of them, however many are gone
         for name, future in asked.items():
             with contextlib.suppress(Exception):  # it is being started again
-                report = future.result(max(0.0, end - time.monotonic()))
-                found |= {look.id for look in report.looks}
-                self._take(name, report.looks)
+                seen_there = future.result(max(0.0, end - time.monotonic())).looks
+                found |= {look.id for look in seen_there}
+                self._take(name, seen_there)
         self._miss(found)
         for _ in range(len(self._unsaid)):
             job, verb, values = self._unsaid[0]
