@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 THREADS = "threads"
+HERE = "ray"  # workers of its own, on this machine
 MISSING = (
     "EXPLORER_ENGINE asks for Ray, which is not installed: pip install -r explorer/deploy/requirements-cluster.txt. "
     "Until then runs train in this server's own process."
@@ -102,6 +103,11 @@ def chosen() -> str:
     return os.environ.get("EXPLORER_ENGINE", "").strip() or THREADS
 
 
+def far() -> bool:
+    """Whether runs train on the machines of a cluster, and not on this one."""
+    return chosen() not in (THREADS, HERE) and not problem()
+
+
 def problem() -> str:
     """Why the engine that was chosen is not the one that runs, in a sentence; "" where it is."""
     return _problem
@@ -116,7 +122,7 @@ def elsewhere() -> Engine | None:
     try:
         if importlib.util.find_spec("ray") is None:
             raise SettingsError(MISSING)
-        made: Engine = importlib.import_module("explorer.runs.cluster").start(None if wanted == "ray" else wanted)
+        made: Engine = importlib.import_module("explorer.runs.cluster").start(None if wanted == HERE else wanted)
         return made
     except ValueError:  # None in sys.modules
         _problem = MISSING

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer import paths
+from explorer.runs.engine import far
 from explorer.runs.store import Store
 from explorer.ui import identity, internals, links, share, state
 from explorer.ui.desk import attendance
@@ -33,6 +34,11 @@ class Engine:
     _loading: threading.Lock = field(default_factory=threading.Lock)
     _freezing: threading.Lock = field(default_factory=threading.Lock)
     _frozen: int = 0  #: modules there were when the garbage collector was last told to leave everything alone
+
+    @property
+    def place(self) -> str:
+        """Where models train, in words."""
+        return "a cluster" if far() else self.device
 
     def wait(self) -> None:
         """Return when torch is here; who needs it now does not wait for the first page to settle."""
@@ -176,7 +182,7 @@ def begin(page: str) -> "DeltaGenerator":
         if made.problem:
             st.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)
         elif made.ready.is_set():
-            st.badge(made.device, icon=":material/memory:", color="gray", help="Where models train on this server.")
+            st.badge(made.place, icon=":material/memory:", color="gray", help="Where models train on this server.")
     return place
 
 

@@ -56,6 +56,18 @@ def test_without_ray_everything_is_there_and_one_sentence_says_what_to_install(a
     assert said in problem and bool(problem.strip()) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("asked", "problem", "where"),
+    [("", "", "CPU"), ("ray", "", "CPU"), ("10.0.0.5:6379", "", "a cluster"), ("10.0.0.5:6379", "It is away.", "CPU")],
+)
+def test_pages_say_a_cluster_where_runs_train_on_other_machines(asked, problem, where, monkeypatch) -> None:
+    from explorer.ui import app
+
+    monkeypatch.setenv("EXPLORER_ENGINE", asked)
+    monkeypatch.setattr(engine, "_problem", problem)
+    assert app.Engine(device="CPU").place == where
+
+
 def test_the_requirements_that_the_sentence_names_are_there() -> None:
     named = engine.MISSING.split("pip install -r ")[1].split(". ")[0]
     assert "ray>=" in (REPOSITORY / named).read_text()

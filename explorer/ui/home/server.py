@@ -16,7 +16,7 @@ def now() -> None:
     @st.fragment(run_every=2.0, key="server-now")
     def watch() -> None:
         made, running = app.engine(), list(queue.running())
-        device = made.device if made.ready.is_set() else "torch is still loading"
+        device = made.place if made.ready.is_set() else "torch is still loading"
         if why := engine.problem():
             st.caption(f":material/warning: {parts.escape(why)}")
         if made.problem:
