@@ -60,6 +60,12 @@ def configuration(port: int, addresses: list[str], folder: Path) -> str:
     )
 
 
+def step(visitor: Visitor) -> int:
+    """The step that the page's run has reached, as its row of numbers says."""
+    found = re.search(r"\bstep ([\d,]+)", visitor.page.get_by_test_id("stMain").inner_text())
+    return int(found[1].replace(",", "")) if found else 0
+
+
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Two]:
     shared = {"EXPLORER_HOME": str(tmp_path / "home"), "STREAMLIT_SERVER_COOKIE_SECRET": "one for both"}
@@ -102,10 +108,10 @@ def test_browsers_keep_their_server_uploads_arrive_and_a_servers_end_moves_its_o
     moved.page.wait_for_url(re.compile(r"run=\w+"))
     run = re.search(r"run=(\w+)", moved.page.url).group(1)
     moved.until(moved.page.get_by_role("button", name="Stop").first.is_enabled)
-    moved.until(lambda: moved.points() > 2)
+    moved.until(lambda: step(moved) > 2)
     os.kill(two.behind[gone].pid, signal.SIGKILL)
-    began, known = time.monotonic(), moved.points()
-    moved.until(lambda: moved.points() > known, 120)  # of the same run: it was never away
+    began, known = time.monotonic(), step(moved)
+    moved.until(lambda: step(moved) > known, 120)  # of the same run: it was never away
     print(f"back after {time.monotonic() - began:.1f} s")
     main = moved.page.get_by_test_id("stMain")
     assert run in moved.page.url and "hidden=16" in moved.page.url
