@@ -27,9 +27,8 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-POLL = 0.5  # seconds between two looks at the workers
+POLL = 0.5  # seconds between two looks at the workers, always: who comes from a server that died finds his run known
 EAGER = 5  # looks in the time of one, after something was said
-IDLE = 2.0  # the same while nothing runs and nobody looks
 WATCHED = 10.0  # seconds from the last look of a page, in which a job counts as watched
 SOON = 1.0  # seconds a page waits for a word to arrive; later it is said again from the background
 ANSWER = 40.0  # seconds for an answer of a work
@@ -290,8 +289,7 @@ class Remote(Known):
     # -- the thread that looks ---------------------------------------------------------------------
     def _poll(self) -> None:
         while not self._closing.is_set():
-            busy = any(not job.ended or job.watched for job in list(self._mirrors.values()))
-            self._soon.wait(POLL / EAGER if self._eager else POLL if busy else IDLE)
+            self._soon.wait(POLL / EAGER if self._eager else POLL)
             self._eager = EAGER if self._soon.is_set() else max(0, self._eager - 1)
             self._soon.clear()
             try:
