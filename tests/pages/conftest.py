@@ -1,6 +1,7 @@
 """The whole app in AppTest: one engine, one registry, pages reached as a visitor reaches them."""
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -65,9 +66,11 @@ def ticked(at: AppTest, page: str) -> set[str]:
 def no_runs_left() -> Iterator[None]:
     """Stop what a test left running."""
     yield
-    for job in queue.registry().all():
-        if not job.ended:
-            job.stop()
     end = time.monotonic() + 20
-    while any(not job.ended for job in queue.registry().all()) and time.monotonic() < end:
+    while time.monotonic() < end:
+        left = [job for job in queue.registry().all() if not job.ended]
+        for job in left:
+            job.stop("The test is over.")  # which ends its sweep, too
+        if not left and not any(thread.name.startswith("sweep-") for thread in threading.enumerate()):
+            break
         time.sleep(0.05)

@@ -35,12 +35,12 @@ def store(tmp_path):
 
 @pytest.fixture
 def registry(monkeypatch):
-    made = Registry()
+    made, before = Registry(), set(threading.enumerate())
     monkeypatch.setattr(queue, "registry", lambda: made)
     monkeypatch.setattr(enqueued, "registry", lambda: made)
     yield made
     made.close()
-    until(lambda: not any(thread.name.startswith("sweep-") for thread in threading.enumerate()))
+    until(lambda: not any(thread.name.startswith("sweep-") for thread in set(threading.enumerate()) - before))
 
 
 def of(store, sweep):
