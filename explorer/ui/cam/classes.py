@@ -10,7 +10,7 @@ from explorer.errors import ExplorerError
 from explorer.ui import behind, parts, state
 from explorer.ui.cam import borrowed, learn, ready, saved, shelf, trial
 from explorer.ui.cam.borrowed import SHORT_SIDE
-from explorer.ui.cam.uploads import TYPES, fresh, refusals, taken, uploaded
+from explorer.ui.cam.uploads import TYPES, fresh, refusals, taken, uploaded, uploader
 from explorer.ui.kept import MOST_PHOTOS, OwnClass
 
 
@@ -66,14 +66,14 @@ def _class(own: OwnClass) -> None:
             st.camera_input("Take a photo", key=fresh(widget), on_change=_take, args=(own, widget))
         else:
             widget = _key(own, "upload")
-            st.file_uploader(
+            uploader(
                 "Photos of this class",
-                type=TYPES,
+                TYPES,
+                widget,
+                MAX_BYTES,
+                _take,
+                own,
                 accept_multiple_files=True,
-                key=fresh(widget),
-                on_change=_take,
-                args=(own, widget),
-                max_upload_size=parts.upload_limit(MAX_BYTES),
                 label_visibility="collapsed",
             )
         if own.photos:
@@ -102,24 +102,8 @@ def _take(own: OwnClass, widget: str) -> None:
 def _many_at_once() -> None:
     here = state.cam_classes()
     st.caption("`oak/1.jpg`, `oak/2.jpg`, `elm/1.jpg` … makes the classes *oak* and *elm*.")
-    zipped, folder = here.key("zip"), here.key("folder")
-    st.file_uploader(
-        "A ZIP",
-        type=["zip"],
-        key=fresh(zipped),
-        on_change=_unpack,
-        args=(zipped,),
-        max_upload_size=parts.upload_limit(MAX_ZIP_BYTES),
-    )
-    st.file_uploader(
-        "A folder",
-        type=TYPES,
-        accept_multiple_files="directory",
-        key=fresh(folder),
-        on_change=_unpack,
-        args=(folder,),
-        max_upload_size=parts.upload_limit(MAX_BYTES),
-    )
+    uploader("A ZIP", ["zip"], here.key("zip"), MAX_ZIP_BYTES, _unpack)
+    uploader("A folder", TYPES, here.key("folder"), MAX_BYTES, _unpack, accept_multiple_files="directory")
     borrowed.show()
 
 

@@ -15,7 +15,7 @@ from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail
 from explorer.errors import ExplorerError
 from explorer.ladders import Page
 from explorer.ui import clickable, links, parts, state, steps
-from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded
+from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded, uploader
 from explorer.ui.state import Stamp
 
 SAMPLES = 4  # of each class
@@ -145,14 +145,13 @@ def bring() -> None:
         if camera:
             st.camera_input("Take a photo", key=fresh(name), on_change=_take, args=(name,))
         else:
-            st.file_uploader(
+            uploader(
                 "Drop photos here",
-                type=TYPES,
+                TYPES,
+                name,
+                MAX_BYTES,
+                _take,
                 accept_multiple_files=True,
-                key=fresh(name),
-                on_change=_take,
-                args=(name,),
-                max_upload_size=parts.upload_limit(MAX_BYTES),
                 label_visibility="collapsed",
             )
         parts.cookies_for_files()

@@ -9,7 +9,7 @@ from explorer.errors import ExplorerError
 from explorer.runs.own_classes import Trained
 from explorer.ui import parts, state
 from explorer.ui.cam import learn
-from explorer.ui.cam.uploads import fresh, taken, uploaded
+from explorer.ui.cam.uploads import taken, uploaded, uploader
 
 
 def show() -> None:
@@ -27,15 +27,7 @@ def show() -> None:
                 help="The head and the names of the classes, and the body where it has learnt; no photo is in it.",
             )
     with st.expander("Load a classifier saved here", icon=":material/upload_file:"):
-        widget = here.key("load")
-        st.file_uploader(
-            "A .safetensors file",
-            type=["safetensors"],
-            key=fresh(widget),
-            on_change=_load,
-            args=(widget,),
-            max_upload_size=parts.upload_limit(MAX_FILE),
-        )
+        uploader("A .safetensors file", ["safetensors"], here.key("load"), MAX_FILE, _load)
     if here.unreadable:
         st.error(parts.escape(here.unreadable), icon=":material/error:")
     here.unreadable = ""

@@ -10,7 +10,7 @@ from explorer.runs.own_classes import Trained
 from explorer.ui import parts, state
 from explorer.ui.cam.answer import says
 from explorer.ui.cam.networks import OWN, LoadedNetwork
-from explorer.ui.cam.uploads import TYPES, fresh, refusals, taken, uploaded
+from explorer.ui.cam.uploads import TYPES, fresh, refusals, taken, uploaded, uploader
 
 WIDE = 340  # pixels of the picture
 OPACITY = 0.5
@@ -24,14 +24,7 @@ def show(trained: Trained) -> None:
     if camera:
         st.camera_input("Try it on", key=fresh(name), on_change=_take, args=(name,))
     else:
-        st.file_uploader(
-            "Try it on a photo that it has not seen",
-            type=TYPES,
-            key=fresh(name),
-            on_change=_take,
-            args=(name,),
-            max_upload_size=parts.upload_limit(MAX_BYTES),
-        )
+        uploader("Try it on a photo that it has not seen", TYPES, name, MAX_BYTES, _take)
     refusals(here.test_refused)
     if here.test is None:
         return

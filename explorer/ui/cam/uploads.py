@@ -1,6 +1,7 @@
 """Files that visitors bring to the CAM page: taken from their widget, dropped by the server, refused with a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -16,6 +17,26 @@ PRIVACY = "Photos stay in memory on this server and are not saved."
 def fresh(name: str) -> str:
     """A widget key that changes once its files have been taken, so that it is empty again."""
     return ".".join((name, str(state.cam().generations.get(name, 0))))
+
+
+def uploader(
+    label: str, types: Sequence[str], name: str, most: int, take: Callable[..., None], *args: Any, **more: Any
+) -> None:
+    """Where files come in: ``take``, called with ``args`` and ``name``, reads them with :func:`uploaded`.
+
+    Args:
+        most: bytes of a file.
+        more: what else Streamlit's own is told.
+    """
+    st.file_uploader(
+        label,
+        type=types,
+        key=fresh(name),
+        on_change=take,
+        args=(*args, name),
+        max_upload_size=parts.upload_limit(most),
+        **more,
+    )
 
 
 def uploaded(name: str) -> list[UploadedFile]:
