@@ -70,8 +70,11 @@ def plan(steps: int = STEPS) -> sweeps.Plan:
 
     The pictures have their full size there, and the epochs are whole: at least as many steps a cell.
     """
-    epochs = max(1, -(-steps // (IMAGES // BATCH_SIZE)))
-    return sweeps.Plan.of(template(epochs=epochs), _over())
+    return sweeps.Plan.of(_whole(steps), _over())
+
+
+def _whole(steps: int) -> Experiment:
+    return template(epochs=max(1, -(-steps // (IMAGES // BATCH_SIZE))))
 
 
 def _over() -> list[str]:
@@ -81,7 +84,7 @@ def _over() -> list[str]:
 
 def command(steps: int = STEPS) -> str:
     """The same in the terminal."""
-    settings = plan(steps).base.changes()
+    settings = _whole(steps).changes()
     words = [f"--{name.replace('_', '-')} {sweeps.word(value)}" for name, value in settings.items()]
     return " ".join(["python -m explorer sweep builder", *words, *(f"--over {axis}" for axis in _over())])
 

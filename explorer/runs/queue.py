@@ -40,7 +40,7 @@ class Registry(Known):
     """
 
     def __init__(self, workers: int = 1) -> None:
-        self.workers = self.places = workers
+        self.places = workers
         self._training: Lane[Job[Any]] = Lane(workers, _turn)
         self._beside: Lane[Job[Any]] = Lane(BESIDE, _turn)
         self._jobs: dict[str, Job[Any]] = {}
@@ -195,7 +195,7 @@ class Registry(Known):
 
     def _run(self, job: Job[Any]) -> None:
         try:
-            _share_cores(self.workers if job.lane is self._training else self.workers + BESIDE)
+            _share_cores(self.places if job.lane is self._training else self.places + BESIDE)
             job.run()
         except Exception as error:  # torch cannot be loaded
             log.exception("%s %s could not begin", job.kind, job.id)

@@ -208,7 +208,7 @@ def test_the_environment_sets_the_workers(monkeypatch, words, workers):
     monkeypatch.delenv("EXPLORER_WORKERS", raising=False)
     if words is not None:
         monkeypatch.setenv("EXPLORER_WORKERS", words)
-    assert queue.registry().workers == workers
+    assert queue.registry().places == workers
     assert queue.registry() is queue.registry()
 
 
