@@ -99,7 +99,9 @@ def _advancement(place: str, group: Group) -> None:
     if group.runs[0].owner == app.owner() != TERMINAL:
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Stop the sweep", icon=":material/stop:", key=state.key(place, "sweep-stop", group.id)):
-                _stop(group)
+                with parts.refusals():
+                    end(group)
+                    st.rerun()
             st.caption(UNTIL.format(limits.now().lease_minutes), width="content")
 
 
@@ -109,16 +111,8 @@ def _waits(jobs: dict[str, Job[Any]]) -> None:
         st.caption(parts.escape(queue.waits_for(next(iter(jobs.values())))))
 
 
-def _stop(group: Group) -> None:
-    from explorer.runs import enqueued
-
-    with parts.refusals():
-        enqueued.stop(group.id, app.store())
-        st.rerun()
-
-
 def end(group: Group) -> None:
-    """Stop a sweep that is to be deleted.
+    """Stop a sweep, if it is at work.
 
     Raises:
         ExplorerError: the record cannot be written.

@@ -145,7 +145,8 @@ class Viewer:
             self.timers[message.auto_rerun.fragment_id] = message.auto_rerun.interval
         elif kind == "delta":
             self._drawn(message.delta.new_element)
-            self.fragment_of[message.delta.new_element.slider.id] = message.delta.fragment_id
+            if slider := message.delta.new_element.slider.id:
+                self.fragment_of[slider] = message.delta.fragment_id
         elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             self._fragment = ""  # what follows is a run of the whole page
         elif kind == "script_finished":

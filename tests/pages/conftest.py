@@ -12,6 +12,8 @@ from explorer import paths
 from explorer.data import cifar10
 from explorer.lecture import steps
 from explorer.runs import queue
+from explorer.runs.store import Store
+from explorer.ui import app
 
 APP = paths.REPOSITORY / "streamlit_app.py"
 
@@ -41,6 +43,14 @@ def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
                 return
             time.sleep(0.05)
     raise AssertionError("it did not happen in time")
+
+
+def store_of(owner: str, tmp_path, monkeypatch) -> Store:
+    """An empty record of runs, and whoever looks is its ``owner``."""
+    made = Store(tmp_path / "runs")
+    monkeypatch.setattr(app, "store", lambda: made)
+    monkeypatch.setattr(app, "owner", lambda: owner)
+    return made
 
 
 def texts(at: AppTest) -> str:

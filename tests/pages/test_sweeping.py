@@ -7,8 +7,7 @@ from explorer.limits import Limits
 from explorer.runs import grid, queue
 from explorer.runs.store import Store
 from explorer.runs.words import ENDED, State
-from explorer.ui import app
-from tests.pages.conftest import numbers, open_page, texts, wait
+from tests.pages.conftest import numbers, open_page, store_of, texts, wait
 from tests.pages.test_sweeps import swept, table
 from tests.runs.working import start, until
 
@@ -17,10 +16,7 @@ FOLD = "runs.fold.sweep"
 
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> Store:
-    made = Store(tmp_path / "runs")
-    monkeypatch.setattr(app, "store", lambda: made)
-    monkeypatch.setattr(app, "owner", lambda: "ann")
-    return made
+    return store_of("ann", tmp_path, monkeypatch)
 
 
 def opened():

@@ -13,16 +13,13 @@ from explorer.runs.store import Store
 from explorer.runs.sweeps import Plan
 from explorer.runs.words import WAITS, State
 from explorer.ui import app
-from tests.pages.conftest import open_page, texts
+from tests.pages.conftest import open_page, store_of, texts
 from tests.runs.test_store import rows
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> Store:
-    made = Store(tmp_path / "runs")
-    monkeypatch.setattr(app, "store", lambda: made)
-    monkeypatch.setattr(app, "owner", lambda: "terminal")
-    return made
+    return store_of("terminal", tmp_path, monkeypatch)
 
 
 def swept(store: Store, *over: str, seeds: int = 1, done: int = 99, owner: str = "terminal") -> list[Run]:
