@@ -157,6 +157,10 @@ class Office:
         """See :meth:`Dispatcher.submit`."""
         return self.dispatcher.submit(order, instead_of)
 
+    def said(self, job_id: str, verb: str) -> None:
+        """See :meth:`Dispatcher.said`."""
+        self.dispatcher.said(job_id, verb)
+
     def names(self) -> Sequence[str]:
         """See :meth:`Dispatcher.names`."""
         return self.dispatcher.names()

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 WATCH = 0.5  # seconds between two looks at the workers
 SILENT = 30.0  # seconds without an answer after which a worker counts as dead
 STARTING = 30.0  # seconds a first job waits for a first worker
+MEANS = {"stop": State.STOPPING, "pause": State.PAUSED, "resume": State.RUNNING}  # what a word leaves a job in
 MOVES = 2  # times a job goes on on another worker
 GAVE_UP = (
     "The worker that ran this ended {times} times while it did: it may need more memory than a worker has. "
@@ -65,6 +66,7 @@ class Given:
     state: State = State.QUEUED
     began: bool = False
     place: str = ""  #: where it is shown
+    said: float = 0.0  #: when it was last told to hold, go on or end
     since: float = field(default_factory=time.monotonic)
 
 
@@ -107,9 +109,17 @@ class Dispatcher:
                 self._given.pop(order.id, None)
         return worker, why
 
+    def said(self, job_id: str, verb: str) -> None:
+        """Note what a job was told: its worker may die before it is looked at again."""
+        with self._lock:
+            given = self._given.get(job_id)
+            if given is not None and verb in MEANS:
+                given.state, given.said = MEANS[verb], time.monotonic()
+
     def watch(self) -> None:
         """One look at every worker: who lives, what has ended; what was lost goes on, what waits may move."""
         for name, worker in self.workers.items():
+            asked = time.monotonic()
             try:
                 standing = worker.standing()
             except Exception as error:
@@ -117,7 +127,7 @@ class Dispatcher:
                     log.warning("%s does not answer: %r", name, error)
                 standing = None
             with self._lock:
-                lost = self._note(name, standing)
+                lost = self._note(name, standing, asked)
             for given in lost:
                 self._move(given)
         self._level()
@@ -161,8 +171,8 @@ class Dispatcher:
         self._answered[name], self._up[name] = time.monotonic(), standing.boot
         self._ready.set()
 
-    def _note(self, name: str, standing: Standing | None) -> list[Given]:
-        """Write down how a worker stands; the jobs that it had and has not any more."""
+    def _note(self, name: str, standing: Standing | None, asked: float) -> list[Given]:
+        """Write down how a worker stood when it was asked; the jobs that it had and has not any more."""
         now, mine = time.monotonic(), [given for given in self._given.values() if given.worker == name]
         if standing is None:
             if now - self._answered[name] < SILENT:
@@ -173,8 +183,10 @@ class Dispatcher:
         for given in mine:
             found = standing.jobs.get(given.order.id)
             if found is not None:
-                given.state, given.began, given.place = found
-                if given.state in ENDED:
+                state, given.began, given.place = found
+                if given.said < asked or state in ENDED:  # else it may not have heard yet
+                    given.state = state
+                if state in ENDED:
                     del self._given[given.order.id]
             elif given.boot and given.boot != standing.boot:
                 lost.append(given)

@@ -1,7 +1,7 @@
 """Jobs that run elsewhere, as this server's pages see them: mirrors, which one thread keeps up to date for everybody.
 
-No page waits for the network: it reads a mirror, an ordinary :class:`~explorer.runs.jobs.Job` with an ordinary
-history, and a word for the job goes straight to its worker.
+No page waits for the network: it reads a mirror, an ordinary :class:`~explorer.runs.jobs.Job` with its history, and a
+word for the job goes straight to its worker.
 """
 
 import atexit
@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from explorer.runs import looks
+from explorer.runs.dispatch import MEANS
 from explorer.runs.engine import Known, QueueFull
 from explorer.runs.history import History
 from explorer.runs.jobs import Job
@@ -236,7 +237,7 @@ class Remote(Known):
 
     def close(self, timeout: float = 10.0) -> None:
         """Look no more. What runs on a cluster runs on; workers that this process started end with it."""
-        if self._closing.is_set():
+        if self.closed:
             return
         atexit.unregister(self.close)
         self._closing.set()
@@ -259,6 +260,8 @@ class Remote(Known):
 
     def tell(self, job: RemoteJob[Any], verb: str, *values: Any) -> None:
         """Say a word to a job; where its worker does not take it now, again with every look, until it does."""
+        if verb in MEANS:  # its worker may die with it
+            self.wire.dispatcher("said", job.id, verb)
         if self._unsaid or not self._say(job, verb, values):
             self._unsaid.append((job, verb, values))
         self.hurry()
@@ -307,9 +310,7 @@ class Remote(Known):
         end = time.monotonic() + (LATE if self._poller.is_alive() else FIRST)  # for all of them, however many are gone
         for name, future in asked.items():
             with contextlib.suppress(Exception):  # it is being started again
-                seen_there = future.result(max(0.0, end - time.monotonic())).looks
-                found |= {look.id for look in seen_there}
-                self._take(name, seen_there)
+                found |= self._take(name, future.result(max(0.0, end - time.monotonic())).looks)
         self._miss(found)
         for _ in range(len(self._unsaid)):
             job, verb, values = self._unsaid[0]
@@ -317,13 +318,14 @@ class Remote(Known):
                 break
             self._unsaid.popleft()
 
-    def _take(self, name: str, seen: Sequence[Look]) -> None:
+    def _take(self, name: str, seen: Sequence[Look]) -> set[str]:
         with self._lock:
             for look in seen:
                 mirror = self._mirrors.get(look.id)
                 if mirror is None:
                     mirror = self._mirrors[look.id] = _mirror(self, look, name)
                 mirror.take(look, name)
+        return {look.id for look in seen}
 
     def _miss(self, found: set[str]) -> None:
         """What no worker knows has ended long ago, or is lost; of ended ones the last few are kept."""
@@ -343,6 +345,6 @@ def _mirror(engine: Remote, look: Look, worker: str) -> RemoteJob[Any]:
     face = look.face
     job: Job[Any] = Job(face.kind, face.title, owner=face.owner, experiment=face.experiment, place=look.place)
     job.id, job.created, job.attempt = look.id, face.created, face.attempt
-    mirror: RemoteJob[Any] = RemoteJob(engine, job, worker)
+    mirror = RemoteJob(engine, job, worker)
     mirror.touched -= WATCHED  # nobody here has looked at it yet
     return mirror

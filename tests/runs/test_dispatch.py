@@ -128,6 +128,42 @@ def test_a_dead_workers_runs_go_on_elsewhere_and_what_had_not_begun_begins_there
     assert next(order for order in b.taken if order.id == "ann0").place == "a page", "and shown where it was shown"
 
 
+def test_a_word_that_a_worker_took_to_its_grave_holds(pool):
+    """The last look at the worker was before it."""
+    office, a, b = pool
+    for number, state in enumerate((State.PAUSED, State.RUNNING, State.RUNNING)):
+        office.submit(order("ann", number))
+        a.does(f"ann{number}", state)
+    office.watch()
+    for number, verb in enumerate(("resume", "pause", "stop")):
+        office.said(f"ann{number}", verb)
+    office.said("ann0", "change")
+    office.said("nobody's", "stop")
+    a.start_again()
+    office.watch()
+    assert {order.id: order.budget for order in b.taken} == {"ann0": None, "ann1": 0}
+    assert [job for job, _ in a.buried + b.buried] == ["ann2"]
+
+
+def test_a_look_that_was_on_its_way_when_a_word_was_said_does_not_undo_it(pool):
+    office, a, b = pool
+    office.submit(order("ann"))
+    a.does("ann0", State.PAUSED)
+    office.watch()
+    standing = a.standing
+    a.standing = lambda: (standing(), office.said("ann0", "resume"))[0]
+    office.watch()
+    a.standing = standing
+    a.start_again()
+    office.watch()
+    assert b.taken[0].budget is None
+    b.does("ann0", State.PAUSED)
+    office.watch()
+    b.start_again()
+    office.watch()
+    assert a.taken[-1].budget == 0, "and what is seen afterwards counts"
+
+
 def test_a_worker_that_stays_silent_counts_as_dead(pool, monkeypatch):
     office, a, b = pool
     office.submit(order("ann"))
