@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.serving import Server, serve
+
+# Where it is forbidden to keep what was compiled, each of some hundred processes would compile all of it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A suite that was started in the background ignores Ctrl-C, and so would the servers it starts: they are to hear it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -9,7 +9,6 @@ import threading
 import numpy as np
 import pytest
 import torch
-from torchvision.models import resnet34
 
 from explorer.cam import backbones
 from explorer.cam.backbones import fetch_weights, mobilenet_body, resnet34_body
@@ -50,6 +49,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A checkpoint of the right shapes under a name with its hash, and the address it is served at."""
+    from torchvision.models import resnet34
+
     folder = tmp_path_factory.mktemp("served")
     torch.manual_seed(0)
     values = {name: t.half() if t.is_floating_point() else t for name, t in resnet34(weights=None).state_dict().items()}

@@ -6,8 +6,6 @@ import threading
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam import GradCAM, GradCAMPlusPlus
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torch.nn import functional as F
 
@@ -56,6 +54,8 @@ class Whole(nn.Module):
 
 def packaged(method, network, x, layer, index):
     """The package's map before it is scaled and enlarged."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # all of scipy, for one test
+
     kept = {}
     with method(model=Whole(network), target_layers=[layer]) as tool:
         real = tool.get_cam_image
@@ -66,6 +66,8 @@ def packaged(method, network, x, layer, index):
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_agrees_with_the_grad_cam_package(network, index):
+    from pytorch_grad_cam import GradCAM, GradCAMPlusPlus
+
     network = copy.deepcopy(network)  # the package fills every .grad it can reach
     x, _ = prepare(PHOTO, network)
     found = explain(network, PHOTO, class_index=index)
