@@ -1,12 +1,11 @@
 """The house's rules, read off the source: who may import what."""
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
 import sys
-
-import pytest
 
 from explorer.paths import REPOSITORY
 
@@ -14,16 +13,21 @@ OURS = sorted((REPOSITORY / "explorer").rglob("*.py"))
 PAGES = [REPOSITORY / "streamlit_app.py", *sorted((REPOSITORY / "pages").glob("*.py"))]
 
 
+@functools.cache
+def nodes(path):
+    """Everything in a file, which several rules look at."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def imports(path, top_only=False, but_typing=False):
     """Names of the modules a file imports; with ``top_only`` those that run when it is imported."""
-    tree = ast.parse(path.read_text())
     skipped = set()
-    for node in ast.walk(tree):
+    for node in nodes(path):
         typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         if (typing_only and (top_only or but_typing)) or (inside and top_only):
             skipped |= {id(inner) for inner in ast.walk(node)}
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
@@ -33,18 +37,16 @@ def imports(path, top_only=False, but_typing=False):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@functools.cache
 def roots(path, **how):
     return {name.split(".")[0] for name in imports(path, **how)}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in OURS if "ui" not in p.relative_to(REPOSITORY).parts[1:2]],
-    ids=lambda p: str(p.relative_to(REPOSITORY)),
-)
-def test_only_the_ui_knows_streamlit(path):
-    assert "streamlit" not in roots(path)
-    assert not any(name.startswith("explorer.ui") for name in imports(path))
+def test_only_the_ui_knows_streamlit():
+    below = [path for path in OURS if "ui" not in path.relative_to(REPOSITORY).parts[1:2]]
+    assert not [path for path in below if "streamlit" in roots(path)]
+    assert not [path for path in below if any(name.startswith("explorer.ui") for name in imports(path))]
+    assert len(below) > 150
 
 
 def test_only_one_file_knows_ray():
@@ -53,15 +55,13 @@ def test_only_one_file_knows_ray():
     assert naming == ["engine.py"], "and it is imported where it is chosen, and not before"
 
 
-@pytest.mark.parametrize("path", [*OURS, *PAGES], ids=lambda p: str(p.relative_to(REPOSITORY)))
-def test_nothing_imports_a_page(path):
-    assert not roots(path) & {"pages", "streamlit_app", "tests"}
+def test_nothing_imports_a_page():
+    assert not [path for path in (*OURS, *PAGES) if roots(path) & {"pages", "streamlit_app", "tests"}]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
-def test_pages_start_without_torch_and_compute_nothing(path):
-    assert not roots(path, top_only=True) & {"torch", "torchvision", "sqlite3", "safetensors"}
-    assert "sqlite3" not in roots(path)
+def test_pages_start_without_torch_and_compute_nothing():
+    heavy = {"torch", "torchvision", "sqlite3", "safetensors"}
+    assert not [path for path in PAGES if roots(path, top_only=True) & heavy or "sqlite3" in roots(path)]
 
 
 # The floors, from the ground up: a room imports only from rooms below its own, inside functions too. Rooms of one floor
@@ -94,24 +94,27 @@ def module_of(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+KNOWN = {module_of(path) for path in OURS}
+
+
 def arrows(path):
     """The modules of ours a file imports when it is imported or run; names for type checkers alone do not count."""
-    known = {module_of(ours) for ours in OURS}
     for name in imports(path, but_typing=True):
-        while name not in known and "." in name:
+        while name not in KNOWN and "." in name:
             name = name.rpartition(".")[0]
-        if name in known and name != "explorer":
+        if name in KNOWN and name != "explorer":
             yield name
 
 
-@pytest.mark.parametrize("path", OURS, ids=lambda p: str(p.relative_to(REPOSITORY)))
-def test_arrows_point_down(path):
-    room = path.relative_to(REPOSITORY / "explorer").parts[0].removesuffix(".py")
-    if room == "__init__":
-        return
-    for name in arrows(path):
-        other = name.split(".")[1]
-        assert other == room or FLOOR_OF[other] < FLOOR_OF[room], f"{module_of(path)} imports {name}"
+def test_arrows_point_down():
+    seen, wrong = 0, []
+    for path in OURS:
+        room = path.relative_to(REPOSITORY / "explorer").parts[0].removesuffix(".py")
+        for name in () if room == "__init__" else arrows(path):
+            other, seen = name.split(".")[1], seen + 1
+            if other != room and FLOOR_OF[other] >= FLOOR_OF[room]:
+                wrong.append(f"{module_of(path)} imports {name}")
+    assert not wrong and seen > 500
 
 
 def test_every_room_stands_on_a_floor():
@@ -136,53 +139,52 @@ def test_pages_are_thin():
     assert all(len(path.read_text().splitlines()) <= 120 for path in PAGES)
 
 
-@pytest.mark.parametrize("path", [*OURS, *PAGES], ids=lambda p: str(p.relative_to(REPOSITORY)))
-def test_a_module_goes_by_its_own_name(path):
+def test_a_module_goes_by_its_own_name():
     """``as figures`` hid four different modules in four files; whoever reads a name shall know whose it is."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("explorer"):
-            renamed = [alias for alias in node.names if alias.asname]
-            assert not renamed, f"{ast.unparse(node)}"
+    ours = [
+        (path, node)
+        for path in (*OURS, *PAGES)
+        for node in nodes(path)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("explorer")
+    ]
+    assert not [(path, ast.unparse(node)) for path, node in ours if any(alias.asname for alias in node.names)]
+    assert len(ours) > 500
 
 
-@pytest.mark.parametrize("path", [*OURS, *PAGES], ids=lambda p: str(p.relative_to(REPOSITORY)))
-def test_session_state_is_touched_in_one_file(path):
+def test_session_state_is_touched_in_one_file():
     """Nor is a widget's key put together anywhere else; a figure's key is Plotly's and no widget's."""
-    if path.name == "state.py" or "streamlit" not in roots(path):
-        return
-    tree = ast.parse(path.read_text())
-    figures = {"partial", *(name.rpartition(".")[2] for name in imports(path) if name.startswith("explorer.figures"))}
-    for node in ast.walk(tree):
-        assert not (isinstance(node, ast.Attribute) and node.attr == "session_state"), f"line {node.lineno}"
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[0] not in figures:
-            keys = [word.value for word in node.keywords if word.arg == "key"]
-            assert not any(isinstance(key, ast.JoinedStr) for key in keys), f"line {node.lineno}: a key of an f-string"
+    looked = [path for path in (*OURS, *PAGES) if path.name != "state.py" and "streamlit" in roots(path)]
+    wrong = []
+    for path in looked:
+        drawn = {name.rpartition(".")[2] for name in imports(path) if name.startswith("explorer.figures")}
+        for node in nodes(path):
+            if isinstance(node, ast.Attribute) and node.attr == "session_state":
+                wrong.append(f"{path}, line {node.lineno}")
+            if isinstance(node, ast.Call):
+                keys = [word.value for word in node.keywords if word.arg == "key"]
+                made = any(isinstance(key, ast.JoinedStr) for key in keys)
+                if made and ast.unparse(node.func).split(".")[0] not in {"partial", *drawn}:
+                    wrong.append(f"{path}, line {node.lineno}: a key of an f-string")
+    assert not wrong and len(looked) > 50
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "explorer.ladders",
-        "explorer.experiment",
-        "explorer.runs.jobs",
-        "explorer.runs.store",
-        "explorer.runs.history",
-        "explorer.lecture.recorded",
-        "explorer.paths",
-        "explorer.devices",
-        "explorer.data.text",
-    ],
-)
-def test_what_the_first_view_needs_does_not_wait_for_torch(module):
-    loaded = _loaded_by(module)
-    assert "torch" not in loaded and "streamlit" not in loaded
+NEEDED = [
+    "explorer.ladders",
+    "explorer.experiment",
+    "explorer.runs.jobs",
+    "explorer.runs.store",
+    "explorer.runs.history",
+    "explorer.lecture.recorded",
+    "explorer.paths",
+    "explorer.devices",
+    "explorer.data.text",
+]
 
 
-def _loaded_by(module):
-    program = f"import sys, {module}; print(*[m for m in sys.modules if '.' not in m])"
+def test_what_the_first_view_needs_does_not_wait_for_torch():
+    program = f"import sys, {', '.join(NEEDED)}; print(*[m for m in sys.modules if '.' not in m])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
-    return set(done.stdout.split())
+    assert not {"torch", "streamlit"} & {*done.stdout.split()}
 
 
 def test_the_terminals_help_does_not_wait_for_torch():
@@ -202,8 +204,7 @@ def test_whatever_a_job_leaves_for_its_page_is_looked_at():
     from explorer.runs.two_fits import Fitted
 
     above = [path for path in OURS if path.parent.name != "runs"]
-    trees = [ast.parse(path.read_text()) for path in [*above, *PAGES]]
-    asked = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    asked = {node.attr for path in (*above, *PAGES) for node in nodes(path) if isinstance(node, ast.Attribute)}
     for result in (Evaluated, Exploded, Fitted, GridView, Learnt, Raced, Reached, Sweeps, Training):
         assert asked >= result.__dataclass_fields__.keys(), result.__name__
 
