@@ -8,8 +8,7 @@ app.enter()
 
 from explorer.ladders import Page
 from explorer.ui import cards, claim, parts, steps
-from explorer.ui.cam import behind, classes, photos, two_fits
-from explorer.ui.cam.answer import ask, show
+from explorer.ui.cam import board, classes, photos, two_fits
 from explorer.ui.cam.networks import network, small_keys
 from explorer.ui.cam.options import sidebar
 
@@ -22,15 +21,10 @@ here, source = photos.small_pictures() if key in small_keys() else photos.sample
 shown = photos.choose(here)
 parts.source_note(source)
 loaded = network(key)
-answer = ask(loaded, shown, options) if loaded and shown else None
-if answer:
-    show(answer)
+if loaded and shown:
+    board.show(loaded, shown, options)
 elif loaded:
     st.info("Drop a photo above, or take one. The photos that ship were deleted.", icon=":material/add_a_photo:")
-
-if answer:
-    st.header("Behind the answer", anchor=False)
-    behind.show(answer)
 
 two_fits.show()
 

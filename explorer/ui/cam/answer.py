@@ -75,6 +75,7 @@ class PhotoAnswer:
 def ask(loaded: LoadedNetwork, shown: ShownPhoto, options: ViewOptions) -> PhotoAnswer | None:
     """The photo's answer; computed again only when the photo, the network or the way of looking changed."""
     here = state.cam()
+    options = replace(options, opacity=state.widget(_opacity_key(options.opacity), options.opacity))
     chosen = state.widget(_class_key(loaded), ALL)
     index = None if chosen == ALL else chosen
     stamp = (loaded.key, loaded.stamp, shown.key, options.view, options.method, index)
@@ -96,6 +97,11 @@ def ask(loaded: LoadedNetwork, shown: ShownPhoto, options: ViewOptions) -> Photo
     if index is not None and index != found.winner:
         steps.did(Page.CAM, "other class")
     return here.answer
+
+
+def _opacity_key(default: float) -> str:
+    """The key of the slider under the picture, which a link may have set."""
+    return links.bound("opacity", state.cam().key("opacity"), links.number(0, 1), default)
 
 
 def _class_key(loaded: LoadedNetwork) -> str:
@@ -129,6 +135,7 @@ def show(answer: PhotoAnswer) -> None:
                     with st.container(width=side):
                         parts.image(file, width="stretch", alt=alt)
             _scale(answer)
+            st.slider("Opacity", 0.0, 1.0, step=0.05, key=state.cam().key("opacity"), persist_state="session")
             st.caption(_how(answer))
         with right:
             _says(answer)

@@ -30,9 +30,9 @@ class ViewOptions:
 
     view: View
     method: Method
-    opacity: float
     colormap: str
     smooth: bool
+    opacity: float = 0.5  #: set under the picture
 
 
 def _word(key: str) -> str:
@@ -41,7 +41,7 @@ def _word(key: str) -> str:
 
 
 def sidebar() -> tuple[str, ViewOptions]:
-    """The network's key and how to look; every change is answered at once."""
+    """The network's key and how to look, but for the opacity; every change is answered at once."""
     here = state.cam()
     with st.sidebar:
         keys = choices()
@@ -75,14 +75,6 @@ def sidebar() -> tuple[str, ViewOptions]:
             help="On this network CAM and Grad-CAM agree up to a factor. Occlusion greys one tile after the other "
             "and asks again: slower, and free of any assumption.",
         )
-        opacity = st.slider(
-            "Opacity",
-            0.0,
-            1.0,
-            step=0.05,
-            key=links.bound("opacity", here.key("opacity"), links.number(0, 1), 0.5),
-            persist_state="session",
-        )
         colormap = st.selectbox(
             "Colours",
             COLORMAPS[:-1],
@@ -96,4 +88,4 @@ def sidebar() -> tuple[str, ViewOptions]:
             persist_state="session",
             help="The map's true resolution.",
         )
-    return key, ViewOptions(view, method, opacity, colormap, not cells)
+    return key, ViewOptions(view, method, colormap, not cells)
