@@ -15,6 +15,7 @@ os.environ.setdefault("EXPLORER_DEVICE", "cpu")  # what needs CUDA asks for it (
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import lent
 from tests.serving import Server, serve
 
 # Where it is forbidden to keep what was compiled, each of some hundred processes would compile all of it anew.
@@ -39,9 +40,12 @@ settings.load_profile("explorer")
 def pytest_configure(config):
     config.explorer_home = tempfile.mkdtemp(prefix="explorer-tests-")
     os.environ["EXPLORER_HOME"] = config.explorer_home
+    config.lent = contextlib.ExitStack()
+    config.lent.enter_context(lent.session())
 
 
 def pytest_unconfigure(config):
+    config.lent.close()
     shutil.rmtree(config.explorer_home, ignore_errors=True)
 
 
@@ -100,6 +104,7 @@ def pytest_runtest_setup(item):
                 "Set EXPLORER_DATA to the folder that has it.",
                 pytrace=False,
             )
+        lent.pictures(Path(item.config.explorer_home), folder, decode=False)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from explorer import paths
+from tests import lent
 
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -83,6 +84,7 @@ def serve(
         NotStarted: it did not answer in time.
     """
     environment = os.environ | {"EXPLORER_HOME": str(home)} | settings
+    lent.pictures(home, environment.get("EXPLORER_DATA", ""))
     environment.pop("OMP_NUM_THREADS", None)
     if threads is not None:
         environment["OMP_NUM_THREADS"] = threads
