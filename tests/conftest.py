@@ -15,7 +15,7 @@ os.environ.setdefault("EXPLORER_DEVICE", "cpu")  # what needs CUDA asks for it (
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import lent
+from tests import lent, warm
 from tests.serving import Server, serve
 
 # Where it is forbidden to keep what was compiled, each of some hundred processes would compile all of it anew.
@@ -108,6 +108,13 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(scope="session")
+def programs() -> Iterator[warm.Warm]:
+    """Begins this program, or a piece of Python that uses it, in a process of its own that has torch at once."""
+    with contextlib.closing(warm.Warm("torch", "explorer.commands", "explorer.runs.train")) as parent:
+        yield parent
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app as a newcomer starts it, with a home of its own.
 
@@ -125,12 +132,31 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-@pytest.fixture
-def text():
-    """A few thousand characters of English that every Python carries."""
+def english(length: int) -> str:
+    """English that every Python carries."""
     from pydoc_data.topics import topics
 
-    return "\n".join(topics[name] for name in sorted(topics))[:6_000]
+    return "\n".join(topics[name] for name in sorted(topics))[:length]
+
+
+@pytest.fixture
+def text():
+    """A few thousand characters of English."""
+    return english(6_000)
+
+
+@pytest.fixture(scope="session")
+def short_data(tmp_path_factory):
+    """An EXPLORER_DATA whose text is short, for what trains whole epochs and compares, whatever it learns."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "nietzsche.txt").write_text(english(60_000))
+    return folder
+
+
+@pytest.fixture
+def short(short_data, monkeypatch):
+    """The text named "auto" is a short one, here and in processes that are begun."""
+    monkeypatch.setenv("EXPLORER_DATA", str(short_data))
 
 
 @pytest.fixture

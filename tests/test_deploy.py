@@ -2,8 +2,6 @@
 
 import configparser
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -150,9 +148,9 @@ def test_nothing_runs_as_root_or_is_reached_but_nginx():
     assert open_ == ["front"] and OBJECTS["NetworkPolicy", "inside"]["spec"]["podSelector"] == {}
 
 
-def test_the_terminal_backs_up(home, tmp_path):
+def test_the_terminal_backs_up(home, tmp_path, programs):
     copy = tmp_path / "copy"
-    done = subprocess.run([sys.executable, "-m", "explorer", "backup", str(copy)], capture_output=True, text=True)
+    done = programs.run("-m", "explorer", "backup", str(copy))
     assert done.returncode == 0 and "0 files" in done.stdout and copy.is_dir()
-    again = subprocess.run([sys.executable, "-m", "explorer", "backup", str(copy)], capture_output=True, text=True)
+    again = programs.run("-m", "explorer", "backup", str(copy))
     assert again.returncode == 1 and "there already" in again.stderr and "Traceback" not in again.stderr

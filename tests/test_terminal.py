@@ -5,11 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-from explorer import paths
 from explorer.__main__ import main
 from explorer.data import sampler
 from explorer.runs.history import COLUMNS, Snapshot
@@ -19,16 +17,10 @@ TINY = ["--epochs", "1", "--hidden", "16", "--n-fac", "8", "--bptt", "16", "--ba
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """What a tiny training in the terminal saved, and what it printed. A subprocess: the command as a user types it."""
+def weights(tmp_path_factory, programs):
+    """What a tiny training in the terminal saved, and what it printed: the command as a user types it."""
     path = tmp_path_factory.mktemp("terminal") / "tiny.safetensors"
-    done = subprocess.run(
-        [sys.executable, "-m", "explorer", "train", "gru", "--preset", "lecture", *TINY, "--save", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = programs.run("-m", "explorer", "train", "gru", "--preset", "lecture", *TINY, "--save", str(path))
     assert done.returncode == 0, done.stderr
     return path, done.stdout
 
@@ -168,7 +160,7 @@ def test_every_setting_is_an_option_with_its_help(capsys):
 
 # -- what can go wrong is found before training ------------------------------------------------------
 
-QUICK = ["--data", "pydoc", "--hidden", "16", "--batch-size", "512", "--bptt", "64", "--epochs", "1"]
+QUICK = ["--hidden", "16", "--batch-size", "128", "--bptt", "64", "--epochs", "1"]
 
 
 @pytest.fixture
@@ -232,7 +224,7 @@ def test_weights_of_a_run_that_broke_write_nothing(capsys, tiny, tmp_path):
 # -- runs of the terminal are recorded ---------------------------------------------------------------
 
 
-def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home):
+def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home, short):
     from explorer.runs.store import Store
 
     status, _, err = run(capsys, "train", "gru", *QUICK)
@@ -244,14 +236,14 @@ def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home):
     assert json.loads(out)["id"] == kept.id
 
 
-def test_a_run_may_be_left_out_of_the_record(capsys, home):
+def test_a_run_may_be_left_out_of_the_record(capsys, home, short):
     from explorer.runs.store import Store
 
     assert run(capsys, "train", "gru", *QUICK, "--no-record")[0] == 0
     assert not Store().runs()
 
 
-def test_a_record_that_cannot_be_opened_does_not_keep_a_run_from_training(capsys, home, tmp_path):
+def test_a_record_that_cannot_be_opened_does_not_keep_a_run_from_training(capsys, home, short, tmp_path):
     (home / "runs").mkdir(parents=True)
     (home / "runs" / "runs.sqlite3").write_bytes(b"no database at all, " * 1000)
     path = tmp_path / "w.safetensors"
@@ -263,25 +255,26 @@ def test_a_record_that_cannot_be_opened_does_not_keep_a_run_from_training(capsys
 # -- the terminal itself -----------------------------------------------------------------------------
 
 
-def typed(*words, **how):
-    """The command as a user types it, in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "explorer", *words], text=True, timeout=180, check=False, **how)
-
-
-def test_a_full_disk_under_the_output_is_a_sentence():
-    with open("/dev/full", "w") as full:
-        done = typed("sample", "gru", "--length", "5", stdout=full, stderr=subprocess.PIPE)
+def test_a_full_disk_under_the_output_is_a_sentence(programs):
+    program = (
+        "import os, sys; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); "
+        "from explorer.__main__ import main; sys.exit(main(['sample', 'gru', '--length', '5']))"
+    )
+    done = programs.run("-c", program, whole=True)
     assert done.returncode == 1
     assert done.stderr == "explorer: Standard output cannot be used: No space left on device.\n"
 
 
-def test_whoever_has_read_enough_ends_it_without_a_word():
-    command = f"{sys.executable} -m explorer sample gru --length 200000 | head -c 20"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=180, check=False)
-    assert done.stdout.startswith("for thos") and done.stderr == ""
+def test_whoever_has_read_enough_ends_it_without_a_word(programs):
+    """As ``| head -c 20`` does: more is written than a pipe holds."""
+    with programs.begin("-m", "explorer", "sample", "gru", "--length", "80000", whole=True) as writing:
+        assert os.read(writing.stdout.fileno(), 20).startswith(b"for thos")
+        writing.stdout.close()
+        assert writing.stderr.read() == ""
+    assert writing.returncode == 1
 
 
-def test_an_epoch_that_cannot_be_printed_does_not_end_the_run(capsys, home, monkeypatch, tmp_path):
+def test_an_epoch_that_cannot_be_printed_does_not_end_the_run(capsys, home, short, monkeypatch, tmp_path):
     import builtins
 
     plain = print
@@ -298,40 +291,39 @@ def test_an_epoch_that_cannot_be_printed_does_not_end_the_run(capsys, home, monk
 
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+EACH = """
+import sys
+from explorer.__main__ import main
+sys.exit(sum(main(["sample", "gru", "--length", "5", "--prompt", prompt]) for prompt in sys.argv[1:]))
+"""
 
 
-@pytest.mark.parametrize("prompt", ["für Übermut", b"caf\xe9 \xff"])
-def test_any_prompt_may_be_typed_in_any_locale(prompt):
-    words = ["sample", "gru", "--length", "5", "--prompt", prompt]
+def test_any_prompt_may_be_typed_in_any_locale():
+    command = [sys.executable, "-c", EACH, "für Übermut", b"caf\xe9 \xff"]
     plain, ascii_only = (
-        typed(*words, capture_output=True, env={**os.environ, **more}) for more in ({"PYTHONUTF8": "1"}, ASCII)
+        subprocess.run(command, capture_output=True, text=True, timeout=180, env={**os.environ, **more})
+        for more in ({"PYTHONUTF8": "1"}, ASCII)
     )
     assert plain.returncode == ascii_only.returncode == 0, ascii_only.stderr
     assert ascii_only.stdout == plain.stdout.encode("ascii", "backslashreplace").decode()
+    assert plain.stdout.startswith("für Übermut") and "caf" in plain.stdout
 
 
 @pytest.mark.parametrize("variable", ["EXPLORER_HOME", "EXPLORER_DATA"])
 def test_a_folder_of_a_user_who_is_not_here_is_a_sentence(capsys, monkeypatch, home, variable):
     monkeypatch.setenv(variable, "~nosuchuser/x")
-    status, _, err = run(capsys, "train", "gru", *QUICK[2:])
+    status, _, err = run(capsys, "train", "gru", *QUICK)
     assert status == 1 and err.startswith(f"explorer: {variable} is ~nosuchuser/x, and there is no such user.")
 
 
 @pytest.mark.parametrize("more", [[], ["--no-record"], ["--save", "w.safetensors"]], ids=["record", "nothing", "save"])
-def test_ctrl_c_keeps_what_was_learnt_and_says_where(home, tmp_path, more):
+def test_ctrl_c_keeps_what_was_learnt_and_says_where(home, tmp_path, more, programs):
     from explorer.runs.store import Store
 
     settings = ["--data", "pydoc", "--hidden", "32", "--epochs", "50"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "explorer", "train", "gru", *settings, *more],
-        cwd=tmp_path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(paths.REPOSITORY)},
-    ) as process:
+    with programs.begin("-m", "explorer", "train", "gru", *settings, *more, cwd=tmp_path) as process:
         assert process.stdout.readline().split()[0] == "epoch"
-        time.sleep(1.5)
+        assert process.stdout.readline().split()[0] == "1"
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 130 and "Traceback" not in said and "Ctrl-C again" in said

@@ -34,6 +34,21 @@ def test_it_ends_as_any_program_does(warm):
     assert warm.run("-c", late).stdout == "first\nlast\n"
 
 
+def test_it_ends_as_an_interpreter_does_where_that_is_asked_for(warm):
+    """Such as with what cannot be written any more, and with objects that are taken apart."""
+    full = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); print('lost')"
+    assert warm.run("-c", full).returncode == 0
+    done = warm.run("-c", full, whole=True)
+    assert done.returncode == 120 and "No space left" in done.stderr
+    assert warm.run("-c", "import sys; sys.exit('No.')", whole=True).returncode == 1
+
+
+def test_what_was_read_ahead_is_not_lost(warm):
+    with warm.begin("-c", "print('one\\ntwo', flush=True); print('three')") as child:
+        assert child.stdout.readline() == "one\n"
+        assert child.communicate() == ("two\nthree\n", "")
+
+
 def test_it_is_talked_to_interrupted_and_killed(warm):
     program = "print(input(), flush=True); import time; time.sleep(100)"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):

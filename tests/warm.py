@@ -76,7 +76,8 @@ class Child:
                         ready.unregister(key.fileobj)
                     said[key.fileobj] += part
         self.wait(max(0.0, end - time.monotonic()) + 1)
-        return said[self.stdout].decode(), said[self.stderr].decode()
+        out, err = (stream.read() + said[stream].decode() for stream in said)  # first what was read ahead for a line
+        return out, err
 
     def __enter__(self) -> "Child":
         return self
@@ -106,10 +107,20 @@ class Warm:
                 env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
             )
 
-    def begin(self, *words: str, cwd: Path = REPOSITORY, env: dict[str, str] | None = None, session=False) -> Child:
-        """Begin ``-c program``, ``-m module`` or a script, with its arguments, as Python would."""
+    def begin(
+        self, *words: str, cwd: Path = REPOSITORY, env: dict[str, str] | None = None, session=False, whole=False
+    ) -> Child:
+        """Begin ``-c program``, ``-m module`` or a script, with its arguments, as Python would.
+
+        Args:
+            words: see there.
+            cwd, env: its folder, and its environment if it is not ours.
+            session: it leads a session of its own.
+            whole: where its end is what is tested, it ends as an interpreter does.
+        """
         ends = [os.pipe() for _ in range(4)]  # in, out, err, news
-        request = {"words": words, "cwd": str(cwd), "env": dict(os.environ if env is None else env), "session": session}
+        request = {"words": words, "cwd": str(cwd), "env": dict(os.environ if env is None else env)}
+        request |= {"session": session, "whole": whole}
         theirs = [ends[0][0], *(end[1] for end in ends[1:])]
         socket.send_fds(self._ours, [json.dumps(request).encode()], theirs)
         for end in theirs:
@@ -168,6 +179,9 @@ def _become(request: dict, streams: list[int]) -> None:
     for number, stream in enumerate(streams[:3]):
         os.dup2(stream, number)
     os.closerange(3, 1024)
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -207,12 +221,15 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the programs
     gc.collect()
     gc.freeze()  # else each child would touch, and so copy, all of it
-    for asked in _requests(socket.socket(fileno=int(sys.argv[1]))):
+    for request, streams in _requests(socket.socket(fileno=int(sys.argv[1]))):
+        status: object = 0
         try:
-            _become(*asked)
+            _become(request, streams)
         except SystemExit as ended:
-            _end(ended.code)
+            status = ended.code
         except Exception:
             traceback.print_exc()
-            _end(1)
-        _end(0)
+            status = 1
+        if request["whole"]:
+            sys.exit(status)
+        _end(status)

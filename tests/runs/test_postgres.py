@@ -10,7 +10,6 @@ import time
 import pytest
 
 from explorer.errors import StorageError
-from explorer.paths import REPOSITORY
 from explorer.runs import backup, database
 from explorer.runs.history import EpochRow, Mark
 from explorer.runs.index import Query, Sort
@@ -100,13 +99,10 @@ for start in range(1, 401, 10):
 """
 
 
-def test_two_processes_write_at_once_and_lose_nothing(store):
+def test_two_processes_write_at_once_and_lose_nothing(store, programs):
     for run in ("one", "two"):
         store.begin(a_run(run))
-    writing = [
-        subprocess.Popen([sys.executable, "-c", OTHER, str(store.folder), run], cwd=REPOSITORY)
-        for run in ("one", "two")
-    ]
+    writing = [programs.begin("-c", OTHER, str(store.folder), run) for run in ("one", "two")]
     assert [process.wait(60) for process in writing] == [0, 0]
     assert [len(store.history(run)) for run in ("one", "two")] == [400, 400]
     assert {run.steps for run in store.runs()} == {400}

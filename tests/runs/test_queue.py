@@ -107,7 +107,7 @@ def test_nobody_takes_every_place_in_the_queue(registry, monkeypatch):
 def test_a_queue_has_no_threads_and_ends_as_fast_as_it_is_long(registry, monkeypatch):
     monkeypatch.setattr(limits, "now", lambda: Limits(jobs=10_000, turn_seconds=3600))
     began = time.process_time()
-    many = [start(registry, owner=str(n)) for n in range(2000)]
+    many = [start(registry, owner=str(n)) for n in range(1000)]
     until(lambda: many[0].state == State.RUNNING, 60)  # torch is imported first
     assert sum(thread.name.startswith("job-") for thread in threading.enumerate()) <= 1
     registry.close()
@@ -233,14 +233,9 @@ except KeyboardInterrupt:
 """
 
 
-def test_the_server_ends_well_in_the_middle_of_a_step():
+def test_the_server_ends_well_in_the_middle_of_a_step(programs):
     """A daemon thread inside torch at exit would abort the process."""
-    servers = {
-        name: subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for name in ("SIGTERM", "SIGINT")
-    }
+    servers = {name: programs.begin("-c", SERVER, whole=True) for name in ("SIGTERM", "SIGINT")}
     try:
         for name, process in servers.items():
             assert process.stdout.readline() == "training\n", process.stderr.read()

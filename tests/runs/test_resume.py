@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -24,7 +22,7 @@ from explorer.training.schedules import plan
 from tests.runs.working import until
 from tests.training.test_learner import equal
 
-LANGUAGE = Experiment.of("lstm", data="pydoc", hidden=16, n_fac=8, epochs=2, lead_epochs=0, batch_size=512, clip=0.5)
+LANGUAGE = Experiment.of("lstm", hidden=16, n_fac=8, epochs=2, lead_epochs=0, batch_size=512, clip=0.5)
 VISION = Experiment.of(
     "resnet2", data="standin", images=500, batch_size=50, epochs=1, lead_epochs=1, widths="4,8,8,8", lr=0.05
 )
@@ -57,7 +55,7 @@ def same_history(one, other):
 
 
 @pytest.mark.parametrize("experiment", [LANGUAGE, VISION], ids=["language", "vision"])
-def test_a_learner_put_back_in_mid_epoch_goes_on_as_if_nothing_had_been(experiment, home, tmp_path):
+def test_a_learner_put_back_in_mid_epoch_goes_on_as_if_nothing_had_been(experiment, short, tmp_path):
     """With dropout, momentum or Adam, clipping, jittered lengths, augmentation, hidden state and BatchNorm."""
     whole = prepare.learner_for(experiment)
     expected = [event for event in whole.steps(plan(experiment))]
@@ -88,7 +86,7 @@ def test_a_learner_put_back_in_mid_epoch_goes_on_as_if_nothing_had_been(experime
 
 @pytest.mark.parametrize("experiment", [LANGUAGE, VISION], ids=["language", "vision"])
 def test_a_run_stopped_in_mid_epoch_and_continued_equals_one_that_ran_through(
-    experiment, home, store, registry, monkeypatch
+    experiment, short, store, registry, monkeypatch
 ):
     monkeypatch.setattr(queue, "_registry", registry)
     whole = train_whole(store, experiment)
@@ -112,7 +110,7 @@ def test_a_run_stopped_in_mid_epoch_and_continued_equals_one_that_ran_through(
         train.submit_again(store.run(job.id), store, "ann")
 
 
-def test_a_live_change_is_continued_too(home, store, registry, monkeypatch):
+def test_a_live_change_is_continued_too(short, store, registry, monkeypatch):
     monkeypatch.setattr(queue, "_registry", registry)
 
     def changed(stop):
@@ -140,18 +138,11 @@ def test_a_live_change_is_continued_too(home, store, registry, monkeypatch):
 
 
 OFTEN = 0.3  # seconds between two bookmarks, so that small runs leave some
-RUN = [
-    sys.executable,
+RUN = (
     "-c",
     f"import sys; from explorer.runs import record; record.BOOKMARK_SECONDS = {OFTEN}; record.BOOKMARK_SHARE = 1.0; "
     "from explorer.__main__ import main; sys.exit(main(sys.argv[1:]))",
-]
-
-
-def terminal(*words, env, **options):
-    return subprocess.Popen(
-        [*RUN, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
+)
 
 
 def typed(experiment):
@@ -164,15 +155,18 @@ def typed(experiment):
 
 @pytest.mark.parametrize(
     "experiment",
-    [LANGUAGE.replace(hidden=64, batch_size=128, epochs=1), VISION.replace(images=4_000, batch_size=20, lead_epochs=0)],
+    [
+        LANGUAGE.replace(data="pydoc", hidden=64, batch_size=128, epochs=1),
+        VISION.replace(images=2_500, batch_size=20, lead_epochs=0),
+    ],
     ids=["language", "vision"],
 )
-def test_a_killed_process_is_continued_bit_for_bit(experiment, tmp_path, request):
+def test_a_killed_process_is_continued_bit_for_bit(experiment, tmp_path, programs):
     """``kill -9`` in mid-epoch, a new process, ``resume``: only what came after the last bookmark is done again."""
     env = os.environ | {"EXPLORER_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
     env.pop("EXPLORER_DATA", None)
     store = Store(tmp_path / "home" / "runs")
-    with terminal(*typed(experiment), "--json", env=env) as process:
+    with programs.begin(*RUN, *typed(experiment), "--json", env=env) as process:
         until(lambda: store.runs() and store.bookmark(store.runs()[0].id).exists(), 120)
         time.sleep(2 * OFTEN)
         process.send_signal(signal.SIGKILL)
@@ -183,11 +177,9 @@ def test_a_killed_process_is_continued_bit_for_bit(experiment, tmp_path, request
     assert saved.step <= cut["step"][-1]
     done_again = cut["seconds"][-1] - cut["seconds"][int(np.searchsorted(cut["step"], saved.step))]
     assert done_again < 20 * OFTEN, "and on a machine that does nothing else, twice that time at most"
-    with terminal("resume", run.id, env=env) as process:
-        _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    whole = subprocess.run([*RUN, *typed(experiment)], env=env, capture_output=True, text=True, timeout=300, check=True)
-    assert whole.returncode == 0
+    for words in (["resume", run.id], typed(experiment)):
+        done = programs.run(*RUN, *words, env=env)
+        assert done.returncode == 0, done.stderr
     other = next(found for found in store.runs() if found.id != run.id)
     assert same_weights(store, run.id, other.id)
     same_history(store.history(run.id), store.history(other.id))

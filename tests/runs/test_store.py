@@ -4,8 +4,6 @@ import math
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -119,7 +117,6 @@ def test_every_thread_may_read_and_write_at_once(store):
 WRITER = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, {tests!r})
 from tests.runs.test_store import a_run, rows
 from explorer.runs.store import Store
 name = sys.argv[1]
@@ -131,14 +128,8 @@ store.settle(name, "done")
 """
 
 
-def test_two_processes_write_at_once_and_lose_nothing(tmp_path):
-    program = WRITER.format(tests=os.getcwd())
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, name, str(tmp_path / "runs")], stderr=subprocess.PIPE, text=True
-        )
-        for name in ("one", "two")
-    ]
+def test_two_processes_write_at_once_and_lose_nothing(tmp_path, programs):
+    processes = [programs.begin("-c", WRITER, name, str(tmp_path / "runs")) for name in ("one", "two")]
     for process in processes:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
@@ -167,10 +158,8 @@ while not job.ended:
 """
 
 
-def test_a_killed_server_loses_at_most_the_last_second_and_the_run_is_settled(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", TRAINER, str(tmp_path / "runs")], stdout=subprocess.PIPE, text=True
-    ) as process:
+def test_a_killed_server_loses_at_most_the_last_second_and_the_run_is_settled(tmp_path, programs):
+    with programs.begin("-c", TRAINER, str(tmp_path / "runs")) as process:
         seen = []
         for line in process.stdout:
             run_id, step, at = line.split()
@@ -201,16 +190,10 @@ input()
 """
 
 
-def test_a_run_of_a_living_process_is_left_alone_and_one_of_a_dead_is_settled(tmp_path):
+def test_a_run_of_a_living_process_is_left_alone_and_one_of_a_dead_is_settled(tmp_path, programs):
     store = Store(tmp_path / "runs")
     store.begin(a_run("mine"))
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "runs")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.getcwd()},
-    ) as other:
+    with programs.begin("-c", HOLDER, str(tmp_path / "runs")) as other:
         assert other.stdout.readline() == "begun\n"
         assert {run.state for run in Store(tmp_path / "runs").runs()} == {"running"}
         other.kill()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import types
@@ -21,11 +20,12 @@ from explorer.runs.words import WAITS, State
 from explorer.training import checkpoint
 from tests.runs.working import until
 
-TINY = dict(hidden=8, n_fac=4, batch_size=256, bptt=64, epochs=1, data="pydoc", schedule="constant", jitter=False)
+TINY = dict(hidden=8, n_fac=4, batch_size=64, bptt=64, epochs=1, schedule="constant", jitter=False)
+LONGER = dict(data="pydoc", batch_size=256)  # for what happens while it trains
 
 
 @pytest.fixture(autouse=True)
-def main_module(monkeypatch):
+def main_module(short, monkeypatch):
     """A plain one: Streamlit's tests of pages leave their script in its place, which every new process would run."""
     monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
 
@@ -84,7 +84,7 @@ def test_a_cell_that_diverges_or_fails_does_not_end_the_sweep(store, monkeypatch
 
 
 def test_an_interrupted_sweep_goes_on_where_it_stopped_bit_for_bit(store):
-    plan = a_plan(epochs=3)
+    plan = a_plan(epochs=3, **LONGER)
     whole = cells.enter(plan, store)
     list(Sweeping(whole, store))
     runs = cells.enter(plan, store)
@@ -139,14 +139,14 @@ def test_several_at_once_in_processes_give_the_same(store):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_processes_end_with_whoever_began_them(store):
+def test_processes_end_with_whoever_began_them(store, programs):
     program = (
         "from tests.runs.test_sweeping import *\n"
         f"store = Store(Path({str(store.folder)!r}))\n"
-        "runs = cells.enter(a_plan(epochs=200), store)\n"
+        "runs = cells.enter(a_plan(epochs=200, **LONGER), store)\n"
         "if __name__ == '__main__': list(Sweeping(runs, store, at_once=2))\n"
     ).replace("from tests", "from pathlib import Path\nfrom tests", 1)
-    begun = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    begun = programs.begin("-c", program, session=True)
     try:
         until(lambda: sum(run.steps > 0 for run in store.runs()) == 2, 120)
         begun.kill()

@@ -5,8 +5,6 @@ import gc
 import math
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -483,10 +481,8 @@ time.sleep(60)
 """
 
 
-def test_a_queued_run_leaves_a_trace_when_the_server_is_killed(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", QUEUE, str(tmp_path / "runs")], stdout=subprocess.PIPE, text=True
-    ) as process:
+def test_a_queued_run_leaves_a_trace_when_the_server_is_killed(tmp_path, programs):
+    with programs.begin("-c", QUEUE, str(tmp_path / "runs")) as process:
         running, queued, stopped = process.stdout.readline().split()
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -3,7 +3,6 @@
 import io
 import json
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -16,8 +15,9 @@ from explorer.terminal import sweep
 from tests.runs.test_sweeps import a_group
 from tests.runs.wiring import wired
 
-SMALL = {"hidden": 8, "n-fac": 4, "batch-size": 256, "bptt": 64, "epochs": 1, "data": "pydoc", "schedule": "constant"}
+SMALL = {"hidden": 8, "n-fac": 4, "batch-size": 64, "bptt": 64, "epochs": 1, "schedule": "constant"}
 TINY = ["gru", *(word for name, value in SMALL.items() for word in (f"--{name}", str(value)))]
+LONGER = ["gru", "--hidden", "8", "--batch-size", "256", "--bptt", "64", "--epochs", "1", "--data", "pydoc"]
 
 
 def run(capsys, *words):
@@ -60,7 +60,7 @@ def test_a_dry_run_says_how_many_and_begins_none(home, capsys):
     assert not Store().runs()
 
 
-def test_a_sweep_prints_its_cells_and_what_came_out(home, capsys):
+def test_a_sweep_prints_its_cells_and_what_came_out(home, short, capsys):
     status, out, err = run(capsys, *TINY, "--over", "lr=1e-3,1e-2", "--seeds", "2")
     assert status == 0 and "Go on with it" not in err
     name, heading, *cells, empty, head, low, high = out.splitlines()
@@ -77,7 +77,7 @@ def test_a_sweep_prints_its_cells_and_what_came_out(home, capsys):
     assert "by runs like them here" in err
 
 
-def test_the_workers_of_an_engine_come_to_the_same_table(home, capsys, monkeypatch):
+def test_the_workers_of_an_engine_come_to_the_same_table(home, short, capsys, monkeypatch):
     words = [*TINY, "--over", "lr=1e-3,1e-2"]
     _, here, _ = run(capsys, *words)
     made = wired()
@@ -94,7 +94,7 @@ def test_the_workers_of_an_engine_come_to_the_same_table(home, capsys, monkeypat
     assert status == 0 and here.splitlines()[-3:] == again.splitlines()[-3:] and "There is no Ray." in err
 
 
-def test_json_is_a_line_a_cell(home, capsys):
+def test_json_is_a_line_a_cell(home, short, capsys):
     status, out, _ = run(capsys, *TINY, "--over", "lr=1e-3,50", "--optimiser", "sgd", "--json")
     fine, broke = map(json.loads, out.splitlines())
     assert status == 0 and fine["cell"] == {"lr": 0.001} and fine["state"] == "done" and fine["sweep"] == broke["sweep"]
@@ -104,18 +104,12 @@ def test_json_is_a_line_a_cell(home, capsys):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends an interrupt")
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_says_how_to_go_on(home, capsys, jobs):
-    words = [*TINY, "--over", "lr=1e-4:1e-1:log:8", "--jobs", jobs, "--json"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "explorer", "sweep", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    first = json.loads(process.stdout.readline())
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+def test_ctrl_c_says_how_to_go_on(home, capsys, jobs, programs):
+    words = [*LONGER, "--over", "lr=1e-4:1e-1:log:8", "--jobs", jobs, "--json"]
+    with programs.begin("-m", "explorer", "sweep", *words, session=True) as process:
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 130 and err.rstrip().endswith(f"sweep --resume {first['sweep']}")
     over = [line for line in map(json.loads, out.splitlines()) if line["state"] == "done"]
     before = {run.id for run in Store().cells([first["sweep"]]) if run.state == State.DONE}

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -17,11 +16,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone(tmp_path_factory, programs):
     """The last epoch of the same training in one process."""
-    command = [sys.executable, *restart.command("--json")]
-    home = tmp_path_factory.mktemp("alone")
-    done = subprocess.run(command, env=restart.environment(home), capture_output=True, text=True, check=True)
+    done = programs.run(*restart.command("--json"), env=restart.environment(tmp_path_factory.mktemp("alone")))
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -43,8 +41,8 @@ def test_what_cannot_be_is_one_sentence(monkeypatch, capsys, rank, size, words, 
     assert not out and said in err and err.count("\n") == bool(said)
 
 
-def test_a_stop_reaches_all_at_one_step_and_one_process_goes_on(tmp_path, alone):
-    with restart.torchrun(tmp_path, "--json") as agent:
+def test_a_stop_reaches_all_at_one_step_and_one_process_goes_on(tmp_path, alone, programs):
+    with restart.torchrun(tmp_path, "--json", begin=programs.begin) as agent:
         restart.until(lambda: ((run := restart.the_run(tmp_path)) and run.steps > 20) or agent.poll() is not None)
         began = restart.ranks(agent.pid)
         os.kill(agent.pid, signal.SIGINT)
@@ -54,15 +52,15 @@ def test_a_stop_reaches_all_at_one_step_and_one_process_goes_on(tmp_path, alone)
     assert run.state == State.STOPPED and "2 processes; 32 of 64 streams a step in each" in err
     assert run.device.endswith("· 2 processes") and len(Store(tmp_path / "runs").runs()) == 1
     assert f"python -m explorer resume {run.id}" in err
-    command = [sys.executable, "-m", "explorer", "resume", run.id, "--json"]
-    done = subprocess.run(command, env=restart.environment(tmp_path), capture_output=True, text=True, check=True)
+    done = programs.run("-m", "explorer", "resume", run.id, "--json", env=restart.environment(tmp_path))
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-3)
     history = Store(tmp_path / "runs").history(run.id)
     assert history["step"].tolist() == list(range(1, alone["step"] + 1))
 
 
-def test_a_killed_process_comes_back_and_the_run_goes_on(tmp_path, alone):
-    found = restart.killed_and_begun_again(tmp_path, rank=1)
+def test_a_killed_process_comes_back_and_the_run_goes_on(tmp_path, alone, programs):
+    found = restart.killed_and_begun_again(tmp_path, rank=1, begin=programs.begin)
     assert found["well"], found["err"]
     row = json.loads(found["out"].splitlines()[-1])
     assert row["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-3) and row["step"] == alone["step"]

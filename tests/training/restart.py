@@ -19,7 +19,7 @@ SETTINGS = {
     "data": "pydoc",
     "hidden": 8,
     "n-fac": 4,
-    "bptt": 16,
+    "bptt": 32,
     "batch-size": 64,
     "epochs": 2,
     "schedule": "constant",
@@ -39,18 +39,23 @@ def environment(home: Path) -> dict[str, str]:
     return os.environ | own | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
-@contextlib.contextmanager
-def torchrun(home: Path, *words: str, restarts: int = 0):
-    """A training in two processes, ended with the block."""
-    options = ["--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}", "--monitor-interval=0.1"]
-    begun = subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", *options, *command(*words)],
+def fresh(*words: str, env: dict[str, str], session: bool) -> subprocess.Popen[str]:
+    """A Python of its own; tests have a parent that begins them sooner (``tests/warm.py``)."""
+    return subprocess.Popen(
+        [sys.executable, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(home),
-        start_new_session=True,
+        env=env,
+        start_new_session=session,
     )
+
+
+@contextlib.contextmanager
+def torchrun(home: Path, *words: str, restarts: int = 0, begin=fresh):
+    """A training in two processes, ended with the block."""
+    options = ["--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}", "--monitor-interval=0.1"]
+    begun = begin("-m", "torch.distributed.run", *options, *command(*words), env=environment(home), session=True)
     late = threading.Timer(150, os.killpg, (begun.pid, signal.SIGKILL))
     late.start()
     try:
@@ -93,18 +98,18 @@ def until(true, seconds=90.0):
     return found
 
 
-def killed_and_begun_again(home: Path, rank: int) -> dict[str, object]:
+def killed_and_begun_again(home: Path, rank: int, begin=fresh) -> dict[str, object]:
     """Kill one of two processes once there is a bookmark, and let torchrun begin both anew; what came of it."""
-    with torchrun(home, "--json", restarts=2) as agent:
+    with torchrun(home, "--json", restarts=2, begin=begin) as agent:
         until(lambda: list(home.glob("runs/*/bookmark.pt")) or agent.poll() is not None)
         victim = ranks(agent.pid)[rank]
         killed = time.monotonic()
         os.kill(victim, signal.SIGKILL)
-        fresh = until(lambda: (now := ranks(agent.pid)).keys() == {0, 1} and victim not in now.values() and now)
+        anew = until(lambda: (now := ranks(agent.pid)).keys() == {0, 1} and victim not in now.values() and now)
         out, err = agent.communicate()
         run = the_run(home)
         goes_on = [line for line in err.splitlines() if "Goes on with" in line]
-        well = agent.returncode == 0 and run is not None and run.state == "done" and len(goes_on) == 1 and bool(fresh)
+        well = agent.returncode == 0 and run is not None and run.state == "done" and len(goes_on) == 1 and bool(anew)
         seconds = time.monotonic() - killed
         return {"well": well, "said": goes_on, "out": out, "err": err, "seconds": seconds, "id": run.id if run else ""}
 
