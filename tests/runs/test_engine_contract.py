@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -11,10 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from explorer import limits
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.paths import REPOSITORY
-from explorer.runs import enqueued, sweep, train
+from explorer.limits import Limits
+from explorer.runs import enqueued, remote, sweep, train
 from explorer.runs.calls import Call, call
 from explorer.runs.engine import QueueFull
 from explorer.runs.jobs import Job
@@ -28,35 +27,26 @@ from tests.runs.wiring import wired
 from tests.runs.working import until as wait
 
 LONG = Experiment.of("gru", hidden=16, epochs=50)  # minutes
-SMALL = Experiment.of("gru", hidden=64)
-ENVIRONMENT = {"EXPLORER_WORKERS": "2", "EXPLORER_LEASE_MINUTES": "1", "EXPLORER_JOBS_EACH": "40"}
+SMALL = Experiment.of("gru", hidden=16)
+ENVIRONMENT = {"EXPLORER_WORKERS": "2", "EXPLORER_JOBS_EACH": "40"}
 
 
 @pytest.fixture(scope="module")
-def rays(tmp_path_factory):
+def rays(programs):
     """Ray with two workers, for all tests together: it takes seconds to start.
 
-    Begun here, as it takes long: one paused run is never looked at, and somebody without the token asks for a place.
+    Begun here, as it takes long: somebody without the token asks for a place.
     """
-    from explorer import limits
     from explorer.runs import cluster
 
     before = {name: os.environ.get(name) for name in (*ENVIRONMENT, "RAY_AUTH_TOKEN")}
     os.environ.update(ENVIRONMENT)
     limits.forget()
     made = cluster.start(None)
-    kept = Store(tmp_path_factory.mktemp("forgotten"))
-    forgotten = Job(Kind.TRAIN, "forgotten", call(train.work, LONG), "nobody", LONG, budget=0)
-    forgotten.record = call(train.record, kept.address)
-    made.forgotten = made.submit(forgotten)
     stranger = {"EXPLORER_ENGINE": cluster.address(), "RAY_AUTH_TOKEN": "0" * 64}
-    made.stranger = subprocess.Popen(
-        [sys.executable, "-c", "from explorer.runs import queue; print(type(queue.registry()).__name__)"],
+    made.stranger = programs.begin(
+        *("-c", "from explorer.runs import queue; print(type(queue.registry()).__name__)"),
         env=os.environ | stranger | {"RAY_gcs_server_request_timeout_seconds": "5"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
     )
     yield made
     made.stranger.kill()
@@ -261,8 +251,6 @@ def _reach():
 def test_owners_take_turns_and_a_sweep_keeps_nobody_waiting(engine, start, monkeypatch):
     """Thirty of one owner are there first, then one of each of thirty owners: these are not behind."""
     monkeypatch.setenv("EXPLORER_JOBS_EACH", "40")
-    from explorer import limits
-
     limits.forget()
     many = 30
     places = ("one",) if isinstance(engine, Registry) else ("one", "two")
@@ -273,20 +261,22 @@ def test_owners_take_turns_and_a_sweep_keeps_nobody_waiting(engine, start, monke
     class_ = [engine.submit(_cell(f"student {number}")) for number in range(many)]
     for job in holding:
         job.stop()
-    waiting = list(class_)
-    while waiting:
-        until(waiting[0], lambda job: job.ended, 120)
-        waiting = [job for job in waiting if not job.ended]
-    done = [job for job in cells if job.ended]
+    first, end = 0, time.monotonic() + 240
+    while (done := sum(job.ended for job in cells)) < many and not all(job.ended for job in class_):
+        assert time.monotonic() < end, [job.state for job in class_]
+        first = done  # when somebody of the class still waited
+        for job in class_:
+            job.touch()
+        time.sleep(0.02)
     assert {job.state for job in class_} == {State.DONE}, {job.message for job in class_}
-    assert len(done) <= many // 3, f"{len(done)} of the sweep went first"
+    assert first <= many // 3, f"{first} of the sweep went first"
     for job in cells:
         job.stop()
 
 
 def _cell(owner):
     """A cell of a sweep: it waits for a place, as runs do, and takes a moment."""
-    return Job(Kind.TRAIN, "a cell", call(sweep.work, {"GRU": SMALL}, 1e-5, 1e-2, 30, 0.9), owner)
+    return Job(Kind.TRAIN, "a cell", call(sweep.work, {"GRU": SMALL}, 1e-5, 1e-2, 10, 0.9), owner)
 
 
 # -- what only workers outside can show ----------------------------------------------------------------
@@ -309,20 +299,12 @@ queue.close()
 
 
 @pytest.mark.cluster
-def test_a_second_process_finds_a_run_and_changes_its_rate(rays, ray_start):
+def test_a_second_process_finds_a_run_and_changes_its_rate(rays, ray_start, programs):
     from explorer.runs import cluster
 
     job = ray_start()
     until(job, lambda job: steps(job) > 3)
-    address = cluster.address()
-    done = subprocess.run(
-        [sys.executable, "-c", OTHER, job.id],
-        env=os.environ | {"EXPLORER_ENGINE": address},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        cwd=REPOSITORY,
-    )
+    done = programs.run("-c", OTHER, job.id, env=os.environ | {"EXPLORER_ENGINE": cluster.address()}, timeout=90)
     assert done.stdout.strip() == "running ann gru True", done.stderr[-2000:]
     until(job, lambda job: [mark.text for mark in job.history.snapshot().marks] == ["lr 0.0321"])
     assert job.state == State.RUNNING, "the other server's end has ended nothing"
@@ -330,7 +312,7 @@ def test_a_second_process_finds_a_run_and_changes_its_rate(rays, ray_start):
 
 @pytest.mark.cluster
 def test_a_killed_workers_run_goes_on_elsewhere_as_if_nothing_had_been(rays, ray_start, store):
-    experiment = Experiment.of("gru", hidden=24, batch_size=32, epochs=1)
+    experiment = Experiment.of("gru", hidden=16, batch_size=80, epochs=1)
     whole = Job(Kind.TRAIN, "whole", owner="", experiment=experiment)
     job = ray_start(experiment=experiment)
     until(job, lambda job: steps(job) > 20)
@@ -358,17 +340,21 @@ def _weights(store, job):
     return Store(store.folder.parent / "whole").weights(job.id)
 
 
-@pytest.mark.cluster
-def test_who_is_not_looked_at_is_stopped_after_a_while(rays, ray_start):
-    """A minute here; a look of one server's pages, through its one thread, is what keeps a job."""
-    watched, forgotten = ray_start(paused=True), rays.forgotten
-    end = time.monotonic() + 100
+@pytest.mark.parametrize("engine", ["threads", "wire"], indirect=True)
+def test_who_is_not_looked_at_is_stopped_after_a_while(start, monkeypatch):
+    """Four seconds here; a look of one server's pages, through its one thread, is what keeps a job."""
+    monkeypatch.setattr(limits, "now", lambda: Limits(lease_minutes=4 / 60))
+    monkeypatch.setattr(remote, "WATCHED", 0.3)
+    watched, forgotten = start("ann", paused=True), start("nobody", paused=True)
+    end = time.monotonic() + 60
     while not forgotten.ended:  # it is read, but not touched
         assert time.monotonic() < end
         watched.touch()
-        time.sleep(0.1)
+        time.sleep(0.02)
     assert forgotten.state == State.STOPPED and "nobody was looking" in forgotten.message
-    until(watched, lambda job: job.state == State.PAUSED)
+    later = time.monotonic() + 1
+    until(watched, lambda job: time.monotonic() > later)
+    assert watched.state == State.PAUSED
 
 
 def test_a_sweep_takes_what_places_are_free_is_stopped_and_goes_on(engine, store, monkeypatch):
