@@ -230,8 +230,8 @@ def _check_photo(rgb: np.ndarray) -> None:
 def try_photo(rng: random.Random) -> bool:
     """Whether it was read."""
     data = spoilt(rng.choice(photos()), photos(), rng)
-    # A process for each AVIF would take most of the time; one in ten has it.
-    here = apart.is_needed(data) and rng.random() < 0.9
+    # A process for each AVIF would take most of the time; one in thirty has it.
+    here = apart.is_needed(data) and rng.random() < 0.97
     try:
         rgb = decode_photo(data, [])[0] if here else read_photo(data, "a/b.jpg").rgb
     except PhotoError as error:

@@ -204,7 +204,7 @@ def raced():
 
     def once(key, epochs, images=2000):
         if key not in done:
-            done[key] = run(BY_KEY[key].race(images=images, epochs=epochs), valid_share=20).result.view
+            done[key] = run(BY_KEY[key].race(images=images, epochs=epochs), valid_share=100).result.view
         return done[key]
 
     return once
