@@ -45,6 +45,11 @@ function nearest(root, event) {  // of the points under the pointer, the one who
       - event.event.clientY);
     return event.points.filter(({ data }) => data.name).sort((one, other) => away(one) - away(other))[0];
 }
+function spell(root) {  // a text along the axis, a letter a tick, is only written where its letters have room
+  const { ticktext, showticklabels = true } = root.latest.layout.xaxis ?? {};
+  const roomy = !ticktext || ticktext.length * 7 <= root.clientWidth - 100;
+  return roomy === showticklabels ? null : { "xaxis.showticklabels": roomy };
+}
 export default function ({ parentElement, data: bytes, setTriggerValue }) {
   const root = parentElement.querySelector(".explorer-plot");
   const sent = new TextDecoder().decode(bytes), theme = getComputedStyle(parentElement).color;
@@ -80,9 +85,7 @@ export default function ({ parentElement, data: bytes, setTriggerValue }) {
     figure.layout.autosize = true;
     figure.layout.hoverlabel = { font: { family: style.fontFamily } };
     figure.layout.modebar = { bgcolor: "transparent", color: style.color, activecolor: style.color };
-    // A text along the axis, a letter a tick, is only written where its letters have room.
-    const { ticktext } = figure.layout.xaxis ?? {};
-    if (ticktext && ticktext.length * 7 > root.clientWidth - 100) figure.layout.xaxis.showticklabels = false;
+    if (spell(root)) figure.layout.xaxis.showticklabels = false;
     // Fingers zoom by themselves, and on a phone the buttons would lie over the legend.
     const displayModeBar = matchMedia("(hover: hover) and (min-width: 640px)").matches ? "hover" : false;
     window.Plotly.react(root, figure.data, figure.layout, {
@@ -90,7 +93,12 @@ export default function ({ parentElement, data: bytes, setTriggerValue }) {
       modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     });
     // Plotly itself only hears of the window's size; the sidebar changes a chart's, too.
-    root.watch ??= new ResizeObserver(() => root.checkVisibility() && window.Plotly.Plots.resize(root));
+    root.watch ??= new ResizeObserver(async () => {
+      if (!root.checkVisibility()) return;
+      const letters = spell(root);
+      if (letters) await window.Plotly.relayout(root, letters);
+      window.Plotly.Plots.resize(root);
+    });
     root.watch.observe(root);
     root.removeAllListeners("plotly_click");
     if (data.clicks) root.on("plotly_click", event => {
