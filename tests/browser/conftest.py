@@ -1,17 +1,35 @@
-"""A real server and a real Chromium. A missing browser fails; it does not skip."""
+"""A real server and a real Chromium. A missing browser fails; it does not skip.
+
+A load of the app takes two seconds of the processor, three in a new tab, whose process has compiled none of its
+scripts; a visit by ``go`` takes half of one. So there is one tab for all, and a file that needs no new person says so.
+"""
 
 import re
 import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium
 
 # Streamlit itself asks for these relative to the page before it finds its own address, and for its own statistics.
 NOT_OURS = ("_stcore/host-config", "_stcore/health", "fivetran", "ERR_NAME_NOT_RESOLVED", "metrics config")
-GO = "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')); }"
+GO = """path => {
+    const app = document.querySelector('[data-testid="stApp"]');
+    window.begun = false;
+    const watch = new MutationObserver(seen => {
+        const states = [...seen.slice(1).map(one => one.oldValue), app.dataset.testScriptState];
+        window.begun ||= states.includes('running');
+    });
+    watch.observe(app, { attributeFilter: ['data-test-script-state'], attributeOldValue: true });
+    history.pushState({}, '', path);
+    dispatchEvent(new PopStateEvent('popstate'));
+}"""
+CONNECTED = "document.querySelector('[data-testid=\"stApp\"]')?.dataset.testConnectionState === 'CONNECTED'"
+PEOPLE = 25  # who may use a tab one after the other: what each leaves in its process adds up
+WELL = pytest.StashKey[bool]()
+SIZE = {"width": 1440, "height": 900}
 
 
 @pytest.fixture(scope="session")
@@ -32,14 +50,28 @@ class Visitor:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         self.errors: list[str] = []
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self._listeners = {"console": self._heard, "pageerror": self._raised, "requestfailed": self._failed}
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
         page.set_default_timeout(60_000)
+
+    def leave(self) -> None:
+        """Hear nothing of the page any more."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
 
     def _heard(self, message) -> None:
         said = f"{message.text} {message.location.get('url', '')}"
         if message.type == "error" and not any(word in said for word in NOT_OURS):
             self.errors.append(said)
+
+    def _raised(self, error) -> None:
+        self.errors.append(str(error))
+
+    def _failed(self, request: Request) -> None:
+        """A script that did not come is an error that says no more than that: here is why."""
+        if request.resource_type == "script" and request.failure != "net::ERR_ABORTED":
+            self.errors.append(f"{request.failure} for {request.url}")
 
     def open(self, path: str) -> "Visitor":
         """Go to a page of the app and wait until it has been drawn."""
@@ -48,17 +80,30 @@ class Visitor:
         return self
 
     def go(self, path: str) -> None:
-        """To another page as Back and Forward go, where the app is open: a third of what it takes to load it anew."""
+        """To another page as Back and Forward go, where the app is open: a third of what it takes to load it anew.
+
+        Comes back when the page's script has begun; a run that was going on on the old page may hide that: a moment.
+        """
         if self.page.url.startswith(self.server.url):
+            self.page.wait_for_function(CONNECTED, polling=100)
             self.page.evaluate(GO, f"/{path}")
+            self.page.wait_for_function(
+                "end => window.begun || Date.now() > end", arg=1000 * time.time() + 3000, polling=50
+            )
         else:
             self.page.goto(f"{self.server.url}/{path}")
 
+    def visit(self, path: str) -> "Visitor":
+        """:meth:`go`, and wait until the page has been drawn."""
+        self.go(path)
+        self.idle()
+        return self
+
     def idle(self) -> None:
         """Wait until the script has run, and has not begun again a moment later."""
-        self.page.wait_for_function(READY, timeout=120_000)
+        self.page.wait_for_function(READY, timeout=120_000, polling=100)
         self.page.wait_for_timeout(400)
-        self.page.wait_for_function(READY, timeout=120_000)
+        self.page.wait_for_function(READY, timeout=120_000, polling=100)
 
     def press(self, name: str) -> None:
         """Click the page's first button whose name has ``name`` as words (not Streamlit's own, in the header)."""
@@ -81,9 +126,80 @@ class Visitor:
             self.page.wait_for_timeout(200)
 
 
+class Tab:
+    """The browser's one tab, whoever sits before it."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser, self._people = browser, 0
+        self._page: Page | None = None
+        self.of: object = None  #: the file whose visitor has it
+
+    def anew(self) -> Page:
+        """For somebody who was never here: no cookie, nothing kept, light, 1440 × 900."""
+        if self._page is None or self._people == PEOPLE:
+            self.drop()
+            self._page = self._browser.new_context(viewport=SIZE).new_page()
+        self._people += 1
+        page, context = self._page, self._page.context
+        for other in context.pages:
+            if other is not page:
+                other.close()
+        if page.url != "about:blank":
+            page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+            page.goto("about:blank")
+        context.clear_cookies()
+        page.emulate_media(color_scheme="light", reduced_motion="null")
+        page.set_viewport_size(SIZE)
+        self.of = None
+        return page
+
+    @property
+    def page(self) -> Page:
+        """As it is."""
+        return self._page or self.anew()
+
+    def drop(self) -> None:
+        """Have another next time: this one is worn, or something went wrong in it."""
+        if self._page is not None:
+            self._page.context.close()
+        self._page, self._people, self.of = None, 0, None
+
+
+@pytest.fixture(scope="session")
+def the_tab(browser: Browser) -> Iterator[Tab]:
+    tab = Tab(browser)
+    yield tab
+    tab.drop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[WELL] = item.stash.get(WELL, True) and not report.failed
+    return report
+
+
 @pytest.fixture
-def visitor(server: Server, browser: Browser) -> Iterator[Visitor]:
-    """Somebody with a browser of 1440 × 900."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    yield Visitor(context.new_page(), server)
-    context.close()
+def tab(the_tab: Tab, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    """The tab, which a test that fails leaves to nobody."""
+    yield the_tab
+    if not request.node.stash.get(WELL, True):
+        the_tab.drop()
+
+
+@pytest.fixture
+def visitor(server: Server, tab: Tab) -> Iterator[Visitor]:
+    """Somebody new with a browser of 1440 × 900."""
+    visitor = Visitor(tab.anew(), server)
+    yield visitor
+    visitor.leave()
+
+
+@pytest.fixture
+def regular(server: Server, tab: Tab, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    """The file's own visitor, who goes on from where the test before ended."""
+    page = tab.page if tab.of is request.module else tab.anew()
+    tab.of = request.module
+    visitor = Visitor(page, server)
+    yield visitor
+    visitor.leave()

@@ -7,16 +7,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import Server, Visitor
+from tests.browser.conftest import SIZE, Visitor
 from tests.browser.looks import PLACES, faults, settle
+from tests.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
-LOOKS = {
-    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
-}
 # What Streamlit's own widgets do and no page of ours can change: a rule, and where it is broken.
 STREAMLITS_OWN = (
     # The menu's sections are <div>s between the <ul> and its <li>s.
@@ -25,15 +21,9 @@ STREAMLITS_OWN = (
 )
 
 
-@pytest.fixture(scope="module")
-def visitors(server: Server, browser: Browser) -> Iterator[dict[str, Visitor]]:
-    """One visitor a look, who goes from page to page."""
-    contexts = {look: browser.new_context(**options) for look, options in LOOKS.items()}
-    yield {look: Visitor(context.new_page(), server) for look, context in contexts.items()}
-    for context in contexts.values():
-        context.close()
-
-
+NARROW = {"width": 390, "height": 844}
+PAPER = """() => getComputedStyle(document.querySelector('[data-testid="stApp"]')).backgroundColor
+    .match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + part / 765, 0)"""
 SHOWN = """() => [document.querySelector('h1'), document.querySelector('[role=tab][aria-selected=true]')]
     .map(one => one?.innerText ?? '').join(': ')"""
 
@@ -44,8 +34,11 @@ def seen() -> dict[str, str]:
     return {}
 
 
-def serious(page: Page) -> list[str]:
-    """What axe-core calls serious or critical, but for what is Streamlit's own."""
+COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+
+
+def serious(page: Page, **options) -> list[str]:
+    """What axe-core calls serious or critical, but for what is Streamlit's own; ``runOnly`` looks for less."""
 
     def excused(rule: str, target: str) -> bool:
         return any(
@@ -56,51 +49,67 @@ def serious(page: Page) -> list[str]:
 
     return [
         f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
-        for violation in Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        for violation in Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
         if not excused(violation["id"], node["target"][-1])
     ]
 
 
-@pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("path", PLACES.values(), ids=PLACES)
-def test_it_looks_right(visitors, seen, path, look) -> None:
-    visitor = visitors[look]
-    visitor.errors.clear()
-    visitor.go(path)
-    settle(visitor.page)
-    shown = visitor.page.evaluate(SHOWN)
-    assert seen.setdefault(shown, path) == path, f"{shown} is {seen[shown]}"
-    assert faults(visitor.page) == []
-    if look != "phone":  # the same markup and colours as in light
-        assert serious(visitor.page) == []
-    assert visitor.errors == []
-
-
-@pytest.mark.parametrize("look", ["light", "phone"])
-def test_what_only_a_click_shows_looks_right(visitors, look) -> None:
-    """The start page's other views, and a phone's menu with a page's settings."""
-    visitor = visitors[look]
-    page = visitor.page
-    visitor.errors.clear()
-    visitor.go("")
+def test_it_looks_right(regular, seen, path) -> None:
+    """In light, then in dark, then in a window as narrow as a phone, and as wide as before."""
+    page = regular.page
+    regular.go(path)
     settle(page)
-    for view in ("The claims", "Did you notice?", "Data and weights"):
-        page.get_by_role("radio", name=view).click()
-        page.get_by_role("radio", name=view, checked=True).wait_for()
+    shown = page.evaluate(SHOWN)
+    assert seen.setdefault(shown, path) == path, f"{shown} is {seen[shown]}"
+    assert faults(page) == []
+    assert serious(page) == []
+    page.emulate_media(color_scheme="dark")
+    settle(page)
+    assert page.evaluate(PAPER) < 0.1, "the scheme is the browser's"
+    assert faults(page) == []
+    assert serious(page, runOnly=COLOURS) == []  # the rest is the same markup
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(NARROW)
+    settle(page)
+    assert page.evaluate(PAPER) > 0.9
+    assert faults(page) == []
+    page.set_viewport_size(SIZE)
+    assert regular.errors == []
+
+
+@pytest.fixture
+def phone(server: Server, browser: Browser) -> Iterator[Visitor]:
+    """Somebody with fingers."""
+    context = browser.new_context(viewport=NARROW, has_touch=True)
+    yield Visitor(context.new_page(), server)
+    context.close()
+
+
+def test_what_only_a_click_shows_looks_right(regular, phone) -> None:
+    """The start page's other views, and a phone's menu with a page's settings."""
+    for visitor in (regular, phone):
+        page = visitor.page
+        visitor.go("")
         settle(page)
-        assert faults(page) == [], view
-        assert serious(page) == [], view
-    if look == "phone":
-        visitor.go("char_rnn")
+        for view in ("The claims", "Did you notice?", "Data and weights"):
+            page.get_by_role("radio", name=view).click()
+            page.get_by_role("radio", name=view, checked=True).wait_for()
+            settle(page)
+            assert faults(page) == [], view
+            assert serious(page) == [], view
+    for path in ("char_rnn", PLACES["memory"]):
+        phone.go(path)
         settle(page)
-        page.get_by_test_id("stExpandSidebarButton").click()
-        menu = page.get_by_test_id("stSidebar")
-        visitor.until(lambda: menu.bounding_box()["x"] >= 0)
-        settle(page)
-        assert faults(page, inside='[data-testid="stSidebar"]') == []
-    assert visitor.errors == []
+        assert faults(page) == [], path
+    page.get_by_test_id("stExpandSidebarButton").click()
+    menu = page.get_by_test_id("stSidebar")
+    phone.until(lambda: menu.bounding_box()["x"] >= 0)
+    settle(page)
+    assert faults(page, inside='[data-testid="stSidebar"]') == []
+    assert regular.errors == phone.errors == []
 
 
 CONTRAST = """() => {
@@ -115,17 +124,20 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_what_a_chart_says_when_pointed_at_can_be_read_and_leaves_the_server_by_no_button(visitors, look) -> None:
-    visitor = visitors[look]
-    visitor.page.goto(f"{visitor.server.url}/char_rnn")
-    settle(visitor.page)
-    chart = visitor.page.locator(".explorer-plot[aria-label]").first
-    chart.hover()
-    chart.locator(".hoverlayer .legendtext").first.wait_for()
-    assert visitor.page.evaluate(CONTRAST) > 4.5
+def test_what_a_chart_says_when_pointed_at_can_be_read_and_leaves_the_server_by_no_button(regular) -> None:
+    page = regular.page
+    regular.go("char_rnn")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        settle(page)
+        chart = page.locator(".explorer-plot[aria-label]").first
+        page.mouse.move(0, 0)
+        chart.hover()
+        chart.locator(".hoverlayer .legendtext").first.wait_for()
+        regular.until(lambda: page.evaluate(CONTRAST) > 4.5)
     buttons = chart.locator(".modebar-btn").evaluate_all("all => all.map(button => button.dataset.title)")
     assert buttons == ["Download plot as a PNG", "Zoom", "Pan", "Reset axes"]
+    page.emulate_media(color_scheme="light")
 
 
 WRONG = """<!doctype html><html lang="en"><head><title>Wrong</title></head><body><main><h1>Wrong</h1>
@@ -197,8 +209,9 @@ def tab_to(page: Page, name: str, most: int = 60) -> None:
     assert look != ["none", "none"], "one cannot see where the focus is"
 
 
-def test_start_and_train_by_keyboard_alone(visitor) -> None:
-    page = visitor.open("").page
+def test_start_and_train_by_keyboard_alone(regular) -> None:
+    visitor = regular
+    page = visitor.visit("").page
     tab_to(page, "Start")
     page.keyboard.press("Enter")
     page.wait_for_url("**/char_rnn**")
@@ -207,7 +220,7 @@ def test_start_and_train_by_keyboard_alone(visitor) -> None:
     visitor.idle()
     visitor.press("Stop")
     visitor.until(stop.is_disabled)
-    visitor.open("cifar10")
+    visitor.visit("cifar10")
     tab_to(page, "Train")
     page.keyboard.press("Enter")
     visitor.until(stop.is_enabled)
@@ -217,14 +230,13 @@ def test_start_and_train_by_keyboard_alone(visitor) -> None:
     assert visitor.errors == []
 
 
-@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_nothing_of_ours_moves_for_who_asked_for_less_motion(server, browser, motion) -> None:
-    context = browser.new_context(reduced_motion=motion)
-    page = Visitor(context.new_page(), server).open("").page
+def test_nothing_of_ours_moves_for_who_asked_for_less_motion(regular) -> None:
+    page = regular.open("").page
     card = page.locator(".x-station").first
-    card.wait_for()
-    moves = card.evaluate("card => getComputedStyle(card).transitionDuration !== '0s'")
-    assert moves == (motion == "no-preference")
-    if motion == "reduce":
-        assert page.evaluate("document.getAnimations().length") == 0
-    context.close()
+    for motion in ("no-preference", "reduce"):
+        page.emulate_media(reduced_motion=motion)
+        moves = card.evaluate("card => getComputedStyle(card).transitionDuration !== '0s'")
+        assert moves == (motion == "no-preference")
+    settle(page)
+    assert page.evaluate("document.getAnimations().length") == 0
+    page.emulate_media(reduced_motion="null")
