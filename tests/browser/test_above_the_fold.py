@@ -3,12 +3,11 @@
 A page that trains: a line in ``PAGES``.
 """
 
-import re
 from dataclasses import dataclass
 
 import pytest
 
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import SIZE, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
@@ -37,7 +36,8 @@ PAGES = {
     ),
     "your own": Trains("cifar10?model=builder&images=20000&batch_size=32&epochs=8", "Train", ".st-key-cifar10-demo"),
 }
-SCREENS = {"laptop": (1440, 900, False), "small": (1280, 720, False), "projector": (1920, 1080, True)}
+SCREENS = {"laptop": (1440, 900), "small": (1280, 720)}
+PROJECTOR, PHONE = (1920, 1080), (390, 844)
 SEEN = """([chart, controls]) => {
     const [plot, demo] = [chart, controls].map(one => document.querySelector(one));
     if (!plot?.calcdata?.flat().length || !demo) return null;
@@ -55,59 +55,59 @@ def start(visitor: Visitor, trains: Trains) -> None:
     visitor.until(lambda: page.evaluate(SEEN, [trains.chart, trains.controls]), 120)
 
 
-def where(visitor: Visitor, trains: Trains) -> dict[str, float]:
-    """Where things stand once the page has its final shape: the same three times, a fifth of a second apart."""
+def where(visitor: Visitor, trains: Trains, screen: tuple[int, int]) -> dict[str, float]:
+    """Where things stand on a screen, once the page has its final shape: the same at three looks."""
+    page = visitor.page
+    page.set_viewport_size(dict(zip(("width", "height"), screen, strict=True)))
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
     seen: list[dict[str, float] | None] = [None]
 
     def still() -> bool:
-        seen.append(visitor.page.evaluate(SEEN, [trains.chart, trains.controls]))
+        seen.append(page.evaluate(SEEN, [trains.chart, trains.controls]))
         return seen[-1] is not None and len(seen) > 3 and seen[-1] == seen[-2] == seen[-3]
 
     visitor.until(still, 120)
-    coloured = visitor.page.locator('[class*="-runbar-atwork"] [data-testid="stBaseButton-primary"]').all_inner_texts()
+    coloured = page.locator('[class*="-runbar-atwork"] [data-testid="stBaseButton-primary"]').all_inner_texts()
     assert len(coloured) == 1 and "Pause" in coloured[0], "the coloured button ends nothing"
-    return seen[-1] or {}
+    found = seen[-1] or {}
+    assert found["overflow"] <= 0, screen
+    return found
+
+
+def on_the_first(visitor: Visitor, trains: Trains, screen: tuple[int, int]) -> None:
+    """The controls, and what counts of the chart."""
+    seen = where(visitor, trains, screen)
+    assert 0 <= seen["first"] < seen["last"] <= screen[1], f"the controls, {screen}"
+    assert seen["top"] >= 0 and seen["top"] + ENOUGH * seen["height"] <= screen[1], f"the chart, {screen}"
+
+
+def on_a_phones_first_two(visitor: Visitor, trains: Trains) -> None:
+    seen = where(visitor, trains, PHONE)
+    assert seen["top"] + seen["height"] <= 2 * PHONE[1]
+    assert seen["left"] >= 0 and seen["right"] <= PHONE[0]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_curve_and_the_controls_are_on_the_first_screen_and_on_a_phones_first_two(visitor, name) -> None:
-    """Of every screen, while one run goes on; a phone comes to it by its link."""
-    page, began = visitor.page, False
-    for screen, (width, height, teacher) in SCREENS.items():
-        page.set_viewport_size({"width": width, "height": height})
-        if not began:
-            start(visitor, PAGES[name])
-            began = True
-        if teacher:
-            page.get_by_text("Teacher view").click()
-            page.get_by_test_id("stSidebar").wait_for(state="hidden")
-        page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
-        seen = where(visitor, PAGES[name])
-        assert 0 <= seen["first"] < seen["last"] <= height, f"the controls, {screen}"
-        assert seen["top"] >= 0 and seen["top"] + ENOUGH * seen["height"] <= height, f"the chart, {screen}"
-        assert seen["overflow"] <= 0, screen
-    page.set_viewport_size({"width": 390, "height": 844})
-    if name == "sweep":  # which no link brings back
-        start(visitor, PAGES[name])
-    else:
-        page.goto(re.sub("&?teacher=1", "", page.url))
-        page.locator('[class*="-runbar-atwork"]').first.wait_for()
-    seen = where(visitor, PAGES[name])
-    assert seen["top"] + seen["height"] <= 2 * 844
-    assert seen["left"] >= 0 and seen["right"] <= 390 and seen["overflow"] <= 0
+    """Of every screen, while one run goes on."""
+    page, trains = visitor.page, PAGES[name]
+    start(visitor, trains)
+    for screen in SCREENS.values():
+        on_the_first(visitor, trains, screen)
+    on_a_phones_first_two(visitor, trains)
+    page.set_viewport_size(SIZE)
+    page.get_by_text("Teacher view").click()
+    page.get_by_test_id("stSidebar").wait_for(state="hidden")
+    on_the_first(visitor, trains, PROJECTOR)
     visitor.press("Stop")
     assert not visitor.errors
 
 
-def test_the_run_bar_stays_in_sight_however_far_one_scrolls(visitor) -> None:
-    page = visitor.page
-    trains = PAGES["char_rnn"]
-    visitor.open(trains.path)
-    visitor.press("Train")
-    page.locator('[class*="-runbar-atwork"]').first.wait_for()
-    visitor.until(lambda: page.evaluate(SEEN, [trains.chart, trains.controls]), 120)
+def test_the_run_bar_stays_in_sight_however_far_one_scrolls_and_a_phone_comes_by_the_link(visitor) -> None:
+    page, trains = visitor.page, PAGES["char_rnn"]
+    start(visitor, trains)
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 900)")
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(300)
     pause = page.get_by_test_id("stMain").get_by_role("button", name="Pause")
     box = pause.bounding_box()
     assert 0 <= box["y"] < 300
@@ -117,7 +117,12 @@ def test_the_run_bar_stays_in_sight_however_far_one_scrolls(visitor) -> None:
     )
     assert "Pause" in on_top, "nothing lies over it"
     pause.click()
-    page.get_by_test_id("stMain").get_by_role("button", name="Resume").wait_for()
+    page.get_by_test_id("stMain").get_by_role("button", name="Resume").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Pause").wait_for()
+    page.set_viewport_size(dict(zip(("width", "height"), PHONE, strict=True)))
+    page.reload()
+    page.locator('[class*="-runbar-atwork"]').first.wait_for()
+    on_a_phones_first_two(visitor, trains)
     visitor.press("Stop")
     page.locator('[class*="-runbar-atwork"]').wait_for(state="detached")
     assert not visitor.errors
