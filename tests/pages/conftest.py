@@ -1,19 +1,24 @@
 """The whole app in AppTest: one engine, one registry, pages reached as a visitor reaches them."""
 
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from unittest.mock import patch
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from streamlit.components.v2.component_manager import BidiComponentManager
+from streamlit.testing.v1 import AppTest, app_test
 
 from explorer import paths
-from explorer.data import cifar10
 from explorer.lecture import steps
 from explorer.runs import queue
 from explorer.runs.store import Store
+from explorer.training import evaluate
 from explorer.ui import app
+from explorer.ui.cifar10 import pictures
+from tests import lent
 
 APP = paths.REPOSITORY / "streamlit_app.py"
 
@@ -21,7 +26,7 @@ APP = paths.REPOSITORY / "streamlit_app.py"
 def open_page(page: str, **query: str) -> AppTest:
     """The app on a page, after its first run."""
     if page == "cifar10":
-        cifar10.load()  # decoded, as for everyone but the first
+        lent.pictures(paths.home(), os.environ.get("EXPLORER_DATA", ""))  # decoded, as for everyone but the first
     at = AppTest.from_file(APP, default_timeout=90).run()
     at.switch_page(f"pages/{page}.py")
     for name, value in query.items():
@@ -32,16 +37,18 @@ def open_page(page: str, **query: str) -> AppTest:
 
 
 def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
-    """Run the app again and again, as its timer would, until something is so."""
-    end = time.monotonic() + seconds
+    """Run the app again and again, as its timer would, ever more rarely, until something is so."""
+    end, pause = time.monotonic() + seconds, 0.5  # a page that is always being drawn holds up what it waits for
     while time.monotonic() < end:
         at.run()
         assert not at.exception, at.exception
-        for _ in range(10):  # half a second: a page that is always being drawn holds up what it waits for
-            if reached():
-                at.run()  # it may have come true after the page was drawn
-                return
-            time.sleep(0.05)
+        drawn = time.monotonic()
+        while not (done := reached()) and time.monotonic() < drawn + pause:
+            time.sleep(0.02)
+        if done:
+            at.run()  # it may have come true after the page was drawn
+            return
+        pause = min(2 * pause, 4.0)
     raise AssertionError("it did not happen in time")
 
 
@@ -70,6 +77,37 @@ def ticked(at: AppTest, page: str) -> set[str]:
     found = {step.id for step in steps.PAGES[page] if f"**{step.title}** *(done)*" in texts(at)}
     assert any(e.label == f"Try this · {len(found)} of {len(steps.PAGES[page])}" for e in at.expander)
     return found
+
+
+@pytest.fixture
+def few_asked(monkeypatch) -> Iterator[None]:
+    """Every network is asked about a hundredth of the validation pictures at first, and about as many more in a run."""
+    monkeypatch.setattr(evaluate, "SHARES", 100)
+    monkeypatch.setattr(pictures, "AT_ONCE", 0.0)
+    pictures._asking.clear()
+    yield
+    pictures._asking.clear()
+
+
+@pytest.fixture
+def few_pages(tmp_path, monkeypatch) -> None:
+    """The first tenth of Nietzsche's text in place of the whole: an epoch takes a tenth of the time."""
+    whole = paths.find_data("nietzsche.txt").read_bytes()
+    (tmp_path / "few pages").mkdir()
+    (tmp_path / "few pages" / "nietzsche.txt").write_bytes(whole[: len(whole) // 10])
+    monkeypatch.setenv("EXPLORER_DATA", str(tmp_path / "few pages"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def scanned_once() -> Iterator[None]:
+    """One register of components, as a server has; the harness looks through all packages anew for each visitor."""
+    made = BidiComponentManager()
+    made.discover_and_register_components(start_file_watching=False)
+    with (
+        patch.object(app_test, "BidiComponentManager", lambda: made),
+        patch.object(made, "discover_and_register_components", lambda **_: None),
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)
