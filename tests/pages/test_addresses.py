@@ -16,7 +16,6 @@ from explorer.experiment import Experiment
 from explorer.runs import jobs, queue
 from explorer.runs.words import Kind
 from explorer.ui import parts
-from explorer.ui.cifar10 import pictures
 from explorer.ui.desk import entry
 from explorer.ui.runs import asked
 from tests.addresses import NAMES, odd
@@ -73,8 +72,7 @@ def bound() -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_address_brings_a_page_down_or_leads_out_of_the_house(page, watch, monkeypatch) -> None:
-    monkeypatch.setattr(pictures, "AT_ONCE", 0.0)
+def test_no_address_brings_a_page_down_or_leads_out_of_the_house(page, watch, monkeypatch, few_asked) -> None:
     monkeypatch.setenv(entry.VARIABLE, "a long enough token of a teacher")
     rng, names = random.Random(page), bound()
     own = text.keep_own(b"The quick brown fox jumps over the lazy dog. " * 60, "somebody else")

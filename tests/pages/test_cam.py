@@ -352,8 +352,10 @@ def test_every_look_behind_the_answer_opens(tab, network) -> None:
         assert "random" in texts(at)
 
 
-@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "occlusion"])
-@pytest.mark.parametrize("view", ["crop", "own shape"])
+@pytest.mark.parametrize(
+    ("method", "view"),
+    [("gradcam", "crop"), ("gradcam", "own shape"), ("gradcam++", "own shape"), ("occlusion", "crop")],
+)
 def test_every_method_answers_alike_whatever_it_sees(method, view) -> None:
     at = open_page("cam")
     at.selectbox(key="cam.view").set_value(view).run()

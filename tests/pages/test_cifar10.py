@@ -60,10 +60,9 @@ def test_weights_that_know_planes_and_cats_are_not_asked_about_drawn_shapes(monk
     assert job.state == State.FAILED and "trained on other data" in texts(at)
 
 
-def test_every_rung_and_preset_opens(monkeypatch) -> None:
+def test_every_rung_opens(few_asked) -> None:
     from explorer import ladders
 
-    monkeypatch.setattr(pictures, "AT_ONCE", 0.0)  # a first share of the pictures is asked about
     for rung in ladders.LADDERS["vision"]:
         at = open_page("cifar10", model=rung.key)
         assert rung.class_name in texts(at)

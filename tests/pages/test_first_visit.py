@@ -5,6 +5,7 @@ import re
 import pytest
 
 from explorer.data import cifar10
+from explorer.ui.cifar10 import pictures
 from tests.pages.conftest import open_page, texts, wait
 
 
@@ -21,10 +22,15 @@ def said(at) -> str:
     return texts(at).replace("\\", "")
 
 
-@pytest.mark.parametrize("model", ["simplenet", "resnet2"])
-def test_the_mistakes_of_shipped_networks_are_shown_on_real_pictures(model) -> None:
-    at = open_page("cifar10", model=model)
-    wait(at, lambda: "of 2,000 validation pictures right" in said(at))  # a large network asks about some of them first
+@pytest.mark.parametrize("share", [True, False])
+def test_the_mistakes_of_shipped_networks_are_shown_on_real_pictures(share, monkeypatch) -> None:
+    pictures._asking.clear()
+    if share:  # as with a large network
+        monkeypatch.setattr(pictures, "AT_ONCE", 0.0)
+    at = open_page("cifar10", model="simplenet")
+    bars = [bar.proto.text.partition(" ")[2] for bar in at.get("progress")]
+    assert bars == ["pictures so far; the others follow"] * share
+    wait(at, lambda: "of 2,000 validation pictures right" in said(at))
     words = said(at)
     assert "of all 10,000" in words
     assert "The mistakes it is surest of" in words and "the whole set is not here" in words
@@ -38,7 +44,7 @@ def test_the_language_page_learns_from_the_lectures_text_and_offers_another() ->
     assert not at.exception and "Python's help topics" in said(at)
 
 
-@pytest.mark.parametrize("show", ["", "evaluating", "map", "time", "memory"])
+@pytest.mark.parametrize("show", ["", "evaluating", "map"])  # the others: test_batchnorm.py, without any data
 def test_nothing_inside_the_network_is_red(show) -> None:
     at = open_page("batchnorm", **({"show": show} if show else {}))
     assert not at.error and not at.warning

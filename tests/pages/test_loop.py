@@ -24,7 +24,7 @@ def test_callbacks_are_explained_run_and_their_cycles_shown() -> None:
     assert "cyc_0" in diary and "cyc_1" in diary and diary.splitlines()[-1] == "on_train_end"
 
 
-def test_a_run_of_ones_own_keeps_its_weights_at_the_cycles_end() -> None:
+def test_a_run_of_ones_own_keeps_its_weights_at_the_cycles_end(few_pages) -> None:
     at = open_page("char_rnn", **SMALL)
     at.button(key="char_rnn.train").click().run()
     job = queue.registry().all()[-1]

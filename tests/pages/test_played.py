@@ -17,7 +17,7 @@ from tests.pages.conftest import open_page, texts, wait
 from tests.pages.test_writing import bare, written
 
 CYCLES = {"epochs": "3", "lead_epochs": "0", "schedule": "cosine", "cycle_len": "1", "cycle_mult": "1"}
-LANGUAGE = {"model": "gru", "hidden": "16", "n_fac": "8", "bptt": "64", "lr": "0.01"} | CYCLES
+LANGUAGE = {"model": "gru", "hidden": "16", "n_fac": "8", "bptt": "64", "batch_size": "32", "lr": "0.02"} | CYCLES
 VISION = {"model": "convnet", "widths": "8,16", "images": "1000", "batch_size": "64"} | CYCLES
 
 
@@ -46,7 +46,7 @@ def forget(job: Job) -> None:
 
 
 @pytest.mark.data
-def test_a_language_runs_samples_and_activations_follow_the_slider_through_its_cycles() -> None:
+def test_a_language_runs_samples_and_activations_follow_the_slider_through_its_cycles(few_pages) -> None:
     at, job = trained("char_rnn", **LANGUAGE)
     assert job.state == State.DONE, job.message
     assert slider(at).options == ["cyc_0 · epoch 1", "cyc_1 · epoch 2", "cyc_2 · epoch 3", "the last"]
@@ -95,7 +95,7 @@ def test_what_a_vision_run_gets_wrong_follows_the_slider_and_another_finds_it_by
 
 
 @pytest.mark.data
-def test_a_run_at_work_has_the_slider_from_its_second_cycle_on_and_now_is_its_last_stop() -> None:
+def test_a_run_at_work_has_the_slider_from_its_second_cycle_on_and_now_is_its_last_stop(few_pages) -> None:
     at, job = trained("char_rnn", "epoch", **LANGUAGE)
     assert job.state == State.PAUSED and slider(at) is None
     at.button(key="char_rnn.epoch").click().run()
@@ -116,7 +116,7 @@ def test_a_run_at_work_has_the_slider_from_its_second_cycle_on_and_now_is_its_la
 
 
 @pytest.mark.data
-def test_a_link_to_a_cycle_that_was_not_kept_is_one_notice() -> None:
+def test_a_link_to_a_cycle_that_was_not_kept_is_one_notice(few_pages) -> None:
     _, job = trained("char_rnn", **LANGUAGE)
     forget(job)
     for asked in ("3", "-1", "cyc_0", "²"):
@@ -127,7 +127,7 @@ def test_a_link_to_a_cycle_that_was_not_kept_is_one_notice() -> None:
 
 
 @pytest.mark.data
-def test_without_two_cycles_there_is_no_slider() -> None:
+def test_without_two_cycles_there_is_no_slider(few_pages) -> None:
     assert slider(open_page("char_rnn", model="lstm", cycle="1")) is None, (
         "the recorded run has no weights but its last"
     )

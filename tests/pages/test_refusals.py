@@ -70,7 +70,7 @@ def test_measuring_and_racing_a_claim_say_so(full) -> None:
     ],
 )
 def test_every_section_of_inside_says_so(full, tab, keys) -> None:
-    at = open_page("batchnorm", show=tab)
+    at = open_page("batchnorm", show=tab, models="gru")
     for key in keys:
         at.button(key=key).click().run()
         assert said(at)

@@ -47,8 +47,8 @@ def table(at) -> pd.DataFrame:
     return at.dataframe[0].value
 
 
-def test_a_run_is_listed_with_its_numbers() -> None:
-    at = open_page("char_rnn", **TINY, epochs="1", max_seconds="3")
+def test_a_run_is_listed_with_its_numbers(few_pages) -> None:
+    at = open_page("char_rnn", **TINY, epochs="1")
     at.button(key="char_rnn.train").click().run()
     job = queue.registry().all()[-1]
     wait(at, lambda: job.ended)
@@ -184,7 +184,7 @@ def test_another_visitors_runs_are_seen_but_not_changed(filled) -> None:
     assert not keys & {"del.r6", "star.r6", "char_rnn.go-on.r6"}
 
 
-def test_a_stopped_run_is_continued_from_the_page(store) -> None:
+def test_a_stopped_run_is_continued_from_the_page(store, few_pages) -> None:
     at = open_page("char_rnn", **TINY, epochs="2", bptt="64")
     at.button(key="char_rnn.step").click().run()
     job = queue.registry().all()[-1]

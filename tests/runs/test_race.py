@@ -233,7 +233,7 @@ def test_batchnorm_takes_a_ten_times_higher_rate(raced):
 
 @pytest.mark.data
 def test_just_deeper_does_not_help_and_skip_connections_do(raced):
-    view = raced("skip", 3, images=1000)
+    view = raced("skip", 3)
     shallow, deep, skip = view.lanes
     assert deep.final_loss > shallow.final_loss and skip.final_loss < deep.final_loss
     verdict = BY_KEY["skip"].verdict(view)
