@@ -28,7 +28,7 @@ from tests import warm
 CPU = torch.device("cpu")
 REPORT = "\n\nimport json as _json, sys as _sys\n_json.dump(losses, open('losses.json', 'w'))\n"
 TEXT = {"data": "pydoc"}
-DRAWN = {"data": "standin", "images": 1_000, "batch_size": 32}  # 12,000 shapes to draw: two seconds a script
+DRAWN = {"data": "standin", "images": 1_000, "batch_size": 16}  # 12,000 shapes to draw: two seconds a script
 PICTURES = {"images": 500, "batch_size": 64}  # of the sampler that ships
 RUNS = {
     "stateful": Experiment.of("stateful", **TEXT, batch_size=64),

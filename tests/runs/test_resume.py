@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from explorer import paths
 from explorer.data import Source
 from explorer.errors import OtherDataError, WeightsError
 from explorer.experiment import Experiment
@@ -165,6 +166,9 @@ def test_a_killed_process_is_continued_bit_for_bit(experiment, tmp_path, program
     """``kill -9`` in mid-epoch, a new process, ``resume``: only what came after the last bookmark is done again."""
     env = os.environ | {"EXPLORER_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
     env.pop("EXPLORER_DATA", None)
+    prepare.data_for(experiment, torch.device("cpu"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "cache").symlink_to(paths.cache())  # where shapes are drawn already
     store = Store(tmp_path / "home" / "runs")
     with programs.begin(*RUN, *typed(experiment), "--json", env=env) as process:
         until(lambda: store.runs() and store.bookmark(store.runs()[0].id).exists(), 120)

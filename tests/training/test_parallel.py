@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -13,24 +11,13 @@ from explorer.training import parallel
 from tests.training.together import CASES, alone
 
 
-def torchrun(*words, **options):
-    """The arguments and the environment of torchrun on this machine alone."""
-    environment = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *words]
-    return {
-        "args": command,
-        "env": environment,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "text": True,
-    } | options
-
-
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(tmp_path_factory, programs):
     """What two processes came to, by case."""
     path = tmp_path_factory.mktemp("together") / "found.json"
-    done = subprocess.run(**torchrun("-m", "tests.training.together", str(path)), timeout=120, check=False)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    environment = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"}
+    done = programs.run(*torchrun, "-m", "tests.training.together", str(path), env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(path.read_text())
 
