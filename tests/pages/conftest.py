@@ -21,12 +21,12 @@ from explorer.ui.cifar10 import pictures
 from tests import lent
 
 APP = paths.REPOSITORY / "streamlit_app.py"
+VISION = ("cifar10", "cam", "batchnorm", "lr_finder")  # pages that show or learn from CIFAR-10
 
 
 def open_page(page: str, **query: str) -> AppTest:
     """The app on a page, after its first run."""
-    if page == "cifar10":
-        lent.pictures(paths.home(), os.environ.get("EXPLORER_DATA", ""))  # decoded, as for everyone but the first
+    lent.pictures(paths.home(), os.environ.get("EXPLORER_DATA", ""), page in VISION)  # as for all but the first
     at = AppTest.from_file(APP, default_timeout=90).run()
     at.switch_page(f"pages/{page}.py")
     for name, value in query.items():
@@ -37,7 +37,7 @@ def open_page(page: str, **query: str) -> AppTest:
 
 
 def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
-    """Run the app again and again, as its timer would, ever more rarely, until something is so."""
+    """Run the app again and again, as its timer would, until something is so."""
     end, pause = time.monotonic() + seconds, 0.5  # a page that is always being drawn holds up what it waits for
     while time.monotonic() < end:
         at.run()
@@ -48,7 +48,7 @@ def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
         if done:
             at.run()  # it may have come true after the page was drawn
             return
-        pause = min(2 * pause, 4.0)
+        pause = 1.0
     raise AssertionError("it did not happen in time")
 
 
