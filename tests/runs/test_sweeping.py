@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import types
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 
 from explorer.errors import SettingsError, StorageError
 from explorer.experiment import Experiment
-from explorer.runs import cells
+from explorer.runs import cells, sweeping
 from explorer.runs.store import Store
 from explorer.runs.sweeping import Sweeping
 from explorer.runs.sweeps import Group, Plan
@@ -136,6 +137,14 @@ def test_several_at_once_in_processes_give_the_same(store):
     assert {run.id for run, state, _ in work if state == State.DONE} == {run.id for run in beside} and work.share == 1
     for one, other in zip(alone, beside, strict=True):
         assert store.ends([one.sweep])[one.id].val_loss == store.ends([other.sweep])[other.id].val_loss
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each imports torch")
+def test_processes_have_torch_at_once_and_the_environment_of_whoever_asks(store):
+    with ProcessPoolExecutor(1, sweeping._context()) as pool:
+        assert pool.submit(eval, "'torch' in __import__('sys').modules").result(60)
+        pool.submit(sweeping._begin, store.address, None, None, {"ASKED": "today"}).result(60)
+        assert pool.submit(os.getenv, "ASKED").result(60) == "today"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
