@@ -35,7 +35,15 @@ RUNS = {
     "lstm": Experiment.of("lstm", **TEXT, hidden=64, clip=0.3),
     "resnet": Experiment.of("resnet", **DRAWN),
     "builder": Experiment.of(
-        "builder", **DRAWN, widths="6,10", depth=2, stem=7, dropout=0.3, optimiser="nesterov", label_smoothing=0.1
+        "builder",
+        images=1_000,
+        batch_size=16,
+        widths="6,10",
+        depth=2,
+        stem=7,
+        dropout=0.3,
+        optimiser="nesterov",
+        label_smoothing=0.1,
     ),
 }
 OTHERS = {
