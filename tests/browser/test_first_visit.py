@@ -2,11 +2,10 @@
 
 import subprocess
 from collections.abc import Iterator
-from itertools import islice
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Request
+from playwright.sync_api import Browser, Request
 
 from explorer import paths
 from tests.browser.conftest import Visitor
@@ -18,7 +17,8 @@ pytestmark = pytest.mark.browser
 HOME_VIEWS = ("The claims", "Did you notice?", "Data and weights")
 SECTIONS = [name for name, path in PLACES.items() if path.startswith("batchnorm")]
 UNREAL = ("trained on other pictures", "Drop a photo above", "Nothing is recorded", "stand-in's picture")
-EMPTY = "element => !element.innerText.trim() && !element.querySelector('svg, img, canvas, input, textarea')"
+EMPTY = """all => all.filter(element => element.checkVisibility() && !element.innerText.trim()
+    && !element.querySelector('svg, img, canvas, input, textarea')).length"""
 
 
 @pytest.fixture(scope="module")
@@ -52,46 +52,42 @@ def look(visitor: Visitor, where: str) -> None:
     words = page.get_by_test_id("stMain").inner_text()
     assert [word for word in UNREAL if word in words] == [], where
     for kind in ('[role="tabpanel"]:not([hidden])', '[data-testid="stExpanderDetails"]'):
-        for part in page.locator(kind).all():
-            if part.is_visible():
-                assert not part.evaluate(EMPTY), f"{where}: something opened on nothing"
+        assert page.locator(kind).evaluate_all(EMPTY) == 0, f"{where}: something opened on nothing"
 
 
-def each(found: Locator) -> Iterator[Locator]:
-    """One after the other, also those that come to be on the way."""
-    number = 0
-    while number < found.count():
-        yield found.nth(number)
-        number += 1
+SHUT = """all => all.map((one, at) => [at, one.innerText.slice(0, 60)])
+    .filter(([at]) => all[at].checkVisibility() && !all[at].parentElement.open)"""
+UNSEEN = """(all, from) => all.findIndex((one, at) => at >= from && one.checkVisibility()
+    && one.ariaSelected !== 'true')"""
 
 
 def unfold(visitor: Visitor, known: set[str]) -> list[str]:
     """Open every fold that is shut and not ``known``; the names of those there were."""
-    opened = []
-    for fold in each(visitor.page.get_by_test_id("stMain").locator("details > summary")):
-        if fold.is_visible() and fold.locator("..").get_attribute("open") is None:
-            name = fold.inner_text()[:60]
-            if name not in known:
-                fold.click()
-                known.add(name)
-                opened.append(name)
+    folds, opened = visitor.page.get_by_test_id("stMain").locator("details > summary"), []
+    while new := [(at, name) for at, name in folds.evaluate_all(SHUT) if name not in known]:
+        at, name = new[0]
+        folds.nth(at).click()
+        known.add(name)
+        opened.append(name)
     return opened
 
 
 def walk(visitor: Visitor, where: str) -> int:
     """Open every fold and every tab of a page but those that are places of their own; how many there were."""
-    main, known, tabs = visitor.page.get_by_test_id("stMain"), set[str](), 0
-    sections = main.get_by_role("tablist").first.get_by_role("tab").count() if where in SECTIONS else 0
-    while opened := unfold(visitor, known):  # there may be more in them
-        look(visitor, f"{where}: {', '.join(opened)}")
-    for tab in islice(each(main.get_by_role("tab")), sections, None):
-        if tab.is_visible() and tab.get_attribute("aria-selected") != "true":
-            tab.click()
-            look(visitor, f"{where}: {tab.inner_text()}")
-            tabs += 1
-            while opened := unfold(visitor, known):
-                look(visitor, f"{where}: {', '.join(opened)}")
-    return len(known) + tabs
+    main, known, opened = visitor.page.get_by_test_id("stMain"), set[str](), 0
+    tabs = main.get_by_role("tab")
+    at = main.get_by_role("tablist").first.get_by_role("tab").count() if where in SECTIONS else 0
+    while names := unfold(visitor, known):  # there may be more in them
+        look(visitor, f"{where}: {', '.join(names)}")
+    while (at := tabs.evaluate_all(UNSEEN, at)) >= 0:  # also those that come to be on the way
+        tab = tabs.nth(at)
+        tab.click()
+        names = unfold(visitor, known)
+        look(visitor, f"{where}: {tab.inner_text()} {', '.join(names)}")
+        while names := unfold(visitor, known):
+            look(visitor, f"{where}: {', '.join(names)}")
+        at, opened = at + 1, opened + 1
+    return len(known) + opened
 
 
 @pytest.mark.parametrize("name", PLACES)
