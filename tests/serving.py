@@ -109,7 +109,7 @@ def serve(
             env=environment,
         )
     try:
-        _wait(url, seconds, log)
+        wait_for(url, seconds, log)
         yield Server(url, home, process.pid)
     finally:
         process.terminate()
@@ -157,7 +157,12 @@ def run_apart(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def _wait(url: str, seconds: float, log: Path) -> None:
+def wait_for(url: str, seconds: float, log: Path) -> None:
+    """Until the app answers there.
+
+    Raises:
+        NotStarted: it did not in time.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from explorer.runs.store import Store
 from explorer.runs.words import State
 from explorer.ui import identity
 from tests.browser.conftest import Visitor
-from tests.serving import Server, free_port, ray_head, serve
+from tests.serving import Server, free_port, ray_head, serve, wait_for
 
 pytestmark = [
     pytest.mark.browser,
@@ -32,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not here (Debian: apt-get install nginx)"),
 ]
 DEPLOY = paths.REPOSITORY / "explorer" / "deploy"
-BROWSERS = 8
+CLASS = 30
 
 
 class Two(NamedTuple):
@@ -80,30 +81,45 @@ def two(tmp_path: Path) -> Iterator[Two]:
         nginx = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")])
         ending.callback(nginx.wait, 20)
         ending.callback(nginx.terminate)
+        wait_for(f"http://127.0.0.1:{port}", 20, folder / "error.log")
         yield Two(Server(f"http://127.0.0.1:{port}", tmp_path / "home", nginx.pid), behind)
 
 
-def test_browsers_keep_their_server_uploads_arrive_and_a_servers_end_moves_its_own(two, browser, tmp_path) -> None:
-    visitors, at = [], {}
-    for number in range(BROWSERS):
-        context = browser.new_context()
-        if number >= 2:  # the first two come without a cookie; these are spread over both servers every time
-            token = f"{number:043d}"
-            context.add_cookies([{"name": identity.COOKIE, "value": token, "url": two.before.url}])
-        visitors.append(Visitor(context.new_page(), two.before))
-    for number, visitor in enumerate(visitors):
-        page = visitor.open("cam").page
-        photo = tmp_path / f"shape-{number}.png"
-        photo.write_bytes(to_bytes(np.full((60, 60, 3), 20 * number, np.uint8), "PNG"))
-        page.locator("input[type=file]").first.set_input_files(photo)
-        page.get_by_role("button", name=re.compile(f"shape-{number}")).first.wait_for()
-        at[visitor] = page.reload().headers["x-served-by"]
-        assert page.request.get(f"{two.before.url}/_stcore/health").headers["x-served-by"] == at[visitor]
-        visitor.idle()
-    assert set(at.values()) == set(two.behind), "both have visitors"
+def served_by(two: Two, token: str, path: str = "_stcore/health") -> str:
+    """The address of who answers a browser with this cookie."""
+    asked = urllib.request.Request(f"{two.before.url}/{path}", headers={"Cookie": f"{identity.COOKIE}={token}"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return answer.headers["x-served-by"]
 
-    gone = at[visitors[-1]]
-    moved = visitors[-1].open("char_rnn?model=gru&hidden=16&n_fac=8&epochs=100&schedule=constant")
+
+def test_browsers_keep_their_server_uploads_arrive_and_a_servers_end_moves_its_own(two, browser, tmp_path) -> None:
+    tokens = [f"{number:043d}" for number in range(CLASS)]
+    at = {token: served_by(two, token) for token in tokens}
+    assert set(at.values()) == set(two.behind), "both have visitors"
+    assert at == {token: served_by(two, token, "cam") for token in tokens}
+
+    # A newcomer, and one browser at each server.
+    visitors: dict[str, Visitor] = {}
+    for token in ("", *(next(one for one in tokens if at[one] == address) for address in two.behind)):
+        context = browser.new_context()
+        if token:
+            context.add_cookies([{"name": identity.COOKIE, "value": token, "url": two.before.url}])
+        visitor = Visitor(context.new_page(), two.before)
+        page = visitor.open("cam").page
+        photo = tmp_path / f"shape-{len(visitors)}.png"
+        photo.write_bytes(to_bytes(np.full((60, 60, 3), 20 * len(visitors), np.uint8), "PNG"))
+        page.locator("input[type=file]").first.set_input_files(photo)
+        page.get_by_role("button", name=re.compile(photo.stem)).first.wait_for()
+        (cookie,) = (one["value"] for one in context.cookies() if one["name"] == identity.COOKIE)
+        assert cookie == (token or cookie)
+        visitors[cookie] = visitor
+        at[cookie] = page.request.get(f"{two.before.url}/cam").headers["x-served-by"]
+        assert page.request.get(f"{two.before.url}/_stcore/health").headers["x-served-by"] == at[cookie]
+
+    token, moved = list(visitors.items())[-1]
+    gone = at[token]
+    moved.go("char_rnn?model=gru&hidden=16&n_fac=8&epochs=100&schedule=constant")
+    moved.idle()
     moved.press("Train")
     moved.page.wait_for_url(re.compile(r"run=\w+"))
     run = re.search(r"run=(\w+)", moved.page.url).group(1)
@@ -118,12 +134,13 @@ def test_browsers_keep_their_server_uploads_arrive_and_a_servers_end_moves_its_o
     assert main.get_by_text("somebody else's run").count() == 0 and "running" in main.inner_text()
     moved.press("Stop")
     main.get_by_text("stopped", exact=True).first.wait_for()
-    for visitor in visitors:
-        if visitor is not moved and at[visitor] != gone:  # those are where they were, with what they had
-            assert visitor.page.request.get(f"{two.before.url}/_stcore/health").headers["x-served-by"] == at[visitor]
+    for known_as, address in at.items():  # those of the other are where they were, with what they had
+        assert served_by(two, known_as) != gone and (address == gone or served_by(two, known_as) == address)
+    (stayed,) = (visitor for cookie, visitor in list(visitors.items())[1:] if at[cookie] != gone)
+    assert stayed.page.get_by_role("button", name=re.compile("shape-")).first.is_visible()
     record = Store(two.before.home / "runs")
     moved.until(lambda: record.run(run).state == State.STOPPED)
     steps = record.history(run)["step"]
     assert steps.tolist() == list(range(1, len(steps) + 1)), "one run, from its first step to its last"
-    for visitor in visitors:
+    for visitor in visitors.values():
         visitor.page.context.close()
