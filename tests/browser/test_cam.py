@@ -7,6 +7,7 @@ import pytest
 
 from explorer.data import dogscats
 from explorer.data.photos import to_bytes
+from tests.browser.test_owner import NO_FILES
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
@@ -29,6 +30,7 @@ def test_a_photo_its_heat_another_class_and_classes_of_ones_own(visitor, photos)
     page.locator("input[type=file]").first.set_input_files(photos["dogs"][0])
     page.get_by_role("button", name=re.compile(photos["dogs"][0].name[:6])).first.wait_for()
     visitor.until(lambda: answer.inner_text() == "Dog")
+    assert page.get_by_text(NO_FILES).count() == 0, "this browser keeps its cookie"
     overlay = page.get_by_alt_text(re.compile("with the heat on what decided it")).first
     first = overlay.get_attribute("src")
 
