@@ -28,6 +28,7 @@ HEADERS = {
 
 internals.declare_navigation()
 internals.look_up_one_by_one()
+internals.send_together()
 
 
 class Door:

@@ -1,30 +1,37 @@
-"""What one rerun of each page costs after a slider has moved, against a page with the same widgets and nothing else.
+"""What a moved slider costs a server on each page, against a page with the same widgets and nothing else.
 
     python -m tests.benchmarks.rerun --json
 
 Thirty people who drag a slider every second and a half are twenty reruns a second in one interpreter, so a rerun's
-processor time decides how many a server holds. Each page is run in Streamlit's own test harness, with nothing
-training; a slider goes to and fro. Beside it a bare page is made, in the same harness, of the app's menu and the
-widgets found on the page: same kinds, labels, options and values; tabs, expanders and popovers that tell the server
-when they are opened; an empty component for each chart. ``ms``: the median processor time of a rerun; ``ratio``: the
-page over its bare twin, the slowest page's at the end. ``--profile PAGE`` prints where a page's time goes.
+processor time decides how many a server holds. The app is served with nothing training; one visitor moves each of a
+page's sliders to and fro, which runs what a browser would ask for: the slider's fragment, or else the whole script.
+Beside it a bare page is served, made of the app's menu and the widgets found on the page: same kinds, labels, options
+and values; tabs, expanders and popovers that tell the server when they are opened; an empty component for each chart.
+
+``ms``: the processor time of the server's process for a move of the page's dearest slider (median; where a page has
+none, for a plain rerun); ``easiest``: of its cheapest; ``twin``: of the bare page; ``ratio``: the dearest over the bare
+page, the slowest page's at the end. ``--profile PAGE`` prints where a rerun of the whole script spends its time.
 """
 
 import argparse
+import asyncio
+import contextlib
 import cProfile
-import functools
+import itertools
 import json
 import os
 import pstats
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.testing.v1.element_tree import Block
+
+from explorer import paths
+from tests.load.viewer import Viewer
+from tests.serving import Server, serve
 
 PAGES = ("home", "char_rnn", "cifar10", "lr_finder", "batchnorm", "cam", "runs")
 
@@ -39,7 +46,8 @@ def twin(at) -> str:
     body = "\n".join(f"    {line}" for line in lines)
     others = ", ".join(f"st.Page(lambda: None, title='{page}', url_path='{page}')" for page in PAGES[1:])
     return (
-        "import streamlit as st\n"
+        "import streamlit as st\n\n"
+        "from explorer.ui import door, internals  # as the app's server\n\n"
         "side, drawn = st.sidebar, st.components.v2.component('twin', html='<i></i>')\n\n"
         f"def page():\n{body}\n\n"
         f"st.navigation([st.Page(page, title='page', default=True), {others}]).run()\n"
@@ -101,20 +109,6 @@ def _bare_block(place: str, block) -> str:
     return ""
 
 
-def costs(pages: Sequence[Any], reruns: int) -> list[float]:
-    """Median processor seconds of a rerun of each after a slider has moved; in turns, as what else goes on changes."""
-    seconds: list[list[float]] = [[] for _ in pages]
-    moves = [mover(at) for at in pages]
-    for number in range(reruns + 2):
-        for at, move, found in zip(pages, moves, seconds, strict=True):
-            move(number)
-            before = time.process_time()
-            at.run()
-            found.append(time.process_time() - before)
-            assert not at.exception, at.exception
-    return [statistics.median(found[2:]) for found in seconds]  # the first two may still fill caches
-
-
 def mover(at) -> Callable[[int], None]:
     """Moves a slider to its neighbour and back: the sidebar's first, else the page's; without one nothing moves."""
     sliders = [*at.sidebar.slider, *at.sidebar.select_slider, *at.slider, *at.select_slider]
@@ -137,40 +131,63 @@ def mover(at) -> Callable[[int], None]:
     return move
 
 
-def measure(page: str, reruns: int) -> dict[str, float]:
-    """Milliseconds of a rerun of a page and of its bare twin."""
-    from streamlit.testing.v1 import AppTest
+def processor_s(pid: int) -> float:
+    """Seconds of the processor that a process's threads have had."""
+    spent = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            spent += int((thread / "schedstat").read_text().split()[0])
+    return spent / 1e9
 
+
+async def quiet(server: Server) -> None:
+    """Wait until a server has nothing left to do: after its start it imports what its pages will need."""
+    while True:
+        before = processor_s(server.pid)
+        await asyncio.sleep(1)
+        if processor_s(server.pid) - before < 0.02:
+            return
+
+
+async def cost(viewer: Viewer, server: Server, name: str) -> float:
+    """Processor seconds of the server for one move of a slider, or for a plain rerun."""
+    before = processor_s(server.pid)
+    await viewer.move(name) if name in viewer.sliders else await viewer.look()
+    await asyncio.sleep(0.02)  # what is done after the page has been sent
+    return processor_s(server.pid) - before
+
+
+async def measure(page: str, app: Server, bare: Server, reruns: int) -> dict[str, float]:
+    """Milliseconds of a moved slider on a page and on its bare twin; in turns, as what else goes on changes."""
+    async with Viewer(app.url, "" if page == "home" else page) as ours, Viewer(bare.url, "") as beside:
+        await ours.open()
+        await beside.open()
+        await quiet(app)
+        names, others = list(ours.sliders) or [""], list(beside.sliders) or [""]
+        found: dict[str, list[float]] = {name: [] for name in names}
+        twins: list[float] = []
+        for number in range(reruns + 2):
+            for name, other in zip(names, itertools.cycle(others), strict=False):
+                pair = await cost(ours, app, name), await cost(beside, bare, other)
+                if number > 1:  # the first two may still fill caches
+                    found[name].append(pair[0])
+                    twins.append(pair[1])
+        assert not ours.errors and not beside.errors, (ours.errors, beside.errors)
+    each = [1000 * statistics.median(seconds) for seconds in found.values()]
+    floor = 1000 * statistics.median(twins)
+    return {"ms": max(each), "easiest": min(each), "twin": floor, "ratio": max(each) / floor}
+
+
+@contextlib.contextmanager
+def served_twin(page: str) -> Iterator[Server]:
+    """The page's bare twin, on a server of its own."""
     from tests.pages.conftest import open_page
 
-    _as_a_server()
-    at = open_page(page)
-    at.run()
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "twin.py"
-        script.write_text(twin(at))
-        beside = AppTest.from_file(script, default_timeout=60).run()
-        assert not beside.exception, beside.exception
-        ours, bare_page = costs([at, beside], reruns)
-    return {"ms": 1000 * ours, "twin": 1000 * bare_page, "ratio": ours / bare_page}
-
-
-def _as_a_server() -> None:
-    """What a server does and the harness does not: compile each script once, go in by the app's own door, and let the
-    app declare its pages, where the harness first lists the folder pages/ and makes a menu of it at every run."""
-    from streamlit.runtime.pages_manager import PagesManager
-    from streamlit.testing.v1 import app_test, local_script_runner
-
-    from explorer.ui import door, internals  # noqa: F401
-
-    make = PagesManager.__init__
-
-    def made(self: PagesManager, *args: Any, **kwargs: Any) -> None:
-        make(self, *args, **kwargs)
-        internals.declare_navigation()
-
-    PagesManager.__init__ = made
-    app_test.ScriptCache = local_script_runner.ScriptCache = functools.cache(ScriptCache)
+        script.write_text(twin(open_page(page)))
+        with serve(Path(folder), script=script, PYTHONPATH=str(paths.REPOSITORY)) as server:
+            yield server
 
 
 def profile(page: str) -> None:
@@ -212,7 +229,11 @@ def main() -> None:
         if options.profile:
             profile(options.profile)
             return
-        found = {page: measure(page, options.reruns) for page in options.pages}
+        found = {}
+        with serve(Path(home)) as app:
+            for page in options.pages:
+                with served_twin(page) as bare_page:
+                    found[page] = asyncio.run(measure(page, app, bare_page, options.reruns))
     slowest = max(found, key=lambda page: found[page]["ratio"])
     result = {"ratio": round(found[slowest]["ratio"], 3), "slowest": slowest}
     result |= {page: {name: round(value, 2) for name, value in row.items()} for page, row in found.items()}

@@ -63,15 +63,19 @@ class Viewer:
 
     async def slide(self, share: float) -> None:
         """Move one of the page's sliders, or just look again where there is none; ``share`` in [0, 1) chooses."""
-        if self.sliders:
-            names = sorted(self.sliders)
-            name = names[int(share * len(names))]
-            low, high, value = self.sliders[name]
-            self._moved[name] = low if value != low else high
-            self.sliders[name] = (low, high, self._moved[name])
-            self.seconds.append(await self._run(fragment=self.fragment_of.get(name, "")))
-            return
-        self.seconds.append(await self._run())
+        names = sorted(self.sliders)
+        self.seconds.append(await (self.move(names[int(share * len(names))]) if names else self.look()))
+
+    async def move(self, name: str) -> float:
+        """Move a slider to one of its ends; the seconds it took."""
+        low, high, value = self.sliders[name]
+        self._moved[name] = low if value != low else high
+        self.sliders[name] = (low, high, self._moved[name])
+        return await self._run(fragment=self.fragment_of.get(name, ""))
+
+    async def look(self) -> float:
+        """Have the page drawn again; the seconds it took."""
+        return await self._run()
 
     async def press(self, label: str) -> None:
         """Click a button."""

@@ -1,8 +1,11 @@
 """Which part of Streamlit that it does not promise is not there any more: each test's name says what visitors lose."""
 
+import asyncio
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,6 +54,41 @@ def test_a_widget_looks_up_its_own_state_alone(monkeypatch) -> None:
     looked_up = session.filtered_state
     assert {key: looked_up[key] for key in copied} == copied and "rate" in looked_up and "other" not in looked_up
     assert not asked, "all keys were gone through"
+
+
+def test_what_a_script_draws_wakes_the_servers_loop_once_and_comes_in_order(monkeypatch, caplog) -> None:
+    from streamlit.runtime.app_session import AppSession
+    from streamlit.runtime.runtime import Runtime
+
+    for kind, name in ((AppSession, "_call_soon_on_event_loop"), (Runtime, "_enqueued_some_message")):
+        monkeypatch.setattr(kind, name, getattr(kind, name))  # put back afterwards
+    internals.send_together()
+    woken, seen = [], []
+    loop = SimpleNamespace(call_soon_threadsafe=woken.append)
+    session = SimpleNamespace(_event_loop=loop)
+    hand_over = partial(AppSession._call_soon_on_event_loop, session)
+    with ThreadPoolExecutor(4) as threads:
+        for start in range(4):
+            draw = [lambda n=n, start=start: seen.append((start, n)) for n in range(200)]
+            threads.submit(lambda draw=draw: [hand_over(one) for one in draw])
+    assert len(woken) == 1 and not seen
+    hand_over(lambda: 1 / 0)  # one that fails keeps none of the others
+    hand_over(lambda: hand_over(lambda: seen.append("later")))
+    woken[0]()
+    assert "ZeroDivisionError" in caplog.text
+    assert [[n for at, n in seen if at == start] for start in range(4)] == [list(range(200))] * 4
+    assert len(woken) == 2
+    woken[1]()
+    assert seen[-1] == "later"
+
+    sent = asyncio.Event()
+    runtime = SimpleNamespace(_get_async_objs=lambda: SimpleNamespace(eventloop=loop, need_send_data=sent))
+    del woken[:]
+    Runtime._enqueued_some_message(runtime)
+    assert woken == [sent.set]
+    sent.set()
+    Runtime._enqueued_some_message(runtime)
+    assert len(woken) == 1, "what waits is sent together"
 
 
 def test_plotly_is_served_to_everybody_and_no_sessions_end_takes_it_away(monkeypatch) -> None:
