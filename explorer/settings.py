@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from explorer.errors import SettingsError
@@ -40,7 +41,7 @@ class Setting:
     ladder: Ladder | None = None  #: None for both
     when: tuple[str, tuple[str, ...]] | None = None  #: shown only while another setting has one of these values
 
-    @property
+    @cached_property
     def stops(self) -> tuple[float, ...]:
         """Where its slider rests; any other number in the range may be asked for in a link. () where it rests anywhere.
 

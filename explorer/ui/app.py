@@ -13,7 +13,7 @@ import streamlit as st
 from explorer import paths
 from explorer.runs.engine import far
 from explorer.runs.store import Store
-from explorer.ui import identity, internals, links, share, state
+from explorer.ui import identity, internals, links, parts, share, state
 from explorer.ui.desk import attendance
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ _FORGOTTEN = "This browser keeps no cookies: what you train is yours only until 
 
 # Streamlit makes an entry of the browser's history of every change to the address, so that Back would go through all
 # the sliders that were moved; a page is one entry.
-_ADDRESS = """<script>
+_ADDRESS = parts.Ready("""<script>
 if (!history.pushState.pages) {
   const push = history.pushState;
   history.pushState = function (state, title, url) {
@@ -134,13 +134,12 @@ if (!history.pushState.pages) {
   };
   history.pushState.pages = true;
 }
-</script>"""
+</script>""")
 
 
 @functools.cache
-def _style(path: Path) -> str:
-    """On one line, which Streamlit has unindented at once; it would do so with every line in every run."""
-    return f"<style>{' '.join(path.read_text().split())}</style>"
+def _style(*paths: Path) -> parts.Ready:
+    return parts.Ready("".join(f"<style>{' '.join(path.read_text().split())}</style>" for path in paths))
 
 
 def enter() -> None:
@@ -166,7 +165,7 @@ def begin(page: str) -> "DeltaGenerator":
     attendance.note(owner(), page)
     if newcomer and state.session().forgotten:
         st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
-    st.html(_style(internals.STYLE) + (_style(internals.PROJECTOR) if state.teacher() else ""))
+    st.html(_style(internals.STYLE, internals.PROJECTOR) if state.teacher() else _style(internals.STYLE))
     with st.container(key="explorer-address"):
         st.html(_ADDRESS, unsafe_allow_javascript=True)
     links.begin(page)

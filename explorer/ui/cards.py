@@ -11,7 +11,7 @@ from explorer.ui import parts, state
 
 Thing = TypeVar("Thing")
 
-STYLE = """<style>
+STYLE = parts.Ready("""<style>
 .x-stations { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); }
 .explorer-clickable a.x-station { display: flex; flex-direction: column; gap: .45rem; padding: 1rem; color: inherit;
   text-decoration: none; border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
@@ -43,7 +43,7 @@ STYLE = """<style>
 .st-key-home-start button { font-size: 1.3rem; padding: .75rem 2.6rem; }
 .st-key-home-start button p { font-size: 1.3rem; font-weight: 600; }
 @media (max-width: 640px) { .x-idea, .x-mini { min-height: 0; } }
-</style>"""
+</style>""")
 
 
 def quirk_card(quirk: quirks.Quirk) -> None:

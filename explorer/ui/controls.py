@@ -1,6 +1,7 @@
 """Controls made from the table of settings, over the chart and in the sidebar; the link in the address bar follows."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -13,7 +14,7 @@ from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.ladders import Ladder
 from explorer.settings import Scale, Setting
-from explorer.ui import app, internals, links, live, state
+from explorer.ui import app, internals, links, live, parts, state
 
 GROUPS = {
     "rate": ("Learning rate", ":material/speed:"),
@@ -117,12 +118,13 @@ def show(page: str, experiment: Experiment, bar: AbstractContextManager[Any]) ->
     return experiment
 
 
-def _bolts(page: str) -> str:
+@functools.cache
+def _bolts(page: str) -> parts.Ready:
     """The style that draws a bolt beside each live setting: a sign in the label would be read out as it is typed."""
     places = (f'[class*="st-key-{page}-{name}-"]' for name, setting in SETTINGS.items() if setting.live)
     labels = ", ".join(f"{place} {internals.WIDGET_LABEL} p::after" for place in places)
     look = 'content: "bolt"; font-family: "Material Symbols Rounded"; vertical-align: bottom; padding-left: 0.25em;'
-    return f"<style>{labels} {{ {look} }}</style>"
+    return parts.Ready(f"<style>{labels} {{ {look} }}</style>")
 
 
 def _widgets(

@@ -8,6 +8,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
@@ -37,6 +38,16 @@ STATE_LOOKS: dict[str, tuple[str, Colour]] = {
     State.DIVERGED: ("trending_up", "red"),
     "recorded": ("inventory_2", "blue"),
 }
+
+
+@dataclass(frozen=True)
+class Ready:
+    """HTML to be drawn as it stands; a string is unindented by Streamlit, line by line, at every run."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
 
 
 def image(file: bytes, **options: Any) -> None:

@@ -22,7 +22,7 @@ SAMPLES = 4  # of each class
 KEPT = 8  # photos of one's own in the row; older ones make room
 PICTURES = 100  # encoded ones kept with a session
 
-_CSS = """<style>
+_CSS = parts.Ready("""<style>
 .st-key-cam-bring { gap: .5rem; }
 .explorer-clickable:has(.cam-row) { overflow-x: auto; padding: 6px 6px .3rem; margin: -6px; }
 .cam-row { display: flex; gap: 1rem; width: max-content; }
@@ -38,7 +38,7 @@ _CSS = """<style>
 .cam-answer span { font-size: 1.5rem; opacity: .8; margin-left: .6rem; white-space: nowrap; }
 .cam-scale { display: flex; align-items: center; gap: .6rem; font-size: .82rem; }
 .cam-scale i { flex: 1; height: .7rem; border-radius: .35rem; }
-</style>"""
+</style>""")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,18 +23,15 @@ def show(page: str, experiment: Experiment) -> None:
             st.rerun()
         return
     parts.source_note(loaded.source)
-    columns = st.columns(4)
-    for column, (label, value) in zip(
-        columns,
-        {
-            "Training tokens": len(loaded.train),
-            "Validation tokens": len(loaded.valid),
-            "Vocabulary": len(loaded.vocabulary),
-            "Batches an epoch": len(loaded.train) // experiment.batch_size // experiment.bptt - 1,
-        }.items(),
-        strict=True,
-    ):
-        column.metric(label, f"{value:,}")
+    sizes = {
+        "Training tokens": len(loaded.train),
+        "Validation tokens": len(loaded.valid),
+        "Vocabulary": len(loaded.vocabulary),
+        "Batches an epoch": len(loaded.train) // experiment.batch_size // experiment.bptt - 1,
+    }
+    with st.container(horizontal=True):
+        for label, value in sizes.items():
+            st.metric(label, f"{value:,}")
     st.caption("The vocabulary, by frequency: " + parts.escape(" ".join(loaded.vocabulary.itos[2:]).replace("\n", "⏎")))
     with st.expander("How it begins", icon=":material/menu_book:"):
         st.text(loaded.vocabulary.decode(loaded.train[:600].tolist()))

@@ -258,14 +258,14 @@ def over_training(page: str, history: Snapshot) -> None:
     rows = [row for row in history.epochs if row.sample]
     if not rows:
         return
+    chosen = [rows[0], rows[len(rows) // 2], rows[-1]] if len(rows) > 2 else rows
+    lines = (
+        f"<dt>epoch {row.epoch} · {row.val_loss:.3f}</dt><dd>{parts.written('', [_plain(row.sample)], False)}</dd>"
+        for row in chosen
+    )
     with st.container(border=True):
         st.markdown("**What it wrote after each epoch** — the same prompt, the same dice")
-        chosen = [rows[0], rows[len(rows) // 2], rows[-1]] if len(rows) > 2 else rows
-        for row in chosen:
-            left, right = st.columns([1, 6])
-            left.caption(f"epoch {row.epoch} · {row.val_loss:.3f}")
-            with right:
-                st.html(parts.written("", [_plain(row.sample)], False))
+        st.html(f'<dl class="x-epochs">{"".join(lines)}</dl>')
 
 
 def _plain(text: str) -> "Character":
