@@ -55,8 +55,13 @@ def fetch(progress: Progress | None = None, told: Told | None = None) -> Path:
 
 def find() -> Path | None:
     """``cifar10.tgz`` or the unpacked folder ``cifar10`` in ``$EXPLORER_DATA``, else in the cache, else None."""
-    found = [path for name in ("cifar10.tgz", "cifar10") if (path := paths.find_data(name))]
-    return min(found, key=lambda path: path.parent == paths.cache(), default=None)
+    in_cache = None
+    for name in ("cifar10.tgz", "cifar10"):
+        if path := paths.find_data(name):
+            if path.parent != paths.cache():
+                return path
+            in_cache = in_cache or path
+    return in_cache
 
 
 def here() -> bool:
@@ -109,8 +114,8 @@ def _tell(pictures: int) -> None:
 
 def _stamp(path: Path) -> str:
     """Changes when the archive does, or when a file is added to or taken from a class's folder."""
-    folders = [path] if path.is_file() else [path, *path.glob("*"), *path.glob("*/*/")]
-    states = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folders)]
+    folders = [path] if path.suffix == ".tgz" else [path, *path.glob("*"), *path.glob("*/*/")]
+    states = [(str(f.absolute()), (seen := f.stat()).st_size, seen.st_mtime_ns) for f in sorted(folders)]
     return hashlib.md5(json.dumps([LAYOUT, states]).encode(), usedforsecurity=False).hexdigest()[:16]
 
 

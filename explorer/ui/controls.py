@@ -170,7 +170,7 @@ def _text(setting: Setting, label: str, value: Any, shared: dict[str, Any]) -> A
 
 def _words_of(setting: Setting) -> Callable[[Any], str]:
     """How a stop of a slider reads; of pictures, how many are here where that is fewer."""
-    if setting.name != "images" or not sampler.here() or cifar10.find():
+    if setting.name != "images" or cifar10.find() or not sampler.here():
         return _short
     most = sampler.EACH["train"] * len(cifar10.CLASSES)
     return lambda images: _short(images) if images <= most else f"{images:,} ({most:,} here)"
