@@ -40,6 +40,7 @@ TITLES = {
     Y.GRADIENT: "gradient norm",
 }
 MOST = 40  #: epochs with a mark each; more are a plain line
+TICKS = 8  #: of an axis of settings, at most; where fewer values were tried, each has one
 
 
 def overlay(
@@ -116,12 +117,18 @@ def _dimension(axis: Axis) -> dict[str, object]:
         places = [known.index(str(value)) for value in axis.values]
         return {"label": axis.name, "values": places, "tickvals": [*range(len(known))], "ticktext": known}
     numbers = np.array(axis.values, np.float64)
+    distinct = sorted(set(numbers.tolist()))
+    ticks = [distinct[i] for i in spread(len(distinct), TICKS)]
+    words = [f"{tick:.4g}" for tick in ticks]
     if axis.log and (numbers > 0).all():
-        known_numbers = sorted(set(numbers.tolist()))
-        ticks = [known_numbers[i] for i in spread(len(known_numbers), 8)]
-        labels = {"tickvals": np.log10(ticks).tolist(), "ticktext": [f"{tick:g}" for tick in ticks]}
-        return {"label": axis.name, "values": np.log10(numbers).tolist(), **labels}
-    return {"label": axis.name, "values": numbers.tolist()}
+        return {
+            "label": axis.name,
+            "values": np.log10(numbers).tolist(),
+            "tickvals": np.log10(ticks).tolist(),
+            "ticktext": words,
+        }
+    few = {"tickvals": ticks, "ticktext": words} if len(distinct) <= TICKS else {}  # those that were tried
+    return {"label": axis.name, "values": numbers.tolist(), **few}
 
 
 def lines(

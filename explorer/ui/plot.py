@@ -114,7 +114,8 @@ export default function ({ parentElement, data: bytes, setTriggerValue }) {
 _CSS = """.explorer-plot { width: 100%; }
 .explorer-plot.clicks .nsewdrag { cursor: pointer; }
 .explorer-plot .modebar-container { top: auto !important; bottom: 0; }
-.explorer-plot .plotly .modebar-container .modebar { top: auto; bottom: 0; opacity: 0.6; }"""
+.explorer-plot .plotly .modebar-container .modebar { top: auto; bottom: 0; opacity: 0.6; }
+.explorer-plot .parcoords .axis :is(.domain, .tick line) { stroke: currentColor; stroke-opacity: 0.6; }"""
 
 
 @functools.cache
