@@ -83,14 +83,14 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
-
-    def turn(item):
-        place = item.path.relative_to(here).as_posix()
-        return next((at for at, start in enumerate(LONGEST) if place.startswith(start)), len(LONGEST))
-
-    items.sort(key=turn)
+    places = {path: path.relative_to(here).as_posix() for path in {item.path for item in items}}
+    turns = {
+        path: next((at for at, start in enumerate(LONGEST) if place.startswith(start)), len(LONGEST))
+        for path, place in places.items()
+    }
+    items.sort(key=lambda item: turns[item.path])
     for item in items:
-        place = item.path.relative_to(here).as_posix()
+        place = places[item.path]
         if item.get_closest_marker("cluster") or place.startswith(SLOW_PLACES) or item.originalname in SLOW_TESTS:
             item.add_marker(pytest.mark.slow)
 
