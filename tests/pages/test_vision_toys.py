@@ -37,7 +37,7 @@ def test_the_pictures_statistics_stand_beside_the_notes_and_rigour_has_its_word(
     assert "MNIST" in texts(at)
 
 
-def test_residuals_are_told_as_boosting_and_measured_on_the_shipped_network() -> None:
+def test_residuals_are_told_as_boosting_and_measured_on_the_shipped_network(few_asked) -> None:
     at = _open("The model's code", "boosting", model="resnet")
     assert "boosting" in texts(at) and "200 validation pictures with the shipped weights" in texts(at)
     assert "residuals" in at.session_state["cifar10"].charts
