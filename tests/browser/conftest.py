@@ -26,7 +26,6 @@ GO = """path => {
     history.pushState({}, '', path);
     dispatchEvent(new PopStateEvent('popstate'));
 }"""
-CONNECTED = "document.querySelector('[data-testid=\"stApp\"]')?.dataset.testConnectionState === 'CONNECTED'"
 PEOPLE = 25  # who may use a tab one after the other: what each leaves in its process adds up
 WELL = pytest.StashKey[bool]()
 SIZE = {"width": 1440, "height": 900}
@@ -82,14 +81,15 @@ class Visitor:
     def go(self, path: str) -> None:
         """To another page as Back and Forward go, where the app is open: a third of what it takes to load it anew.
 
-        Comes back when the page's script has begun; a run that was going on on the old page may hide that: a moment.
+        Waits for the end of the old page's script and for the beginning of the new one's; where something trains on the
+        old page neither may be seen, and three seconds are enough.
         """
         if self.page.url.startswith(self.server.url):
-            self.page.wait_for_function(CONNECTED, polling=100)
-            self.page.evaluate(GO, f"/{path}")
-            self.page.wait_for_function(
-                "end => window.begun || Date.now() > end", arg=1000 * time.time() + 3000, polling=50
-            )
+            for so in (f"({READY})()", "window.begun"):
+                if so == "window.begun":
+                    self.page.evaluate(GO, f"/{path}")
+                end = 1000 * time.time() + 3000
+                self.page.wait_for_function(f"end => {so} || Date.now() > end", arg=end, polling=50)
         else:
             self.page.goto(f"{self.server.url}/{path}")
 
@@ -203,3 +203,9 @@ def regular(server: Server, tab: Tab, request: pytest.FixtureRequest) -> Iterato
     visitor = Visitor(page, server)
     yield visitor
     visitor.leave()
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, str]:
+    """Which place a title with its tab is: each its own, so that nobody looks at one for another."""
+    return {}

@@ -21,6 +21,10 @@ PLACES = {
     "runs": "runs",
 }
 
+#: A title with its tab: each place has its own.
+SHOWN = """() => [document.querySelector('h1'), document.querySelector('[role=tab][aria-selected=true]')]
+    .map(one => one?.innerText ?? '').join(': ')"""
+
 SETTLED = """() => {
     const [app, main] = ["stApp", "stMain"].map(id => document.querySelector(`[data-testid="${id}"]`));
     if (!app || !main || app.dataset.testScriptState !== 'notRunning'

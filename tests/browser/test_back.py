@@ -4,7 +4,17 @@ import re
 
 import pytest
 
+from tests.browser.conftest import SIZE, Visitor
+
 pytestmark = [pytest.mark.browser, pytest.mark.data]
+
+
+@pytest.fixture
+def visitor(server, browser):
+    """In a tab of its own: a browser counts up to fifty entries."""
+    context = browser.new_context(viewport=SIZE)
+    yield Visitor(context.new_page(), server)
+    context.close()
 
 
 def test_back_leaves_a_page_at_once_and_forward_finds_it_as_it_was(visitor) -> None:
@@ -37,11 +47,11 @@ def test_back_leaves_a_page_at_once_and_forward_finds_it_as_it_was(visitor) -> N
     assert page.url == moved and visitor.errors == []
 
 
-@pytest.mark.parametrize("link", ["char_rnn", "char_rnn?model=lstm&hidden=64", "cifar10?model=bn&lr=ten"])
-def test_arriving_by_a_link_is_one_entry(visitor, link) -> None:
+def test_arriving_by_a_link_is_one_entry(visitor) -> None:
     page = visitor.page
-    page.goto("about:blank")
-    before = page.evaluate("history.length")
-    visitor.open(link)
-    assert page.evaluate("history.length") == before + 1
-    assert page.url.endswith(link)
+    for link in ("char_rnn", "char_rnn?model=lstm&hidden=64", "cifar10?model=bn&lr=ten"):
+        page.goto("about:blank")
+        before = page.evaluate("history.length")
+        visitor.open(link)
+        assert page.evaluate("history.length") == before + 1
+        assert page.url.endswith(link)

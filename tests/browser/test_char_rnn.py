@@ -62,8 +62,9 @@ def test_train_watch_change_the_rate_zoom_stop_write_and_come_back(visitor) -> N
     assert not visitor.errors
 
 
-def test_something_is_on_screen_at_once(visitor) -> None:
-    page = visitor.open("char_rnn").page
+def test_something_is_on_screen_at_once(regular) -> None:
+    visitor = regular
+    page = visitor.visit("char_rnn").page
     page.locator(".written").first.wait_for()
     visitor.until(lambda: visitor.points(trace=2) == 9)
     assert "1.42" in page.inner_text("body")

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import SIZE, Visitor
-from tests.browser.looks import PLACES, faults, settle
+from tests.browser.looks import PLACES, SHOWN, faults, settle
 from tests.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
@@ -24,16 +24,6 @@ STREAMLITS_OWN = (
 NARROW = {"width": 390, "height": 844}
 PAPER = """() => getComputedStyle(document.querySelector('[data-testid="stApp"]')).backgroundColor
     .match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + part / 765, 0)"""
-SHOWN = """() => [document.querySelector('h1'), document.querySelector('[role=tab][aria-selected=true]')]
-    .map(one => one?.innerText ?? '').join(': ')"""
-
-
-@pytest.fixture(scope="module")
-def seen() -> dict[str, str]:
-    """Which place a title with its tab is: each its own, so that nobody looks at one for another."""
-    return {}
-
-
 COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Request
 
 from explorer import paths
 from tests.browser.conftest import Visitor
-from tests.browser.looks import PLACES, settle
+from tests.browser.looks import PLACES, SHOWN, settle
 from tests.serving import serve
 
 pytestmark = pytest.mark.browser
@@ -91,11 +91,13 @@ def walk(visitor: Visitor, where: str) -> int:
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_everything_opens_on_something_real(newcomer, name) -> None:
+def test_everything_opens_on_something_real(newcomer, seen, name) -> None:
     visitor, asked = newcomer
     visitor.errors.clear()
     visitor.go(PLACES[name])
     look(visitor, name)
+    shown = visitor.page.evaluate(SHOWN)
+    assert seen.setdefault(shown, name) == name, f"{shown} is {seen[shown]}"
     if name == "home":
         for view in HOME_VIEWS:
             visitor.page.get_by_role("radio", name=view).click()

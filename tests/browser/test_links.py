@@ -66,8 +66,9 @@ def test_a_link_brings_back_what_it_says_and_goes_on_saying_it(visitor: Visitor,
     assert not visitor.errors
 
 
-def test_a_control_that_is_moved_is_in_the_link_and_by_default_it_is_not(visitor: Visitor) -> None:
-    page = visitor.open("cam").page
+def test_a_control_that_is_moved_is_in_the_link_and_by_default_it_is_not(regular: Visitor) -> None:
+    visitor = regular
+    page = visitor.visit("cam").page
     page.get_by_text("Show the cells").click()
     visitor.until(lambda: said(page.url) == {"cells": "1"})
     page.get_by_role("tab", name="The numbers").click()
@@ -76,8 +77,9 @@ def test_a_control_that_is_moved_is_in_the_link_and_by_default_it_is_not(visitor
     visitor.until(lambda: said(page.url) == {"show": "numbers"})
 
 
-def test_what_belongs_to_another_tab_leaves_the_link(visitor: Visitor) -> None:
-    page = visitor.open("batchnorm?show=map&steps=40").page
+def test_what_belongs_to_another_tab_leaves_the_link(regular: Visitor) -> None:
+    visitor = regular
+    page = visitor.visit("batchnorm?show=map&steps=40").page
     page.get_by_role("tab", name="The race").click()
     visitor.until(lambda: said(page.url) == {})
 

@@ -24,9 +24,15 @@ def test_the_teacher_view_makes_room_for_the_charts(visitor) -> None:
     assert visitor.errors == []
 
 
-@pytest.mark.parametrize("path", ["char_rnn?model=gru", "cifar10?model=convnet", "lr_finder"])
-def test_nothing_lies_over_anything_else_in_large_type(visitor, path) -> None:
-    page = visitor.open(path).page
-    page.get_by_text("Teacher view").click()
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [("char_rnn?model=gru", "Character RNN"), ("cifar10?model=convnet", "CIFAR-10"), ("lr_finder", "LR finder")],
+)
+def test_nothing_lies_over_anything_else_in_large_type(regular, path, title) -> None:
+    page = regular.page
+    regular.go(f"{path}{'&' if '?' in path else '?'}teacher=1")
+    page.get_by_role("heading", name=title).first.wait_for()
     settle(page)
+    assert page.get_by_test_id("stExpandSidebarButton").is_visible()
+    assert page.get_by_role("heading", name=title).first.is_visible()
     assert faults(page, inside='[data-testid="stMain"]') == []
