@@ -108,6 +108,8 @@ def send_together() -> None:
         from streamlit.runtime.runtime import Runtime
 
         hand_over, wake = AppSession._call_soon_on_event_loop, Runtime._enqueued_some_message
+        if hand_over.__module__ == __name__:
+            return  # done: a second time, what is handed over would wait behind itself
 
         def together(self: AppSession, callback: Callable[[], None]) -> None:
             own = self.__dict__  # of this session, whose callbacks keep their order
