@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from tests.serving import READY, Server, serve
+from tests.browser.looks import settle
+from tests.serving import Server, serve
 
 SCRIPT = """
 import numpy as np
@@ -27,6 +28,12 @@ plot.show(pictures.confusion(counts, tuple("abcdefghij")), "confusion", "Confusi
 """
 
 
+IN_SCHEME = """dark => [...document.querySelectorAll('.explorer-plot')].every(plot => {
+    const paper = getComputedStyle(plot).getPropertyValue('--st-background-color');
+    const pen = new OffscreenCanvas(1, 1).getContext('2d'); pen.fillStyle = paper; pen.fillRect(0, 0, 1, 1);
+    return plot.layout.paper_bgcolor === paper && dark === pen.getImageData(0, 0, 1, 1).data[0] < 128; })"""
+
+
 @pytest.fixture(scope="module")
 def heatmaps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of nothing but two heat maps."""
@@ -36,17 +43,24 @@ def heatmaps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["light", "dark"])
-def page(request, heatmaps: Server, browser: Browser) -> Iterator[Page]:
-    """The heat maps in one scheme."""
-    context = browser.new_context(viewport={"width": 1100, "height": 1000}, color_scheme=request.param)
+@pytest.fixture(scope="module")
+def drawn(heatmaps: Server, browser: Browser) -> Iterator[Page]:
+    """The heat maps."""
+    context = browser.new_context(viewport={"width": 1100, "height": 1000})
     page = context.new_page()
     page.goto(heatmaps.url)
-    page.wait_for_function(READY, timeout=120_000)
-    page.wait_for_function("document.querySelectorAll('.heatmap-label').length > 60", timeout=60_000)
-    page.wait_for_timeout(500)
+    page.wait_for_function("document.querySelectorAll('.heatmap-label').length > 60", timeout=120_000, polling=100)
     yield page
     context.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request, drawn: Page) -> Page:
+    """The heat maps in one scheme, which they follow."""
+    drawn.emulate_media(color_scheme=request.param)
+    drawn.wait_for_function(IN_SCHEME, arg=request.param == "dark", polling=100)
+    settle(drawn)
+    return drawn
 
 
 def luminance(pixels: np.ndarray) -> np.ndarray:
