@@ -104,6 +104,7 @@ def test_the_curve_and_the_controls_are_on_the_first_screen_and_on_a_phones_firs
     page.get_by_test_id("stSidebar").wait_for(state="hidden")
     on_the_first(visitor, trains, PROJECTOR)
     visitor.press("Stop")
+    page.locator('[class*="-runbar-atwork"]').wait_for(state="detached")  # or the next one's shares the machine
     assert not visitor.errors
 
 
