@@ -15,6 +15,7 @@ from explorer.experiment import Experiment
 from explorer.limits import Limits
 from explorer.runs import enqueued, remote, sweep, train
 from explorer.runs.calls import Call, call
+from explorer.runs.dispatch import WATCH
 from explorer.runs.engine import QueueFull
 from explorer.runs.jobs import Job
 from explorer.runs.looks import Seen
@@ -312,10 +313,11 @@ def test_a_second_process_finds_a_run_and_changes_its_rate(rays, ray_start, prog
 
 @pytest.mark.cluster
 def test_a_killed_workers_run_goes_on_elsewhere_as_if_nothing_had_been(rays, ray_start, store):
-    experiment = Experiment.of("gru", hidden=16, batch_size=80, epochs=1)
+    experiment = Experiment.of("gru", hidden=24, batch_size=40, epochs=1)
     whole = Job(Kind.TRAIN, "whole", owner="", experiment=experiment)
     job = ray_start(experiment=experiment)
     until(job, lambda job: steps(job) > 20)
+    time.sleep(2 * WATCH)  # the dispatcher has seen that it has begun; what has not begins anew
     job.pause()  # which leaves a bookmark
     until(job, lambda job: job.state == State.PAUSED and store.bookmark(job.id).exists())
     held = steps(job)
