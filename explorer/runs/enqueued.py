@@ -55,7 +55,7 @@ class Enqueued(Sweeping):
     def _cells(self) -> Iterator[Ended]:
         waiting, at_work = deque(enumerate(self.runs)), dict[int, Job[Any]]()
         try:
-            while at_work or (waiting and not self.stopped):
+            while (at_work or (waiting and not self.stopped)) and not self.engine.closed:  # of which nothing is heard
                 self._follow([run for _, run in waiting], list(at_work.values()))
                 while waiting and not self.stopped and len(at_work) < self.at_once:
                     if (job := self._begin(waiting[0][1])) is None:
@@ -101,9 +101,7 @@ class Enqueued(Sweeping):
             for job in at_work:
                 job.touch()
         self._seen = max([self._seen, *(job.touched for job in at_work)])
-        if self.engine.closed:
-            self._end()
-        elif self.runs[0].owner != TERMINAL and now - self._seen > 60 * limits.now().lease_minutes:
+        if self.runs[0].owner != TERMINAL and now - self._seen > 60 * limits.now().lease_minutes:
             self._end(NOBODY_LOOKING)
         elif now - self._read > READ:
             self._read = now

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -385,6 +386,20 @@ def test_a_sweep_takes_what_places_are_free_is_stopped_and_goes_on(engine, store
     enqueued.stop(sweep, store)
     wait(lambda: look(lambda found: set(found) == {State.STOPPED}), 60)
     assert [run.at for run in store.cells([sweep])] == [dict(cell.at) for cell in plan.cells]
+
+
+@pytest.mark.parametrize("make", [lambda: Registry(1), lambda: wired(workers=1)], ids=["threads", "wire"])
+def test_a_sweep_ends_with_its_engine(store, monkeypatch, make):
+    """Of what runs elsewhere nothing more is heard; a thread that waited for it would look for ever."""
+    engine = make()
+    monkeypatch.setattr(enqueued, "registry", lambda: engine)
+    sweep = enqueued.start(Plan.of(LONG, ["lr=1e-3,1e-2"]), store, "ann")
+    (thread,) = [one for one in threading.enumerate() if one.name == f"sweep-{sweep}"]
+    runs = store.cells([sweep])
+    wait(lambda: store.run(runs[0].id).state == State.RUNNING, 60)
+    engine.close()
+    thread.join(30)
+    assert not thread.is_alive() and store.run(runs[1].id).message == WAITS
 
 
 @pytest.mark.cluster
