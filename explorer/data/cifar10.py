@@ -83,7 +83,7 @@ def load(data: str = "auto") -> Pictures:
         raise DataError(f"There is no picture set {data!r}. Use auto or standin.")
     path = find() if data == "auto" else None
     with _loading:
-        return _load(data, path, _stamp(path) if path else "")
+        return _load(data, path, _stamp(path) if path else f"sampler {sampler.here()}")
 
 
 def at_hand() -> bool:

@@ -185,8 +185,8 @@ def test_a_sampler_that_is_damaged_is_a_sentence(home, monkeypatch, tmp_path):
 def test_the_stand_in_only_without_archive_and_sampler_and_says_so(home, monkeypatch, tmp_path):
     from explorer.data import standin
 
+    shipped = sampler.FOLDER
     monkeypatch.setattr(sampler, "FOLDER", tmp_path / "deleted")
-
     monkeypatch.setattr(standin, "SIZES", {"train": 50, "valid": 20, "test": 10})
     standin._arrays.cache_clear()
     found, asked = load(), load("standin")
@@ -194,6 +194,8 @@ def test_the_stand_in_only_without_archive_and_sampler_and_says_so(home, monkeyp
     assert cifar10.here() is False
     assert found.source.kind == asked.source.kind == "standin"
     assert "stand-in" in found.source.notice and not asked.source.notice
+    monkeypatch.setattr(sampler, "FOLDER", shipped)  # it is back while the program runs
+    assert load().source.kind == "sample"
     write_archive(home / "data" / "cifar10.tgz", small_set())
     assert load().source.kind == "real" and load("standin").source.kind == "standin"
 

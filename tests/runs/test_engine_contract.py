@@ -106,6 +106,13 @@ def until(job, true, seconds=60.0):
         time.sleep(0.02)
 
 
+def all_up(engine):
+    """Wait until each worker answers, and the dispatcher knows it."""
+    for name in engine.wire.workers():
+        engine.wire.worker(name, "standing").result(60)
+    time.sleep(2 * WATCH)
+
+
 def steps(job):
     return len(job.history.snapshot())
 
@@ -256,6 +263,8 @@ def test_owners_take_turns_and_a_sweep_keeps_nobody_waiting(engine, start, monke
     limits.forget()
     many = 30
     places = ("one",) if isinstance(engine, Registry) else ("one", "two")
+    if len(places) > 1:
+        all_up(engine)  # else both hold places of one worker
     holding = [start(owner) for owner in places]  # all are taken while the others come
     for job in holding:
         until(job, lambda job: job.began)
