@@ -8,7 +8,7 @@ page's sliders to and fro, which runs what a browser would ask for: the slider's
 Beside it a bare page is served, made of the app's menu and the widgets found on the page: same kinds, labels, options
 and values; tabs, expanders and popovers that tell the server when they are opened; an empty component for each chart.
 
-``ms``: the processor time of the server's process for a move of the page's dearest slider (median; where a page has
+``ms``: the processor time of the server's process for a move of the page's dearest slider (mean; where a page has
 none, for a plain rerun); ``easiest``: of its cheapest; ``twin``: of the bare page; ``ratio``: the dearest over the bare
 page, the slowest page's at the end. ``--profile PAGE`` prints where a rerun of the whole script spends its time.
 """
@@ -30,6 +30,7 @@ from typing import Any
 from streamlit.testing.v1.element_tree import Block
 
 from explorer import paths
+from tests.load.__main__ import processor_s
 from tests.load.viewer import Viewer
 from tests.serving import Server, serve
 
@@ -47,7 +48,7 @@ def twin(at) -> str:
     others = ", ".join(f"st.Page(lambda: None, title='{page}', url_path='{page}')" for page in PAGES[1:])
     return (
         "import streamlit as st\n\n"
-        "from explorer.ui import door, internals  # as the app's server\n\n"
+        "from explorer.ui import door  # as the app's server\n\n"
         "side, drawn = st.sidebar, st.components.v2.component('twin', html='<i></i>')\n\n"
         f"def page():\n{body}\n\n"
         f"st.navigation([st.Page(page, title='page', default=True), {others}]).run()\n"
@@ -131,15 +132,6 @@ def mover(at) -> Callable[[int], None]:
     return move
 
 
-def processor_s(pid: int) -> float:
-    """Seconds of the processor that a process's threads have had."""
-    spent = 0
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):  # it has ended
-            spent += int((thread / "schedstat").read_text().split()[0])
-    return spent / 1e9
-
-
 async def quiet(server: Server) -> None:
     """Wait until a server has nothing left to do: after its start it imports what its pages will need."""
     while True:
@@ -149,12 +141,17 @@ async def quiet(server: Server) -> None:
             return
 
 
-async def cost(viewer: Viewer, server: Server, name: str) -> float:
-    """Processor seconds of the server for one move of a slider, or for a plain rerun."""
+async def cost(viewer: Viewer, server: Server, name: str, moves: int) -> float:
+    """Processor seconds of the server for a move of a slider, or for a plain rerun: the mean of many.
+
+    The kernel counts a process's time in hundredths of a second, which one move does not fill; of each thread it counts
+    more finely, but a script's thread is gone, with its count, when the script has run.
+    """
     before = processor_s(server.pid)
-    await viewer.move(name) if name in viewer.sliders else await viewer.look()
-    await asyncio.sleep(0.02)  # what is done after the page has been sent
-    return processor_s(server.pid) - before
+    for _ in range(moves):
+        await viewer.move(name) if name in viewer.sliders else await viewer.look()
+        await asyncio.sleep(0.02)  # what is done after the page has been sent
+    return (processor_s(server.pid) - before) / moves
 
 
 async def measure(page: str, app: Server, bare: Server, reruns: int) -> dict[str, float]:
@@ -164,17 +161,14 @@ async def measure(page: str, app: Server, bare: Server, reruns: int) -> dict[str
         await beside.open()
         await quiet(app)
         names, others = list(ours.sliders) or [""], list(beside.sliders) or [""]
-        found: dict[str, list[float]] = {name: [] for name in names}
-        twins: list[float] = []
-        for number in range(reruns + 2):
-            for name, other in zip(names, itertools.cycle(others), strict=False):
-                pair = await cost(ours, app, name), await cost(beside, bare, other)
-                if number > 1:  # the first two may still fill caches
-                    found[name].append(pair[0])
-                    twins.append(pair[1])
+        each, twins = [], []
+        for name, other in zip(names, itertools.cycle(others), strict=False):
+            for moves in (2, reruns):  # the first two may still fill caches
+                pair = await cost(ours, app, name, moves), await cost(beside, bare, other, moves)
+            each.append(1000 * pair[0])
+            twins.append(1000 * pair[1])
         assert not ours.errors and not beside.errors, (ours.errors, beside.errors)
-    each = [1000 * statistics.median(seconds) for seconds in found.values()]
-    floor = 1000 * statistics.median(twins)
+    floor = statistics.median(twins)
     return {"ms": max(each), "easiest": min(each), "twin": floor, "ratio": max(each) / floor}
 
 
@@ -219,7 +213,7 @@ def main() -> None:
     """Measure and print one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object on one line")
-    parser.add_argument("--reruns", type=int, default=15)
+    parser.add_argument("--reruns", type=int, default=40)
     parser.add_argument("--profile", metavar="PAGE", choices=PAGES)
     parser.add_argument("pages", nargs="*", default=PAGES)
     options = parser.parse_args()
