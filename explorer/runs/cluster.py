@@ -7,6 +7,7 @@ Whoever reaches Ray's ports can run any code as its user. So its token authentic
 call is taken, its dashboard is off, and it belongs into a private network.
 """
 
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -14,7 +15,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ NICE = 5  # workers beside an app server let its pages go first
 ANSWER = 5.0  # seconds a worker has to answer the dispatcher
 TAKE_IN = 60.0  # and to take a job in: the first one waits for torch to be imported
 JOIN = 30.0  # seconds a cluster has to answer an app server
+LEFT = "This server has left the cluster."
 SAVING = 20.0  # seconds the runs of a cluster of our own have to save
 
 
@@ -229,27 +231,55 @@ class _Worker:
 
 
 class _Ray:
-    """An app server's way to the dispatcher and the workers."""
+    """An app server's way to the dispatcher and the workers.
+
+    Ray ends the whole process where a thread calls it, or drops a reference, while it shuts down. So nobody else holds
+    its references, and once it is being left each call is answered by an error instead of being sent.
+    """
 
     def __init__(self, office: Any, own: bool) -> None:
         self._office, self._own = office, own
         self._names: Sequence[str] = ray.get(_call(office, "names", "control"), timeout=JOIN)
         self._actors = {name: ray.get_actor(name, SPACE) for name in self._names}
+        self._sending, self._left = threading.Lock(), False
+        self._open: dict[Future[Any], Any] = {}  # answers that are waited for, and Ray's futures with its references
 
     def workers(self) -> Sequence[str]:
         return self._names
 
     def worker(self, name: str, what: str, *arguments: Any) -> "Future[Any]":
-        found: Future[Any] = _call(self._actors[name], what, GROUP_OF.get(what, "ask"), *arguments).future()
-        return found
+        return self._send(self._actors[name], what, GROUP_OF.get(what, "ask"), *arguments)
 
     def dispatcher(self, what: str, *arguments: Any) -> "Future[Any]":
-        found: Future[Any] = _call(self._office, what, "control", *arguments).future()
-        return found
+        return self._send(self._office, what, "control", *arguments)
 
     def close(self, timeout: float) -> None:
         """Leave the cluster; one of our own stops and saves its runs first, and ends."""
         if self._own:
-            closing = [_call(actor, "close", "ask") for actor in self._actors.values()]
-            ray.wait(closing, num_returns=len(closing), timeout=max(timeout, SAVING))
-        ray.shutdown()
+            closing = [self.worker(name, "close") for name in self._names]
+            wait(closing, max(timeout, SAVING))
+        with self._sending:
+            self._left = True
+            for answer in list(self._open):
+                _answer(answer, error=ConnectionError(LEFT))
+            ray.shutdown()
+
+    def _send(self, actor: Any, what: str, group: str, *arguments: Any) -> "Future[Any]":
+        answer: Future[Any] = Future()
+        with self._sending:
+            if self._left:
+                answer.set_exception(ConnectionError(LEFT))
+                return answer
+            asked = self._open[answer] = _call(actor, what, group, *arguments).future()
+        asked.add_done_callback(lambda done: self._answered(answer, done))
+        return answer
+
+    def _answered(self, answer: "Future[Any]", done: "Future[Any]") -> None:
+        self._open.pop(answer, None)
+        error = done.exception()
+        _answer(answer, error=error) if error else _answer(answer, done.result())
+
+
+def _answer(answer: "Future[Any]", result: Any = None, error: BaseException | None = None) -> None:
+    with contextlib.suppress(InvalidStateError):  # answered already, or nobody wants it any more
+        answer.set_result(result) if error is None else answer.set_exception(error)
