@@ -66,6 +66,7 @@ def _together(options: argparse.Namespace, size: int, rank: int) -> int:
     assert isinstance(learner, parallel.Shared)
     if rank:
         learner.follow(plan(experiment))
+        group.leave()
         return 0
     kind = "streams" if learner.recurrent else "pictures"
     each = f"{experiment.batch_size // size} of {experiment.batch_size} {kind} a step in each"
@@ -77,6 +78,7 @@ def _together(options: argparse.Namespace, size: int, rank: int) -> int:
         return to_its_end(job, learner, recorder, options, target)
     finally:
         learner.dismiss()
+        group.leave()
 
 
 def _record(

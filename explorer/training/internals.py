@@ -1,12 +1,18 @@
 """Every touch of torch's private parts, with its reason; tests/training/test_internals.py says when one breaks."""
 
+import contextlib
 import inspect
 import io
+import sys
 import warnings
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import torch
+
+if TYPE_CHECKING:
+    from torch.nn.parallel import DistributedDataParallel
 
 
 def spare_the_compiler() -> None:
@@ -19,6 +25,32 @@ def spare_the_compiler() -> None:
     for method in vars(torch.optim.Optimizer).values():
         if (plain := getattr(method, "__wrapped__", None)) is not None:
             setattr(plain, "__dynamo_disable", plain)
+
+
+def in_parallel(model: torch.nn.Module, places: list[torch.device] | None) -> "DistributedDataParallel":
+    """The model for one process of several, without torch's compiler, which would take each of them two seconds.
+
+    The first one's running statistics are those that are kept; the others' are never used, and so not sent.
+
+    A ``DistributedDataParallel`` is made with a look at ``torch._dynamo.utils.get_optimize_ddp_mode()``, which says how
+    compiled networks are reduced, and its forward pass is wrapped as an optimiser's methods are (seen in torch 2.10 to
+    2.15). A version that asks for more gets the compiler.
+    """
+    from torch.nn.parallel import DistributedDataParallel
+
+    inside: Any = inspect.unwrap(DistributedDataParallel._inside_ddp_forward)
+    inside.__dynamo_disable = inside
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # a new name for the last argument, that torch 2.10 lacks
+        if "torch._dynamo" not in sys.modules:
+            named: Any = torch
+            named._dynamo = SimpleNamespace(utils=SimpleNamespace(get_optimize_ddp_mode=lambda: "ddp_optimizer"))
+            try:
+                with contextlib.suppress(AttributeError):
+                    return DistributedDataParallel(model, places, broadcast_buffers=False)
+            finally:
+                del named._dynamo
+        return DistributedDataParallel(model, places, broadcast_buffers=False)
 
 
 @torch.no_grad()

@@ -15,7 +15,6 @@ process does; ``SHARD`` over each part alone, which costs no exchange and is ano
 
 import functools
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import IntEnum, StrEnum
@@ -24,13 +23,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from explorer.data import Batch, Data
 from explorer.errors import ExplorerError, SettingsError, out_of_memory
 from explorer.experiment import Norm
 from explorer.models.batchnorm import BnLayer
 from explorer.models.char_rnn import State
+from explorer.training.internals import in_parallel
 from explorer.training.learner import Learner, Step
 from explorer.training.schedules import MOMENTUM, Plan
 
@@ -68,6 +67,10 @@ class Group:
         self.leads = self.rank == 0
         self.part = 1 / self.size  #: of the present batch that is this process's
         self._words: Any = dist.new_group(backend="gloo")  # on the host: no step waits for the device
+
+    def leave(self) -> None:
+        """In good order, all at their end: a process that ends with the group's threads at work may be aborted."""
+        dist.destroy_process_group()
 
     def say(self, word: Word) -> None:
         """Tell the others what is next; they wait for it."""
@@ -186,11 +189,7 @@ class Shared(Learner):
             self.company += f", BatchNorm over {_WORDS[statistics]}"
             if statistics == Statistics.SYNC:
                 synchronise(self.model, group, device)
-        place = [device] if device.type == "cuda" else None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # a new name for the last argument, that torch 2.10 lacks
-            # The first process's running statistics are those that are kept; the others' are never used.
-            self.passing = DistributedDataParallel(self.model, place, broadcast_buffers=False)
+        self.passing = in_parallel(self.model, [device] if device.type == "cuda" else None)
 
     def follow(self, plan: Plan) -> None:
         """Do what the first process does, until it dismisses this one."""

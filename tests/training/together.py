@@ -117,6 +117,7 @@ def main(path: Path) -> None:
                 learner.dismiss()
             else:
                 learner.follow(plan(CASES[name]))
+    group.leave()
     if group.leads:
         path.write_text(json.dumps(found))
 
