@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from tests.load.viewer import Viewer
+from tests.serving import run_apart
+
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 
@@ -37,6 +40,38 @@ def test_start_a_race_see_it_scrub_and_stop(visitor) -> None:
     visitor.press("Stop")
     page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
     page.get_by_text("nothing is decided").wait_for()
+    assert not visitor.errors
+
+
+def test_a_step_of_a_recorded_race_draws_the_race_alone_as_the_whole_page_would(visitor) -> None:
+    async def ask(query: str) -> list[str]:
+        async with Viewer(visitor.server.url, "batchnorm", query) as viewer:
+            await viewer.open()
+            before = len(viewer.sliders)
+            for name in list(viewer.sliders):
+                await viewer.move(name)
+            assert before and not viewer.errors
+            return [name for name in viewer.sliders if not viewer.fragment_of[name]]
+
+    assert run_apart(ask("")) == []
+    (everything,) = run_apart(ask("show=memory"))
+    assert "at" in everything, "another stretch of text is another text for all that is shown"
+
+    page = visitor.visit("batchnorm").page
+    slider = page.get_by_role("slider", name=re.compile("^Look at step"))
+    slider.focus()
+    slider.press("Home")
+    seen = page.get_by_text("at step 1", exact=False)
+    seen.first.wait_for()
+    visitor.until(lambda: "step=1" in page.url)
+    drawn = seen.all_inner_texts()
+    page.reload()
+    visitor.idle()
+    assert slider.input_value() == "1" and seen.all_inner_texts() == drawn
+    slider.focus()
+    slider.press("End")
+    page.get_by_text("at the end", exact=False).first.wait_for()
+    visitor.until(lambda: "step=" not in page.url)
     assert not visitor.errors
 
 

@@ -20,8 +20,9 @@ PAGE = "batchnorm.map"
 STEPS = (20, 40, 80, 160)
 
 
+@st.fragment
 def show() -> None:
-    """The whole section."""
+    """The whole section. Its controls draw nothing else anew."""
     cells = len(grid.NORMS) * len(grid.DEPTHS) * len(grid.RATES)
     st.markdown(
         f"{cells} short runs from fresh weights on the same batches. Green: it learnt something. Grey: it still "

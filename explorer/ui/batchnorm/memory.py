@@ -107,7 +107,9 @@ def _decoded(read: "Tensor", vocabulary: "Vocabulary") -> str:
 
 
 # -- influence -----------------------------------------------------------------------------------------
+@st.fragment
 def _influence(network: "nn.Module", read: "Tensor", text: str, identity: Identity) -> None:
+    """Which characters made one prediction. Another one draws nothing else anew."""
     here = state.place(PAGE)
     st.subheader("What did it look at?", anchor=False)
     with st.container(border=True):
@@ -178,7 +180,9 @@ def _traced(_network: "nn.Module", _read: "Tensor", identity: Identity) -> gates
     return gates.trace(_network, _read)
 
 
+@st.fragment
 def _units(network: "nn.Module", read: "Tensor", text: str, identity: Identity) -> None:
+    """What units and gates do over the text. Another gate or stretch of it draws nothing else anew."""
     here = state.place(PAGE)
     st.subheader("Hidden units and gates", anchor=False)
     traced = _traced(network, read, identity)

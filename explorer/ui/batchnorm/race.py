@@ -208,7 +208,9 @@ def _recorded(chosen: str, experiments: Mapping[str, Experiment], where: str) ->
     return _Recorded(chosen, *found) if found[0].lanes[0].record.where == where else None
 
 
+@st.fragment
 def _draw_recorded(kept: _Recorded) -> None:
+    """The recorded race. Its controls, the step looked at above all, draw nothing else anew."""
     layers.curves(PAGE, kept, kept.view, (0, 0))
     _verdict(kept.view, kept.claim, "Recorded.")
     parts.recorded(kept.device, "Start the race")

@@ -105,11 +105,11 @@ def reach(key: str, trained: bool, stamp: Stamp, samples: int = SAMPLES) -> Reac
 
 
 def show() -> None:
-    """The whole section."""
-    _reach()
+    """The whole section; what is set in one of its parts draws no other anew."""
+    st.fragment(_reach)()
     for column, draw in zip(st.columns(2, gap="large"), (_while_training, _exploding), strict=True):
         with column:
-            draw()
+            st.fragment(draw)()
     behind.how(PAGE, _how)
 
 
