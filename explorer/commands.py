@@ -20,8 +20,8 @@ from explorer.terminal.train import experiment_of
 
 def back_up(options: argparse.Namespace) -> int:
     """Copy the record of runs, while servers write it, with its weights, own texts and the server's secret."""
-    from explorer.runs import backup
-    from explorer.runs.store import Store
+    from explorer.store import backup
+    from explorer.store.store import Store
 
     found = backup.backup(Store(), options.folder)
     print(f"{options.folder}: {found.files} files, {found.bytes / 1e6:.1f} MB")
@@ -111,8 +111,8 @@ def _in_words(answer: dict[str, Any]) -> str:
 
 def runs(options: argparse.Namespace) -> int:
     """Print the runs recorded on this machine, the newest first."""
-    from explorer.runs.index import Query
-    from explorer.runs.store import Store
+    from explorer.store.index import Query
+    from explorer.store.store import Store
 
     for run in Store().find(Query(), limit=options.limit):
         words = {

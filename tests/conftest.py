@@ -56,7 +56,7 @@ SLOW_PLACES = (
     *("test_links.py", "test_add_a_rung.py", "lecture/test_claims.py", "runs/test_race.py", "runs/test_grid.py"),
     *("training/test_memory.py", "ui/test_door.py", "ui/test_internals.py", "data/test_dogscats.py"),
     *("export/test_script.py", "runs/test_resume.py", "runs/test_sweeping.py", "terminal/test_sweep.py"),
-    *("training/test_parallel.py", "terminal/test_together.py", "runs/test_engine.py", "runs/test_engine_contract.py"),
+    *("training/test_parallel.py", "terminal/test_together.py", "jobs/test_engine.py", "jobs/test_engine_contract.py"),
 )
 SLOW_TESTS = {
     "test_the_real_set",
@@ -73,11 +73,19 @@ SLOW_TESTS = {
 
 # Several workers take a file each at a time: what takes longest comes first, so that all come to an end together.
 LONGEST = (
-    *("browser/test_first_visit.py", "runs/test_engine_contract.py", "browser/test_every_page.py", "endurance/"),
+    *("browser/test_first_visit.py", "jobs/test_engine_contract.py", "browser/test_every_page.py", "endurance/"),
     *("browser/test_above_the_fold.py", "test_fuzz_files.py", "runs/test_race.py", "export/test_script.py"),
     *("pages/test_addresses.py", "browser/test_links.py", "browser/test_several_servers.py", "pages/test_cifar10.py"),
     *("browser/", "runs/test_resume.py", "terminal/", "runs/test_sweeping.py", "load/", "pages/", "test_stress.py"),
-    *("training/test_parallel.py", "runs/test_grid.py", "lecture/test_claims.py", "test_terminal.py", "runs/"),
+    *(
+        "training/test_parallel.py",
+        "runs/test_grid.py",
+        "lecture/test_claims.py",
+        "test_terminal.py",
+        "jobs/",
+        "store/",
+        "runs/",
+    ),
 )
 
 

@@ -17,10 +17,10 @@ from explorer.cam.maps import Method
 from explorer.cam.network import build
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.probes.activations import ActivationProbe
-from explorer.runs.jobs import Job
 from explorer.runs.train import train
-from explorer.runs.words import Kind
+from explorer.store.words import Kind
 from explorer.training import prepare
 from tests.cam.made import PHOTO, finished, photo
 

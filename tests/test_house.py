@@ -51,7 +51,7 @@ def test_only_the_ui_knows_streamlit():
 
 def test_only_one_file_knows_ray():
     assert [path.name for path in [*OURS, *PAGES] if "ray" in roots(path)] == ["cluster.py"]
-    naming = [path.name for path in [*OURS, *PAGES] if "runs.cluster" in path.read_text()]
+    naming = [path.name for path in [*OURS, *PAGES] if "jobs.cluster" in path.read_text()]
     assert naming == ["engine.py"], "and it is imported where it is chosen, and not before"
 
 
@@ -78,6 +78,8 @@ FLOORS = [
     {"models", "cam"},
     {"training"},
     {"probes"},
+    {"store"},
+    {"jobs"},
     {"runs"},
     {"lecture", "figures", "export"},
     {"ui"},
@@ -171,9 +173,9 @@ def test_session_state_is_touched_in_one_file():
 NEEDED = [
     "explorer.ladders",
     "explorer.experiment",
-    "explorer.runs.jobs",
-    "explorer.runs.store",
-    "explorer.runs.history",
+    "explorer.jobs.job",
+    "explorer.store.store",
+    "explorer.store.history",
     "explorer.lecture.recorded",
     "explorer.paths",
     "explorer.devices",

@@ -13,7 +13,7 @@ from explorer import ladders
 from explorer.data import text
 from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, applies
-from explorer.runs.store import ID, Store
+from explorer.store.store import ID, Store
 from explorer.ui import app, links, live, parts
 from tests.addresses import NASTY, odd
 

@@ -10,7 +10,7 @@ import pytest
 
 from explorer.__main__ import main
 from explorer.data import sampler
-from explorer.runs.history import COLUMNS, Snapshot
+from explorer.store.history import COLUMNS, Snapshot
 from explorer.training import checkpoint
 
 TINY = ["--epochs", "1", "--hidden", "16", "--n-fac", "8", "--bptt", "16", "--batch-size", "256", "--lr", "0.01"]
@@ -85,7 +85,7 @@ def test_lr_find_prints_the_curve_and_suggestions(capsys):
 
 
 def test_runs_lists_what_was_recorded(home, capsys):
-    from tests.runs.test_store import Store, a_run, rows
+    from tests.store.test_store import Store, a_run, rows
 
     assert run(capsys, "runs")[:2] == (0, "")
     store = Store()
@@ -225,7 +225,7 @@ def test_weights_of_a_run_that_broke_write_nothing(capsys, tiny, tmp_path):
 
 
 def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home, short):
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     status, _, err = run(capsys, "train", "gru", *QUICK)
     assert status == 0, err
@@ -237,7 +237,7 @@ def test_a_terminals_run_is_recorded_as_the_terminals(capsys, home, short):
 
 
 def test_a_run_may_be_left_out_of_the_record(capsys, home, short):
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     assert run(capsys, "train", "gru", *QUICK, "--no-record")[0] == 0
     assert not Store().runs()
@@ -318,7 +318,7 @@ def test_a_folder_of_a_user_who_is_not_here_is_a_sentence(capsys, monkeypatch, h
 
 @pytest.mark.parametrize("more", [[], ["--no-record"], ["--save", "w.safetensors"]], ids=["record", "nothing", "save"])
 def test_ctrl_c_keeps_what_was_learnt_and_says_where(home, tmp_path, more, programs):
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     settings = ["--data", "pydoc", "--hidden", "32", "--epochs", "50"]
     with programs.begin("-m", "explorer", "train", "gru", *settings, *more, cwd=tmp_path) as process:

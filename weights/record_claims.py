@@ -10,15 +10,15 @@ from typing import Any
 from explorer import devices
 from explorer.data.dogscats import find
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.lecture import races, recorded
 from explorer.lecture.claims import BY_ID, Claim
 from explorer.lecture.measures import measure
 from explorer.lecture.outcomes import Ran, outcome
 from explorer.lecture.verdicts import CLAIMS, RECORDED, Verdict
 from explorer.runs import train
-from explorer.runs.jobs import Job
 from explorer.runs.race import RaceView
-from explorer.runs.words import Kind, State
+from explorer.store.words import Kind, State
 from explorer.training import prepare
 
 MEASURED = ("bptt", "explode", "weights", "stride", "map")  #: two arms side by side, counted, or nothing to train

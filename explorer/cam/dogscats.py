@@ -37,7 +37,7 @@ class Validated:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The run beside the weights, in the shape of :meth:`explorer.runs.history.Snapshot.to_json`."""
+    """The run beside the weights, in the shape of :meth:`explorer.store.history.Snapshot.to_json`."""
 
     device: str
     steps: Mapping[str, Sequence[float]]

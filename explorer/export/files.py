@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import WeightsError
-from explorer.runs.history import COLUMNS, Snapshot
+from explorer.store.history import COLUMNS, Snapshot
 from explorer.training import checkpoint, internals
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from explorer.data import Source, SourceKind, sampler
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.runs.history import EpochRow, Mark
-from explorer.runs.index import Run
-from explorer.runs.store import Store, Which
+from explorer.store.history import EpochRow, Mark
+from explorer.store.index import Run
+from explorer.store.store import Store, Which
 from explorer.training import checkpoint
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from explorer.figures import style
-from explorer.runs.history import EpochRow
+from explorer.store.history import EpochRow
 
 
 def printed_losses(

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from explorer.figures import style
 from explorer.figures.curves import settle, settled
-from explorer.runs.history import Snapshot
 from explorer.series import extremes, spread
+from explorer.store.history import Snapshot
 
 
 class Y(StrEnum):

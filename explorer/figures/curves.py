@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 from explorer.figures import style
 from explorer.ladders import Reference
-from explorer.runs.history import Snapshot
 from explorer.series import extremes, spread
+from explorer.store.history import Snapshot
 
 if TYPE_CHECKING:
     from explorer.training.schedules import Plan

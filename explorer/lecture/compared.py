@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from explorer.experiment import Experiment, settings_of
 from explorer.ladders import Reference
-from explorer.runs.history import EpochRow
+from explorer.store.history import EpochRow
 
 ALL_PICTURES = 40_000
 MEANT = 0.0005  #: a smaller difference is none

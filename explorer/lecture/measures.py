@@ -17,11 +17,11 @@ from explorer.cam.truth import deletion_curve
 from explorer.data import album, dogscats, text
 from explorer.data.photos import Photo
 from explorer.experiment import Experiment, Norm
+from explorer.jobs.job import Job
 from explorer.lecture.claims import CLAIMS, Claim
 from explorer.lecture.verdicts import Values, Verdict, judge, recorded_memory
 from explorer.models.summary import summarise
 from explorer.probes import gradients
-from explorer.runs.jobs import Job
 from explorer.runs.through_time import endless
 from explorer.training import prepare
 from explorer.training.learner import Epoch, Learner

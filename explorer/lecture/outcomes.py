@@ -14,7 +14,7 @@ from explorer.lecture.claims import Claim
 from explorer.lecture.recorded import recording
 from explorer.lecture.verdicts import Verdict, judge, restarts
 from explorer.models.sizes import picture_sides
-from explorer.runs.history import EpochRow, Snapshot
+from explorer.store.history import EpochRow, Snapshot
 from explorer.training.schedules import cycle_ends
 
 WORSE = 0.02  #: nats; losses nearer to each other than this are called equal

@@ -9,7 +9,7 @@ import numpy as np
 
 from explorer import paths
 from explorer.experiment import Experiment
-from explorer.runs.history import Snapshot
+from explorer.store.history import Snapshot
 
 if TYPE_CHECKING:
     from explorer.runs.race import RaceView

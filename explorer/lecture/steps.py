@@ -20,7 +20,7 @@ from typing import Any
 
 from explorer.experiment import Norm
 from explorer.ladders import Page
-from explorer.runs.words import State
+from explorer.store.words import State
 
 Told = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ from explorer.lecture.recorded import Recording, recording
 from explorer.training.schedules import cycle_ends
 
 if TYPE_CHECKING:
-    from explorer.runs.history import Snapshot
+    from explorer.store.history import Snapshot
 
 Values = Mapping[str, float]  #: what was measured, by name
 

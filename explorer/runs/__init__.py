@@ -1,1 +1,1 @@
-"""What runs in the background: jobs, their record on disk, and one kind of run a file."""
+"""What is done in the background: one kind of run a file, and sweeps of them."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.jobs.job import Job
 from explorer.runs import estimate
-from explorer.runs.index import Run
-from explorer.runs.jobs import Job
 from explorer.runs.sweeps import Group
-from explorer.runs.words import ENDED, State
+from explorer.store.index import Run
+from explorer.store.words import ENDED, State
 
 
 @dataclass(frozen=True)

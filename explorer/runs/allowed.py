@@ -6,9 +6,9 @@ from explorer import limits
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.runs import estimate
-from explorer.runs.store import Store
 from explorer.runs.sweeps import Plan, alike
 from explorer.runs.train import CYCLES
+from explorer.store.store import Store
 from explorer.training import memory
 from explorer.training.schedules import cycle_ends
 

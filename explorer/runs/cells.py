@@ -14,15 +14,15 @@ from typing import Any
 
 from explorer.errors import ExplorerError, SettingsError, StorageError
 from explorer.experiment import Experiment
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.runs import estimate, train
-from explorer.runs.calls import call
-from explorer.runs.index import TERMINAL, By, Run
-from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
-from explorer.runs.store import Store
 from explorer.runs.sweeps import OVER, Cell, Plan, alike
 from explorer.runs.train import Training
-from explorer.runs.words import WAITS, Kind, State, ending
+from explorer.store.index import TERMINAL, By, Run
+from explorer.store.store import Store
+from explorer.store.words import WAITS, Kind, State, ending
 from explorer.training import prepare
 from explorer.training.memory import reserve
 

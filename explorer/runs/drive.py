@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from explorer.data import Source
-from explorer.runs.jobs import Job
+from explorer.jobs.job import Job
 
 PUBLISH_SECONDS = 0.3  # at least so long between two results a page is given
 

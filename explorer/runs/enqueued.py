@@ -15,15 +15,15 @@ from typing import Any
 
 from explorer import limits
 from explorer.errors import ExplorerError, SettingsError, StorageError
+from explorer.jobs.engine import Engine, QueueFull
+from explorer.jobs.job import Job
+from explorer.jobs.queue import registry
 from explorer.runs import allowed, cells
-from explorer.runs.engine import Engine, QueueFull
-from explorer.runs.index import TERMINAL, Query, Run
-from explorer.runs.jobs import Job
-from explorer.runs.queue import registry
-from explorer.runs.store import Store
 from explorer.runs.sweeping import Ended, Sweeping
 from explorer.runs.sweeps import Plan
-from explorer.runs.words import ENDED, NOBODY_LOOKING, State
+from explorer.store.index import TERMINAL, Query, Run
+from explorer.store.store import Store
+from explorer.store.words import ENDED, NOBODY_LOOKING, State
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from explorer import devices
 from explorer.experiment import Experiment, settings_of
 from explorer.ladders import Ladder
-from explorer.runs.history import EpochRow
-from explorer.runs.index import Query
-from explorer.runs.store import Store
-from explorer.runs.words import Kind
+from explorer.store.history import EpochRow
+from explorer.store.index import Query
+from explorer.store.store import Store
+from explorer.store.words import Kind
 
 Measured = tuple[Experiment, Sequence[EpochRow]]  #: what was trained here, and its epochs
 VALIDATED = 10_000  #: pictures, after each epoch

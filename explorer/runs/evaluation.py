@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from explorer import devices
 from explorer.errors import OtherDataError
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.probes.bn_statistics import Evaluation, evaluation_statistics
 from explorer.runs.drive import Moment, Moments, drive, given
-from explorer.runs.jobs import Job
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Learner, Step
 from explorer.training.schedules import plan

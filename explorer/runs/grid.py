@@ -14,9 +14,9 @@ import torch.nn.functional as F
 
 from explorer.data import Batch, Source
 from explorer.experiment import Experiment, Norm
+from explorer.jobs.job import Job
 from explorer.runs import sweeps
 from explorer.runs.drive import Moment, Moments, drive, given
-from explorer.runs.jobs import Job
 from explorer.training import prepare
 from explorer.training.learner import Learner
 

@@ -5,7 +5,7 @@ import threading
 
 from explorer.data import cifar10
 from explorer.errors import ExplorerError
-from explorer.runs.courtesy import COURTESY
+from explorer.jobs.courtesy import COURTESY
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer.errors import StorageError
-from explorer.runs.calls import call
-from explorer.runs.jobs import Job
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.runs.record import Recorder
-from explorer.runs.store import Store
-from explorer.runs.words import State, Stopped, ending
 from explorer.series import spread
+from explorer.store.store import Store
+from explorer.store.words import State, Stopped, ending
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment

@@ -13,8 +13,8 @@ from explorer import devices
 from explorer.cam import head
 from explorer.cam.classifier import shipped
 from explorer.cam.network import CamNet
+from explorer.jobs.job import Job
 from explorer.runs.drive import Moment, Moments, drive
-from explorer.runs.jobs import Job
 
 if TYPE_CHECKING:
     from explorer.data.photos import Photo

@@ -18,11 +18,11 @@ from explorer import devices
 from explorer.data import Batch, Source
 from explorer.data.pictures import VisionData
 from explorer.errors import SettingsError
+from explorer.jobs.job import Job
 from explorer.probes.activation_record import ActivationRecord
 from explorer.probes.activations import AFTER_ACTIVATION, EVERY, ActivationProbe, FeatureMaps, feature_maps
 from explorer.runs.drive import Moment, Moments, drive
-from explorer.runs.history import EpochRow, History, Snapshot
-from explorer.runs.jobs import Job
+from explorer.store.history import EpochRow, History, Snapshot
 from explorer.training import prepare
 from explorer.training.learner import Learner
 from explorer.training.schedules import Plan, plan

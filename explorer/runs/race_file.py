@@ -17,9 +17,9 @@ from explorer.data.files import write_whole
 from explorer.experiment import Experiment
 from explorer.probes.activation_record import ActivationRecord, Row, hist_edges
 from explorer.probes.activations import FeatureMaps
-from explorer.runs.history import Snapshot
 from explorer.runs.race import Break, LaneView, RaceView
 from explorer.series import spread
+from explorer.store.history import Snapshot
 
 ROWS, POINTS = 60, 1_500  #: sampled steps kept of each network's statistics; steps of its losses, which is all of them
 

@@ -17,11 +17,11 @@ from explorer import VERSION, devices
 from explorer.data import Source
 from explorer.data.files import write_whole
 from explorer.errors import StorageError
-from explorer.runs.history import COLUMNS, EpochRow, History, Mark, Snapshot
-from explorer.runs.index import TERMINAL, By, Run
-from explorer.runs.jobs import Job
-from explorer.runs.store import Store, Which
-from explorer.runs.words import Diverged, State
+from explorer.jobs.job import Job
+from explorer.store.history import COLUMNS, EpochRow, History, Mark, Snapshot
+from explorer.store.index import TERMINAL, By, Run
+from explorer.store.store import Store, Which
+from explorer.store.words import Diverged, State
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment

@@ -9,7 +9,7 @@ import torch
 
 from explorer import devices
 from explorer.data.files import write_whole
-from explorer.runs.history import Snapshot
+from explorer.store.history import Snapshot
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Learner
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from explorer.data import Source
+from explorer.jobs.job import Job
 from explorer.runs.drive import Moment, Moments, drive
-from explorer.runs.jobs import Job
 from explorer.training import lr_finder, prepare
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from multiprocessing.synchronize import Event
 from typing import Any
 
 from explorer.errors import ExplorerError
+from explorer.jobs.job import Job
 from explorer.runs import cells, estimate
-from explorer.runs.index import Run
-from explorer.runs.jobs import Job
-from explorer.runs.store import Store
-from explorer.runs.words import ENDED, WAITS, State
+from explorer.store.index import Run
+from explorer.store.store import Store
+from explorer.store.words import ENDED, WAITS, State
 
 LOOK = 0.2  # seconds between two looks at a cell's progress, and at whether it shall stop
 

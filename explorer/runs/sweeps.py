@@ -19,10 +19,10 @@ import numpy as np
 
 from explorer.errors import SettingsError
 from explorer.experiment import SETTINGS, Experiment, applies
-from explorer.runs.history import EpochRow
-from explorer.runs.index import Run
-from explorer.runs.words import ENDED, State
 from explorer.settings import Scale, Setting
+from explorer.store.history import EpochRow
+from explorer.store.index import Run
+from explorer.store.words import ENDED, State
 
 MOST = 1000  #: cells of a sweep
 OVER = frozenset({State.DONE, State.DIVERGED})  #: states of a cell in which nothing is left to do

@@ -10,9 +10,9 @@ import torch
 from explorer.data import Batch
 from explorer.data.text import TextData
 from explorer.errors import SettingsError
+from explorer.jobs.job import Job
 from explorer.probes.gradients import ReachCurve, reach
 from explorer.runs.drive import drive, moments_of
-from explorer.runs.jobs import Job
 from explorer.training import prepare
 from explorer.training.learner import Learner
 

@@ -13,16 +13,16 @@ from torch import Tensor
 from explorer import devices
 from explorer.data.vocabulary import Vocabulary
 from explorer.errors import ExplorerError, StorageError, WeightsError
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.models import generate
 from explorer.models.sampling import Sampling
-from explorer.runs.calls import call
 from explorer.runs.drive import Moment, Moments, drive
-from explorer.runs.history import EpochRow, History
-from explorer.runs.index import Run
-from explorer.runs.jobs import Job
 from explorer.runs.record import Recorder
-from explorer.runs.store import Store, Which, cycle
-from explorer.runs.words import Diverged, Kind, State, Stopped, ending
+from explorer.store.history import EpochRow, History
+from explorer.store.index import Run
+from explorer.store.store import Store, Which, cycle
+from explorer.store.words import Diverged, Kind, State, Stopped, ending
 from explorer.training import bookmark, checkpoint, own_weights, prepare
 from explorer.training.learner import Epoch, Learner
 from explorer.training.schedules import cycle_ends, plan
@@ -251,7 +251,7 @@ def submit(
     Raises:
         QueueFull: no more jobs are taken just now.
     """
-    from explorer.runs.queue import registry
+    from explorer.jobs.queue import registry
 
     made = call(work, experiment, start=start)
     job: Job[Training] = Job(Kind.TRAIN, experiment.rung.title, made, owner, experiment)
@@ -310,7 +310,7 @@ def submit_again(run: Run, store: Store, owner: str, instead_of: Job[Any] | None
     Raises:
         ExplorerError: it cannot be continued, or no more jobs are taken just now.
     """
-    from explorer.runs.queue import registry
+    from explorer.jobs.queue import registry
 
     job = _again(run, store, owner)
     job.record = call(record, store.address, go_on=True)

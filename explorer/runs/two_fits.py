@@ -17,11 +17,11 @@ from explorer.cam.network import CamNet, build
 from explorer.cam.pair import Pair, read
 from explorer.cam.view import normalised, picture_of
 from explorer.data import Source, dogscats
+from explorer.jobs.job import Job
 from explorer.models import randomness
 from explorer.runs.drive import Moment, Moments, drive
-from explorer.runs.history import EpochRow
-from explorer.runs.jobs import Job
 from explorer.runs.own_classes import Trained
+from explorer.store.history import EpochRow
 from explorer.training.learner import Epoch, Step
 from explorer.training.schedules import Schedule, constant, cosine
 

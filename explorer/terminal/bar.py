@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from explorer.runs.jobs import Job
+    from explorer.jobs.job import Job
 
 EVERY = 0.2  # seconds between two looks
 WIDTH = 28  # characters of the bar itself

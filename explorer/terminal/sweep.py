@@ -16,10 +16,10 @@ from explorer.terminal.train import experiment_of
 from explorer.terminal.words import INTERRUPTED, ends_when_interrupted, let_go_of_output, say
 
 if TYPE_CHECKING:
-    from explorer.runs.index import Run
-    from explorer.runs.store import Store
     from explorer.runs.sweeping import Sweeping
     from explorer.runs.sweeps import Group, Plan
+    from explorer.store.index import Run
+    from explorer.store.store import Store
 
 
 def sweep(options: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def sweep(options: argparse.Namespace) -> int:
         return _go_on(options)
     plan = _plan(options)
     from explorer.runs import cells
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     store = Store()
     cells.check(plan.cells)
@@ -61,7 +61,7 @@ def _go_on(options: argparse.Namespace) -> int:
     if options.key is not None or words:
         raise SettingsError(f"A sweep goes on as it began: leave {options.key or words[0]} out beside --resume.")
     from explorer.runs import cells
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     store = Store()
     runs = cells.unfinished(store, options.resume)
@@ -86,7 +86,7 @@ def _announce(what: str, experiments: Sequence[Any], store: "Store", jobs: int) 
 
 
 def _run(runs: "Sequence[Run]", store: "Store", options: argparse.Namespace) -> int:
-    from explorer.runs.words import State
+    from explorer.store.words import State
 
     group, bar, failed = runs[0].sweep, Bar(), 0
     work = _sweeping(runs, store, options.jobs)
@@ -113,12 +113,12 @@ def _run(runs: "Sequence[Run]", store: "Store", options: argparse.Namespace) -> 
 
 def _sweeping(runs: "Sequence[Run]", store: "Store", jobs: int | None) -> "Sweeping":
     """In this process and in those it begins; on the workers of the engine, where another one is chosen."""
-    from explorer.runs import engine
+    from explorer.jobs import engine
     from explorer.runs.sweeping import Sweeping
 
     if engine.chosen() != engine.THREADS:
+        from explorer.jobs.queue import registry
         from explorer.runs.enqueued import Enqueued
-        from explorer.runs.queue import registry
 
         made = registry()
         if not (why := engine.problem()):
@@ -158,7 +158,7 @@ def _following(bar: Bar, work: "Sweeping") -> Iterator[None]:
 def _line(store: "Store", run: "Run", state: str, message: str, place: str, as_json: bool) -> None:
     """One cell that is over."""
     from explorer.runs.sweeps import in_words
-    from explorer.runs.words import State
+    from explorer.store.words import State
 
     now, rows = store.run(run.id) or run, store.epochs(run.id)
     last = rows[-1] if rows else None

@@ -20,7 +20,7 @@ from explorer.terminal.words import say
 
 if TYPE_CHECKING:
     from explorer.experiment import Experiment
-    from explorer.runs.jobs import Job
+    from explorer.jobs.job import Job
     from explorer.runs.record import Recorder
     from explorer.runs.train import Training
     from explorer.training.parallel import Shared
@@ -85,10 +85,10 @@ def _record(
     options: argparse.Namespace, experiment: "Experiment", learner: "Shared"
 ) -> "tuple[Job[Training], Recorder]":
     """A new run, or the one that the processes before these have left, and the learner where it was left."""
-    from explorer.runs.jobs import Job
+    from explorer.jobs.job import Job
     from explorer.runs.record import Recorder
     from explorer.runs.train import continued, in_words, take_up
-    from explorer.runs.words import Kind
+    from explorer.store.words import Kind
 
     store, number, before = None if options.no_record else store_or_none(), _number(), None
     if store is not None and (before := store.run(number)) is not None:

@@ -12,11 +12,11 @@ from explorer.terminal.bar import Bar, following
 from explorer.terminal.words import INTERRUPTED, ends_when_interrupted, heading, let_go_of_output, line, say
 
 if TYPE_CHECKING:
-    from explorer.runs.history import EpochRow
-    from explorer.runs.jobs import Job
+    from explorer.jobs.job import Job
     from explorer.runs.record import Recorder
-    from explorer.runs.store import Store
     from explorer.runs.train import Training
+    from explorer.store.history import EpochRow
+    from explorer.store.store import Store
     from explorer.training.learner import Learner
 
 
@@ -35,10 +35,10 @@ def train(options: argparse.Namespace) -> int:
     if options.key.startswith("dogscats"):
         return _train_dogscats(options)
     experiment, target = experiment_of(options), target_of(options)
+    from explorer.jobs.job import Job
     from explorer.runs import train
-    from explorer.runs.jobs import Job
     from explorer.runs.record import Recorder
-    from explorer.runs.words import Kind
+    from explorer.store.words import Kind
     from explorer.training import prepare
 
     store = None if options.no_record else store_or_none()
@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> int:
 def resume(options: argparse.Namespace) -> int:
     """Go on with a run that was stopped, killed or cut off, bit for bit from where its bookmark lies."""
     from explorer.runs import train
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     store = Store()
     run = store.run(options.run)
@@ -73,7 +73,7 @@ def to_its_end(
 ) -> int:
     """Drive a training job in this thread, and say how it ended."""
     from explorer.runs import ship, train
-    from explorer.runs.words import Stopped
+    from explorer.store.words import Stopped
 
     experiment, store = job.experiment, recorder.store
     assert experiment is not None
@@ -159,7 +159,7 @@ def target_of(options: argparse.Namespace) -> Path | None:
 
 def store_or_none() -> "Store | None":
     """Where runs are recorded; where that cannot be, a sentence, and the run is not."""
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     try:
         return Store()

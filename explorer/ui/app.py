@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer import paths
-from explorer.runs.engine import far
-from explorer.runs.store import Store
+from explorer.jobs.engine import far
+from explorer.store.store import Store
 from explorer.ui import identity, internals, links, parts, share, state
 from explorer.ui.desk import attendance
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from explorer.runs.history import Snapshot
+    from explorer.store.history import Snapshot
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 

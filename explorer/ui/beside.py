@@ -8,11 +8,11 @@ import streamlit as st
 from explorer import devices
 from explorer.experiment import Experiment
 from explorer.figures.beside import printed_losses
+from explorer.jobs.job import Job
 from explorer.lecture import printed
 from explorer.lecture.recorded import recording
-from explorer.runs.history import EpochRow
-from explorer.runs.index import ID
-from explorer.runs.jobs import Job
+from explorer.store.history import EpochRow
+from explorer.store.index import ID
 from explorer.ui import app, live, parts, plot
 
 

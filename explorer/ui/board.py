@@ -8,10 +8,10 @@ import streamlit as st
 
 from explorer.experiment import Experiment
 from explorer.figures import curves
+from explorer.jobs.job import Job
 from explorer.lecture import compared, printed
-from explorer.runs.history import Snapshot
-from explorer.runs.jobs import Job
-from explorer.runs.words import State
+from explorer.store.history import Snapshot
+from explorer.store.words import State
 from explorer.training import checkpoint, schedules
 from explorer.ui import app, behind, controls, live, parts, plot, runbar, state, transport
 from explorer.ui.runbar import Number, Tone

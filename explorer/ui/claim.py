@@ -5,14 +5,14 @@ from typing import Any
 
 import streamlit as st
 
+from explorer.jobs.job import Job
 from explorer.ladders import Page
 from explorer.lecture import claims, races
 from explorer.lecture.claims import BY_ID, Claim
 from explorer.lecture.outcomes import Ran, outcome
 from explorer.lecture.verdicts import Verdict
-from explorer.runs.jobs import Job
 from explorer.runs.race import Raced
-from explorer.runs.words import State
+from explorer.store.words import State
 from explorer.ui import links, live, parts, state
 
 

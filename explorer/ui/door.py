@@ -82,7 +82,7 @@ def _make_home() -> None:
 
 def _start_workers() -> None:
     """Workers outside this process take seconds to start, in which pages that show no run are there already."""
-    from explorer.runs import engine, queue
+    from explorer.jobs import engine, queue
 
     if engine.chosen() != engine.THREADS:
         threading.Thread(target=queue.registry, name="start-workers", daemon=True).start()
@@ -96,7 +96,7 @@ async def lifespan(app: object) -> AsyncIterator[None]:
     tidying = asyncio.create_task(_tidy_now_and_then())
     yield
     tidying.cancel()
-    from explorer.runs import queue
+    from explorer.jobs import queue
 
     await asyncio.to_thread(queue.close)
 
@@ -104,8 +104,8 @@ async def lifespan(app: object) -> AsyncIterator[None]:
 async def _tidy_now_and_then() -> None:
     """Old runs and texts make room, soon after the start and then every hour."""
     await asyncio.sleep(SETTLED)
-    from explorer.runs import tidy
-    from explorer.runs.store import Store
+    from explorer.store import tidy
+    from explorer.store.store import Store
 
     while True:
         await asyncio.to_thread(tidy.keep_tidy, Store())

@@ -10,13 +10,13 @@ import streamlit as st
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
+from explorer.jobs import queue
+from explorer.jobs.job import Job
 from explorer.ladders import Ladder, Page
 from explorer.lecture.recorded import recording
-from explorer.runs import queue
-from explorer.runs.history import Snapshot
-from explorer.runs.index import ID
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind, State
+from explorer.store.history import Snapshot
+from explorer.store.index import ID
+from explorer.store.words import Kind, State
 from explorer.ui import app, links, parts, state
 
 POLL = 0.5  # seconds between looks at a running job

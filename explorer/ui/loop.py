@@ -8,8 +8,8 @@ from explorer.data import Source, SourceKind, text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
 from explorer.figures.cycles import cycle_chart
-from explorer.runs.jobs import Job
-from explorer.runs.store import cycle
+from explorer.jobs.job import Job
+from explorer.store.store import cycle
 from explorer.training import callbacks, schedules
 from explorer.ui import app, behind, board, live, parts, plot, state
 

@@ -15,9 +15,9 @@ import streamlit as st
 
 from explorer.data import SourceKind
 from explorer.errors import ExplorerError
+from explorer.jobs.job import Job
 from explorer.ladders import Rung
-from explorer.runs.jobs import Job
-from explorer.runs.words import State
+from explorer.store.words import State
 from explorer.ui import state
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import streamlit as st
 
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.runs.courtesy import COURTESY
-from explorer.runs.jobs import Job
-from explorer.runs.store import Which, cycle
+from explorer.jobs.courtesy import COURTESY
+from explorer.jobs.job import Job
+from explorer.store.store import Which, cycle
 from explorer.training import checkpoint, own_weights, schedules
 from explorer.ui import app, internals, links, live, parts, state
 

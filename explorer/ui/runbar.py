@@ -9,9 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from explorer.runs import queue
-from explorer.runs.jobs import Job
-from explorer.runs.words import State
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.store.words import State
 from explorer.ui import app, parts, state
 from explorer.ui.live import AT_WORK, Phase
 

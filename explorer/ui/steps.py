@@ -9,7 +9,7 @@ from explorer.lecture.steps import PAGES, Step, Told, finished
 from explorer.ui import state
 
 if TYPE_CHECKING:
-    from explorer.runs.jobs import Job
+    from explorer.jobs.job import Job
 
 
 def state_of(experiment: Experiment, job: "Job[Any] | None") -> Told:

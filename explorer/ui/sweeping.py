@@ -6,12 +6,12 @@ import streamlit as st
 
 from explorer import limits
 from explorer.figures import cells
-from explorer.runs import queue
+from explorer.jobs import queue
+from explorer.jobs.job import Job
 from explorer.runs.advance import Advance
-from explorer.runs.index import TERMINAL, Query
-from explorer.runs.jobs import Job
 from explorer.runs.sweeps import OVER, Group, Plan, in_words
-from explorer.runs.words import WAITS, Kind, State
+from explorer.store.index import TERMINAL, Query
+from explorer.store.words import WAITS, Kind, State
 from explorer.ui import app, live, parts, plot, runbar, state
 from explorer.ui.runbar import Number
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, settings_of
-from explorer.runs.jobs import Job
+from explorer.jobs.job import Job
 from explorer.training import own_weights
 from explorer.ui import app, live, parts, presets, state
 from explorer.ui.live import Phase

@@ -22,21 +22,21 @@ from pathlib import Path
 from typing import Any
 
 from explorer.experiment import Experiment
+from explorer.jobs.calls import call
+from explorer.jobs.engine import Engine
+from explorer.jobs.job import Job
+from explorer.jobs.queue import Registry
 from explorer.paths import REPOSITORY
 from explorer.runs import train
-from explorer.runs.calls import call
-from explorer.runs.engine import Engine
-from explorer.runs.jobs import Job
-from explorer.runs.queue import Registry
-from explorer.runs.store import Store
-from explorer.runs.words import Kind, State
+from explorer.store.store import Store
+from explorer.store.words import Kind, State
 
 WORKERS = 2
 RUN = Experiment.of("gru", epochs=100)
 UNBROKEN = RUN.replace(batch_size=8)  # no validation comes between a changed rate and its step: nobody changes it then
 OTHER = """
 import json, sys, time
-from explorer.runs import queue
+from explorer.jobs import queue
 job = queue.registry().find(sys.argv[1])
 took = []
 for number in range(int(sys.argv[2]) + 2):
@@ -144,7 +144,7 @@ def cost(job: Job[Any], pids: Sequence[int], seconds: float) -> float:
 def measure(rounds: int, seconds: float, home: Path) -> dict[str, Any]:
     """The whole thing."""
     os.environ.update(EXPLORER_HOME=str(home), EXPLORER_ENGINE="ray", EXPLORER_WORKERS=str(WORKERS))
-    from explorer.runs import cluster
+    from explorer.jobs import cluster
 
     store, threads = Store(home / "runs"), Registry()
     began = time.perf_counter()

@@ -18,8 +18,8 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import paths
 from explorer.experiment import Experiment
-from explorer.runs.index import Run, values
-from explorer.runs.store import Store
+from explorer.store.index import Run, values
+from explorer.store.store import Store
 from explorer.ui import app
 
 MODELS = ("stateful", "gru", "lstm", "convnet", "resnet")

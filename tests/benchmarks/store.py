@@ -22,10 +22,10 @@ import numpy as np
 
 from explorer.experiment import Experiment
 from explorer.paths import REPOSITORY
-from explorer.runs.history import COLUMNS
-from explorer.runs.index import Run
-from explorer.runs.store import Store
-from explorer.runs.words import Kind, State
+from explorer.store.history import COLUMNS
+from explorer.store.index import Run
+from explorer.store.store import Store
+from explorer.store.words import Kind, State
 
 ALLOWED = 250.0  # ms
 ROWS, PERIOD = 15, 0.5  # of a flush, and seconds from one to the next

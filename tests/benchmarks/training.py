@@ -29,11 +29,11 @@ from explorer import devices
 from explorer.data import Batch, Pictures, Source, cifar10
 from explorer.data.pictures import VisionData
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.runs import record, train
 from explorer.runs.drive import drive
-from explorer.runs.jobs import Job
-from explorer.runs.store import Store
-from explorer.runs.words import Kind
+from explorer.store.store import Store
+from explorer.store.words import Kind
 from explorer.training import prepare
 from explorer.training.learner import Learner
 from explorer.training.optimisers import make_optimiser

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from explorer.experiment import Experiment
-from explorer.runs.history import COLUMNS, EpochRow
-from explorer.runs.index import Run
-from explorer.runs.store import Store
+from explorer.store.history import COLUMNS, EpochRow
+from explorer.store.index import Run
+from explorer.store.store import Store
 from tests.browser.conftest import Visitor
 
 pytestmark = [pytest.mark.browser]

@@ -21,8 +21,8 @@ import pytest
 
 from explorer import paths
 from explorer.data.photos import to_bytes
-from explorer.runs.store import Store
-from explorer.runs.words import State
+from explorer.store.store import Store
+from explorer.store.words import State
 from explorer.ui import identity
 from tests.browser.conftest import Visitor
 from tests.serving import Server, free_port, ray_head, serve, wait_for

@@ -12,7 +12,7 @@ from explorer.cam.dogscats import fingerprint, train_dogscats
 from explorer.cam.explain import explain
 from explorer.cam.network import build
 from explorer.data import dogscats
-from explorer.runs.history import Snapshot
+from explorer.store.history import Snapshot
 from tests.data.test_dogscats import archive
 
 

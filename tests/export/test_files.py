@@ -11,7 +11,7 @@ import torch
 
 from explorer.errors import WeightsError
 from explorer.export import files
-from explorer.runs.history import COLUMNS, EpochRow, Snapshot
+from explorer.store.history import COLUMNS, EpochRow, Snapshot
 from explorer.training import checkpoint, internals, prepare
 from tests.training.test_lr_finder import vision
 

@@ -15,11 +15,11 @@ from explorer import paths
 from explorer.experiment import Experiment
 from explorer.export.recipe import Recipe, of_run
 from explorer.export.script import as_notebook, as_script, sections
+from explorer.jobs.job import Job
 from explorer.runs import train
-from explorer.runs.history import Mark
-from explorer.runs.jobs import Job
-from explorer.runs.store import Store
-from explorer.runs.words import Kind
+from explorer.store.history import Mark
+from explorer.store.store import Store
+from explorer.store.words import Kind
 from explorer.training import checkpoint, prepare
 from explorer.training.learner import Step
 from explorer.training.schedules import plan

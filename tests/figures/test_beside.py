@@ -1,7 +1,7 @@
 """A run beside the notes."""
 
 from explorer.figures.beside import printed_losses
-from explorer.runs.history import EpochRow
+from explorer.store.history import EpochRow
 
 
 def test_theirs_are_dashed_and_named_and_in_the_colour_of_ours() -> None:

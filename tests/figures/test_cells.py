@@ -7,11 +7,11 @@ import pytest
 
 from explorer.experiment import Experiment
 from explorer.figures import cells
-from explorer.runs.history import EpochRow
 from explorer.runs.sweeps import Group, Plan
-from explorer.runs.words import State
+from explorer.store.history import EpochRow
+from explorer.store.words import State
 from tests.figures.size import small_enough
-from tests.runs.test_store import a_run
+from tests.store.test_store import a_run
 
 
 def a_group(over, loss, model="gru", seeds=1, broke=()):

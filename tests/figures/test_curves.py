@@ -7,7 +7,7 @@ from explorer import ladders
 from explorer.experiment import Experiment
 from explorer.figures import compare, curves, networks, style
 from explorer.figures import pictures as vision
-from explorer.runs.history import COLUMNS, EpochRow, Mark, Snapshot
+from explorer.store.history import COLUMNS, EpochRow, Mark, Snapshot
 from explorer.training import schedules
 
 

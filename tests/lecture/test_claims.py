@@ -15,7 +15,7 @@ from explorer.experiment import Experiment
 from explorer.lecture import claims, quirks, verdicts
 from explorer.lecture.claims import CLAIMS, Claim
 from explorer.lecture.measures import MEASURES, measure
-from explorer.runs.history import COLUMNS, EpochRow, Snapshot
+from explorer.store.history import COLUMNS, EpochRow, Snapshot
 
 
 @pytest.fixture(autouse=True)

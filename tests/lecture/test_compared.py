@@ -4,7 +4,7 @@ import pytest
 
 from explorer.experiment import Experiment
 from explorer.lecture import compared
-from explorer.runs.history import EpochRow
+from explorer.store.history import EpochRow
 
 
 def row(epoch: int, accuracy: float = 0.5, val_loss: float = 1.5) -> EpochRow:

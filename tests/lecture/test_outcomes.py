@@ -7,7 +7,7 @@ from explorer.experiment import Experiment
 from explorer.lecture.claims import BY_ID, CLAIMS
 from explorer.lecture.outcomes import OUTCOMES, Ran, outcome
 from explorer.lecture.recorded import recording
-from explorer.runs.history import COLUMNS, EpochRow, Snapshot
+from explorer.store.history import COLUMNS, EpochRow, Snapshot
 
 
 def ran(claim: str, rows: list[tuple[float, float]], norms=None, diverged=False, real=True) -> Ran:

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from explorer.runs.store import Store
+from explorer.store.store import Store
 from tests.load.viewer import Lost, Viewer
 from tests.serving import Server, serve
 

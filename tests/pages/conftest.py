@@ -12,9 +12,9 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.testing.v1 import AppTest, app_test
 
 from explorer import paths
+from explorer.jobs import queue
 from explorer.lecture import steps
-from explorer.runs import queue
-from explorer.runs.store import Store
+from explorer.store.store import Store
 from explorer.training import evaluate
 from explorer.ui import app
 from explorer.ui.cifar10 import pictures

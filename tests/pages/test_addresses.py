@@ -13,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 from explorer import paths
 from explorer.data import text
 from explorer.experiment import Experiment
-from explorer.runs import jobs, queue
-from explorer.runs.words import Kind
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.store.words import Kind
 from explorer.ui import parts
 from explorer.ui.desk import entry
 from explorer.ui.runs import asked
@@ -77,7 +78,7 @@ def test_no_address_brings_a_page_down_or_leads_out_of_the_house(page, watch, mo
     rng, names = random.Random(page), bound()
     own = text.keep_own(b"The quick brown fox jumps over the lazy dog. " * 60, "somebody else")
     theirs = queue.registry().submit(
-        jobs.Job(rng.choice([*Kind]), "theirs", owner=secrets.token_hex(4), experiment=Experiment.of("gru"))
+        Job(rng.choice([*Kind]), "theirs", owner=secrets.token_hex(4), experiment=Experiment.of("gru"))
     )
     told, at, watch.opened, watch.asked = False, open_page(page), set(), []
     for number in range(EACH):

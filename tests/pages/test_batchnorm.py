@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from explorer.runs import jobs, queue
-from explorer.runs.words import Kind, State
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.store.words import Kind, State
 from explorer.ui import state
 from tests.pages.conftest import numbers, open_page, texts, ticked, wait
 
@@ -75,7 +76,7 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
     small = prepare.learner_for(Experiment.of("bn", images=500, widths="4,8", batch_size=64))
     monkeypatch.setattr(evaluation, "_trained", trained)
     assert "is trained on the pictures here first" in evaluating._on_what()
-    job = jobs.Job(Kind.EVALUATE, "", lambda job: evaluation.work(job, 64))
+    job = Job(Kind.EVALUATE, "", lambda job: evaluation.work(job, 64))
     job.run()
     assert job.state == State.DONE, job.message
     assert job.source.kind == "standin" and "trained just now" in job.result.weights

@@ -7,10 +7,11 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.experiment import Experiment
 from explorer.figures import style
-from explorer.runs import jobs, queue
-from explorer.runs.history import COLUMNS, EpochRow, Snapshot
-from explorer.runs.words import Kind, State
+from explorer.jobs import queue
+from explorer.jobs.job import Job
 from explorer.series import smooth
+from explorer.store.history import COLUMNS, EpochRow, Snapshot
+from explorer.store.words import Kind, State
 from explorer.ui import app, board, plot, runbar, transport
 from tests.pages.conftest import numbers, open_page, texts, wait
 
@@ -23,15 +24,15 @@ class Tab:
     def __init__(self, monkeypatch, owner: str = "me") -> None:
         self.monkeypatch, self.owner, self.state = monkeypatch, owner, {}
 
-    def draw(self, job: jobs.Job, experiment: Experiment) -> list[str]:
+    def draw(self, job: Job, experiment: Experiment) -> list[str]:
         """Run the page once; what it says is set otherwise than in the run."""
         self.monkeypatch.setattr(st, "session_state", self.state)
         self.monkeypatch.setattr(app, "owner", lambda: self.owner)
         return transport.apply_live_changes("page", job, experiment)
 
 
-def running(**settings: object) -> jobs.Job:
-    return jobs.Job(Kind.TRAIN, "a run", lambda job: None, "me", Experiment.of("gru", **settings), state=State.RUNNING)
+def running(**settings: object) -> Job:
+    return Job(Kind.TRAIN, "a run", lambda job: None, "me", Experiment.of("gru", **settings), state=State.RUNNING)
 
 
 @pytest.mark.parametrize(

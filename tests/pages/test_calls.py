@@ -13,13 +13,14 @@ from explorer import paths
 from explorer.cam.classifier import shipped
 from explorer.data.photos import Photo
 from explorer.experiment import Experiment
+from explorer.jobs import queue
+from explorer.jobs.calls import Call
+from explorer.jobs.job import Job
 from explorer.lecture.claims import CLAIMS
 from explorer.probes.activations import AFTER_ACTIVATION
-from explorer.runs import queue, train
-from explorer.runs.calls import Call
-from explorer.runs.jobs import Job
+from explorer.runs import train
 from explorer.runs.own_classes import Trained
-from explorer.runs.store import Store
+from explorer.store.store import Store
 from explorer.ui import app
 from explorer.ui.batchnorm import evaluating, grid, networks, race, through_time
 from explorer.ui.cam import learn, two_fits

@@ -12,8 +12,8 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from explorer.cam import classifier
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
-from explorer.runs import queue
-from explorer.runs.words import State
+from explorer.jobs import queue
+from explorer.store.words import State
 from explorer.ui.cam import networks
 from explorer.ui.cam import photos as cam_photo
 from tests.pages.conftest import numbers, open_page, texts, ticked, wait

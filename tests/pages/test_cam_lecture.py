@@ -3,7 +3,8 @@
 from unittest.mock import patch
 
 from explorer.cam import pair
-from explorer.runs import queue, two_fits
+from explorer.jobs import queue
+from explorer.runs import two_fits
 from tests.pages.conftest import open_page, texts, wait
 
 

@@ -12,8 +12,8 @@ from explorer.data import cifar10
 from explorer.data.photos import to_bytes
 from explorer.experiment import Experiment
 from explorer.figures import pictures as vision
-from explorer.runs import queue
-from explorer.runs.words import State
+from explorer.jobs import queue
+from explorer.store.words import State
 from explorer.training import evaluate
 from explorer.ui.cifar10 import pictures
 from tests.pages.conftest import open_page, texts, wait

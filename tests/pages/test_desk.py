@@ -5,13 +5,13 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import limits, paths
 from explorer.experiment import Experiment
+from explorer.jobs import queue
 from explorer.limits import Limits
-from explorer.runs import queue
-from explorer.runs.words import State
+from explorer.store.words import State
 from explorer.ui import controls
 from explorer.ui.desk import attendance, entry, room
+from tests.jobs.working import start
 from tests.pages.conftest import open_page, texts, wait
-from tests.runs.working import start
 
 TOKEN = "a token of the teacher's"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from explorer.runs import queue
+from explorer.jobs import queue
+from tests.jobs.wiring import wired
 from tests.pages import test_batchnorm, test_char_rnn, test_lr_finder, test_writing
-from tests.runs.wiring import wired
 
 SAME = [
     test_char_rnn.test_a_run_trains_in_the_background_takes_a_new_rate_and_stops,

@@ -6,10 +6,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import paths
+from explorer.jobs import queue
 from explorer.lecture import claims, quirks
 from explorer.lecture.recorded import recording
-from explorer.runs import queue
-from explorer.runs.words import State
+from explorer.store.words import State
 from tests.pages.conftest import APP, texts, wait
 
 

@@ -10,10 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import paths
 from explorer.experiment import SETTINGS, Experiment
-from explorer.runs import jobs, queue
-from explorer.runs.history import COLUMNS, EpochRow
-from explorer.runs.store import Run, Store
-from explorer.runs.words import Kind
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.store.history import COLUMNS, EpochRow
+from explorer.store.store import Run, Store
+from explorer.store.words import Kind
 from tests.pages.conftest import numbers, open_page, texts
 
 OWN = "my secret diary begins with a fox that nobody may know of.\n" * 60
@@ -28,7 +29,7 @@ def told(at: AppTest) -> list[str]:
 def a_job(kind: str, experiment: Experiment | None = None) -> str:
     """The id of a job that did nothing."""
     owner = secrets.token_hex(4)
-    return queue.registry().submit(jobs.Job(kind, "a job", lambda job: None, owner, experiment)).id
+    return queue.registry().submit(Job(kind, "a job", lambda job: None, owner, experiment)).id
 
 
 def a_stored_run(run: str, experiment: Experiment, owner: str = "somebody") -> str:
@@ -149,7 +150,7 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     assert data.startswith("own-") and owner not in data and "nobody may know" in begins(mine)
     run = a_stored_run("fade0003", mine.session_state["char_rnn"].experiment, owner)
     live = queue.registry().submit(
-        jobs.Job(Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn"].experiment)
+        Job(Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn"].experiment)
     )
 
     other = open_page("char_rnn", data=data)

@@ -8,10 +8,10 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import paths
 from explorer.experiment import Experiment
-from explorer.runs import queue
-from explorer.runs.history import COLUMNS
-from explorer.runs.store import Run, Store
-from explorer.runs.words import State
+from explorer.jobs import queue
+from explorer.store.history import COLUMNS
+from explorer.store.store import Run, Store
+from explorer.store.words import State
 from tests.pages.conftest import open_page, wait
 
 
@@ -19,8 +19,8 @@ def between_buttons_and_panel(before: str, after: str) -> None:
     """A page whose job changes its state just after its buttons were drawn."""
     import streamlit as st
 
-    from explorer.runs import words
-    from explorer.runs.jobs import Job
+    from explorer.jobs.job import Job
+    from explorer.store import words
     from explorer.ui import live
 
     job = st.session_state.setdefault("job", Job(words.Kind.TRAIN, "a run", lambda job: None, state=before))
@@ -77,9 +77,9 @@ def ending_while_it_is_drawn() -> None:
     import streamlit as st
 
     from explorer.data import Source
-    from explorer.runs import words
+    from explorer.jobs.job import Job
     from explorer.runs.grid import GridView
-    from explorer.runs.jobs import Job
+    from explorer.store import words
     from explorer.ui.batchnorm import grid
 
     def view(loss: float) -> GridView:
@@ -117,9 +117,9 @@ def place_of_a_job(place: str, owner: str) -> None:
     """A page with a job of its own, for a browser that is recognised."""
     import streamlit as st
 
-    from explorer.runs import queue
-    from explorer.runs.jobs import Job
-    from explorer.runs.words import Kind
+    from explorer.jobs import queue
+    from explorer.jobs.job import Job
+    from explorer.store.words import Kind
     from explorer.ui import live, state
 
     state.session().owner = owner

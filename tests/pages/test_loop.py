@@ -1,6 +1,6 @@
 """Callbacks, and the cycles of a run, on the training pages."""
 
-from explorer.runs import queue
+from explorer.jobs import queue
 from tests.pages.conftest import open_page, texts, wait
 
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1", "schedule": "cosine", "bptt": "64"}

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from explorer.experiment import Experiment
-from explorer.runs import jobs, queue
+from explorer.jobs import queue
+from explorer.jobs.job import Job
 from explorer.runs.sweep import Sweeps
-from explorer.runs.words import Kind, State
+from explorer.store.words import Kind, State
 from explorer.training.lr_finder import Sweep
 from explorer.ui import state
 from tests.pages.conftest import open_page, texts, ticked, wait
@@ -88,7 +89,7 @@ def test_a_suggestion_the_training_page_does_not_take_cannot_be_used() -> None:
     at = open_page("lr_finder", models="gru")
     rates, losses = np.geomspace(1e-7, 1e-5, 100), np.linspace(4.2, 3.9, 100)
     found = {"GRU": Sweep(rates, losses, losses)}
-    swept = jobs.Job(
+    swept = Job(
         Kind.LR_FIND,
         "GRU",
         lambda job: job.publish(Sweeps(found, {"GRU": Experiment.of("gru")}, (1e-5, 10.0))),

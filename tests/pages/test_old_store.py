@@ -2,10 +2,10 @@
 
 import shutil
 
-from explorer.runs.store import Store
+from explorer.store.store import Store
 from explorer.ui import app
 from tests.pages.conftest import numbers, open_page, texts
-from tests.runs.test_old_store import OLD
+from tests.store.test_old_store import OLD
 
 
 def test_a_link_to_an_old_run_draws_it(tmp_path, monkeypatch) -> None:

@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import paths
 from explorer.experiment import Experiment
-from explorer.runs import queue
+from explorer.jobs import queue
 from explorer.training import checkpoint, own_weights
 from explorer.training.evaluate import of_file
 from explorer.ui import app

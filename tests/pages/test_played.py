@@ -4,12 +4,12 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from explorer.jobs import queue
+from explorer.jobs.job import Job
 from explorer.models import generate
 from explorer.models.sampling import Sampling
-from explorer.runs import queue
-from explorer.runs.jobs import Job
-from explorer.runs.store import Which, cycle
-from explorer.runs.words import State
+from explorer.store.store import Which, cycle
+from explorer.store.words import State
 from explorer.training import checkpoint
 from explorer.training.evaluate import of_file
 from explorer.ui import app

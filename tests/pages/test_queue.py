@@ -2,15 +2,16 @@
 
 import pytest
 
-from explorer.runs import jobs, queue
-from explorer.runs.words import State
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.store.words import State
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
 LONG = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "200", "schedule": "constant"}
 
 
-def newest() -> jobs.Job:
+def newest() -> Job:
     return queue.registry().all()[-1]
 
 

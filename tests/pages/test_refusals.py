@@ -4,9 +4,9 @@ import pytest
 
 from explorer import devices
 from explorer.errors import ExplorerError
+from explorer.jobs import queue
 from explorer.lecture import claims
-from explorer.runs import queue
-from explorer.runs.words import State
+from explorer.store.words import State
 from tests.pages.conftest import numbers, open_page, wait
 
 FULL = "Too much is waiting on this server."

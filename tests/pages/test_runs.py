@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from explorer.experiment import Experiment
-from explorer.runs import queue
-from explorer.runs.history import COLUMNS, EpochRow
-from explorer.runs.index import Run
+from explorer.jobs import queue
 from explorer.runs.outcome import Outcome
-from explorer.runs.store import Store
-from explorer.runs.words import State
+from explorer.store.history import COLUMNS, EpochRow
+from explorer.store.index import Run
+from explorer.store.store import Store
+from explorer.store.words import State
 from explorer.ui import app
 from tests.pages.conftest import open_page, texts, wait
 

@@ -3,13 +3,14 @@
 import pytest
 
 from explorer import limits
+from explorer.jobs import queue
 from explorer.limits import Limits
-from explorer.runs import grid, queue
-from explorer.runs.store import Store
-from explorer.runs.words import ENDED, State
+from explorer.runs import grid
+from explorer.store.store import Store
+from explorer.store.words import ENDED, State
+from tests.jobs.working import start, until
 from tests.pages.conftest import numbers, open_page, store_of, texts, wait
 from tests.pages.test_sweeps import swept, table
-from tests.runs.working import start, until
 
 FOLD = "runs.fold.sweep"
 

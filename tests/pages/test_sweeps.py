@@ -7,14 +7,14 @@ import pytest
 
 from explorer.experiment import Experiment
 from explorer.runs import cells, grid
-from explorer.runs.history import EpochRow
-from explorer.runs.index import Run
-from explorer.runs.store import Store
 from explorer.runs.sweeps import Plan
-from explorer.runs.words import WAITS, State
+from explorer.store.history import EpochRow
+from explorer.store.index import Run
+from explorer.store.store import Store
+from explorer.store.words import WAITS, State
 from explorer.ui import app
 from tests.pages.conftest import open_page, store_of, texts
-from tests.runs.test_store import rows
+from tests.store.test_store import rows
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from explorer.runs import queue
-from explorer.runs.words import State
+from explorer.jobs import queue
+from explorer.store.words import State
 from explorer.ui import app
 from explorer.ui.char_rnn import writing
 from tests.pages.conftest import open_page, texts, wait

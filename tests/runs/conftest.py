@@ -1,12 +1,5 @@
-"""What the tests of jobs share."""
+"""What the tests of runs share."""
 
-import pytest
+from tests.jobs.conftest import registry
 
-from explorer.runs.queue import Registry
-
-
-@pytest.fixture
-def registry():
-    made = Registry()
-    yield made
-    made.close()
+__all__ = ["registry"]

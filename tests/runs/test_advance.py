@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.runs.advance import Advance
-from explorer.runs.index import Run
-from explorer.runs.jobs import Job
 from explorer.runs.sweeps import Group
-from explorer.runs.words import Kind, State
+from explorer.store.index import Run
+from explorer.store.words import Kind, State
 
 EPOCHS = (1, 1, 4, 4)  # of each cell
 

@@ -7,10 +7,10 @@ from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.limits import Limits
 from explorer.runs import allowed, cells, enqueued, estimate
-from explorer.runs.history import EpochRow
-from explorer.runs.store import Store
 from explorer.runs.sweeps import Plan
-from explorer.runs.words import State
+from explorer.store.history import EpochRow
+from explorer.store.store import Store
+from explorer.store.words import State
 from tests.runs.test_sweeping import a_plan
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from explorer.data import Source
+from explorer.jobs.job import Job
 from explorer.runs import drive as driving
 from explorer.runs.drive import Moment, drive, given, moments_of
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind, State
+from explorer.store.words import Kind, State
 
 
 class Published(Job):

@@ -9,17 +9,18 @@ import pytest
 from explorer import limits
 from explorer.errors import ExplorerError, SettingsError, StorageError
 from explorer.experiment import Experiment
+from explorer.jobs import queue
+from explorer.jobs.queue import Registry
 from explorer.limits import Limits
-from explorer.runs import cells, enqueued, queue
+from explorer.runs import cells, enqueued
 from explorer.runs.enqueued import Enqueued
-from explorer.runs.history import COLUMNS
-from explorer.runs.queue import Registry
-from explorer.runs.store import Store
 from explorer.runs.sweeps import Group, Plan
-from explorer.runs.words import ENDED, NOBODY_LOOKING, WAITS, State
+from explorer.store.history import COLUMNS
+from explorer.store.store import Store
+from explorer.store.words import ENDED, NOBODY_LOOKING, WAITS, State
+from tests.jobs.working import Work, start
+from tests.jobs.working import until as wait
 from tests.runs.test_sweeping import TINY, a_plan, states
-from tests.runs.working import Work, start
-from tests.runs.working import until as wait
 
 SLOW = dict(epochs=200)  # minutes
 

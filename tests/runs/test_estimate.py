@@ -8,8 +8,8 @@ import pytest
 from explorer import devices
 from explorer.experiment import Experiment
 from explorer.runs import estimate
-from explorer.runs.history import COLUMNS, EpochRow
-from explorer.runs.store import Run, Store
+from explorer.store.history import COLUMNS, EpochRow
+from explorer.store.store import Run, Store
 
 
 def rows(*seconds: float) -> tuple[EpochRow, ...]:

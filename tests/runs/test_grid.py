@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from explorer.__main__ import _parser
+from explorer.jobs.job import Job
 from explorer.runs import grid
-from explorer.runs.jobs import Job
 from explorer.terminal import sweep
 
 SMALL = dict(depths=(1, 2), rates=(0.01, 0.1), steps=3)

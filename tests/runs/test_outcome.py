@@ -8,19 +8,19 @@ import pytest
 from explorer.data import Source
 from explorer.errors import DataError
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.probes.bn_statistics import Evaluation
 from explorer.probes.gradients import ReachCurve
 from explorer.runs import outcome
 from explorer.runs.evaluation import Evaluated
 from explorer.runs.grid import GridView
-from explorer.runs.jobs import Job
 from explorer.runs.outcome import Outcome, recorded
-from explorer.runs.store import Store
 from explorer.runs.sweep import Sweeps
 from explorer.runs.through_time import Exploded, Explosion, Reached, Reaching
-from explorer.runs.words import Kind, State
+from explorer.store.store import Store
+from explorer.store.words import Kind, State
 from explorer.training.lr_finder import Sweep
-from tests.runs.working import until
+from tests.jobs.working import until
 
 SOURCE = Source("Ten drawn shapes (stand-in)", "standin", "")
 

@@ -6,15 +6,15 @@ import torch
 
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.ladders import UNTRAINED
 from explorer.lecture.races import BY_KEY, PRESETS
 from explorer.probes.activation_record import ActivationRecord, hist_edges
 from explorer.probes.bn_statistics import evaluation_statistics
 from explorer.runs import race
-from explorer.runs.history import COLUMNS, History, Snapshot
-from explorer.runs.jobs import Job
 from explorer.runs.race import Race, find_break
-from explorer.runs.words import Kind
+from explorer.store.history import COLUMNS, History, Snapshot
+from explorer.store.words import Kind
 
 
 def small(**changes):

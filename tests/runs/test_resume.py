@@ -13,14 +13,15 @@ from explorer import paths
 from explorer.data import Source
 from explorer.errors import OtherDataError, WeightsError
 from explorer.experiment import Experiment
-from explorer.runs import queue, record, train
-from explorer.runs.jobs import Job
-from explorer.runs.store import Store
-from explorer.runs.words import Kind, State, Stopped
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.runs import record, train
+from explorer.store.store import Store
+from explorer.store.words import Kind, State, Stopped
 from explorer.training import bookmark, prepare
 from explorer.training.learner import Epoch, Step
 from explorer.training.schedules import plan
-from tests.runs.working import until
+from tests.jobs.working import until
 from tests.training.test_learner import equal
 
 LANGUAGE = Experiment.of("lstm", hidden=16, n_fac=8, epochs=2, lead_epochs=0, batch_size=512, clip=0.5)
@@ -85,15 +86,22 @@ def test_a_learner_put_back_in_mid_epoch_goes_on_as_if_nothing_had_been(experime
         assert equal({**left, "epoch": 0}, {**right, "epoch": 0})
 
 
+def begun(experiment, store, steps):
+    """A run that holds after some steps; held from the first on, as a loaded machine is slow to say so later."""
+    job = train.submit(experiment, "ann", store, paused=True)
+    until(lambda: job.state == State.PAUSED, 60)
+    job.resume(steps)
+    until(lambda: job.state == State.PAUSED and len(job.history.snapshot()) == steps, 60)
+    return job
+
+
 @pytest.mark.parametrize("experiment", [LANGUAGE, VISION], ids=["language", "vision"])
 def test_a_run_stopped_in_mid_epoch_and_continued_equals_one_that_ran_through(
     experiment, short, store, registry, monkeypatch
 ):
     monkeypatch.setattr(queue, "_registry", registry)
     whole = train_whole(store, experiment)
-    job = train.submit(experiment, "ann", store)
-    job.budget = 7
-    until(lambda: job.state == State.PAUSED, 60)
+    job = begun(experiment, store, steps=7)
     job.change("lr", experiment.lr)  # leaves a mark, and changes nothing else
     job.stop()
     until(lambda: job.ended, 60)
@@ -115,9 +123,7 @@ def test_a_live_change_is_continued_too(short, store, registry, monkeypatch):
     monkeypatch.setattr(queue, "_registry", registry)
 
     def changed(stop):
-        job = train.submit(LANGUAGE, "ann", store)
-        job.budget = 4
-        until(lambda: job.state == State.PAUSED, 60)
+        job = begun(LANGUAGE, store, steps=4)
         job.change("dropout", 0.2)
         job.change("lr", 2e-3)
         job.resume(steps=3)

@@ -14,12 +14,12 @@ import torch
 from explorer.errors import SettingsError, StorageError
 from explorer.experiment import Experiment
 from explorer.runs import cells, sweeping
-from explorer.runs.store import Store
 from explorer.runs.sweeping import Sweeping
 from explorer.runs.sweeps import Group, Plan
-from explorer.runs.words import WAITS, State
+from explorer.store.store import Store
+from explorer.store.words import WAITS, State
 from explorer.training import checkpoint
-from tests.runs.working import until
+from tests.jobs.working import until
 
 TINY = dict(hidden=8, n_fac=4, batch_size=64, bptt=64, epochs=1, schedule="constant", jitter=False)
 LONGER = dict(data="pydoc", batch_size=256)  # for what happens while it trains

@@ -8,10 +8,10 @@ import pytest
 
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
-from explorer.runs.history import EpochRow
 from explorer.runs.sweeps import MOST, Axis, Figure, Group, Plan, logarithmic, numeric
-from explorer.runs.words import State
-from tests.runs.test_store import a_run
+from explorer.store.history import EpochRow
+from explorer.store.words import State
+from tests.store.test_store import a_run
 
 GRU = Experiment.of("gru")
 

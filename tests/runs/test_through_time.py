@@ -4,10 +4,10 @@ import pytest
 
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.runs import through_time
 from explorer.runs.drive import drive, moments_of
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind
+from explorer.store.words import Kind
 
 
 def test_clipping_tames_a_rate_that_is_too_high():

@@ -17,17 +17,18 @@ import torch
 from explorer import limits
 from explorer.data import files
 from explorer.errors import DataError, StorageError
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.jobs.questions import Unanswered
+from explorer.jobs.queue import Registry
 from explorer.limits import Limits
-from explorer.runs import queue, record, train
-from explorer.runs.history import Snapshot
-from explorer.runs.jobs import Job
-from explorer.runs.questions import Unanswered
-from explorer.runs.queue import Registry
-from explorer.runs.store import Store, cycle
-from explorer.runs.words import Kind, State
+from explorer.runs import record, train
+from explorer.store.history import Snapshot
+from explorer.store.store import Store, cycle
+from explorer.store.words import Kind, State
 from explorer.training import checkpoint
 from explorer.training.schedules import plan
-from tests.runs.test_jobs import until
+from tests.jobs.test_job import until
 from tests.training.test_lr_finder import vision
 
 
@@ -468,7 +469,7 @@ QUEUE = """
 import sys, time
 from pathlib import Path
 from explorer.experiment import Experiment
-from explorer.runs.store import Store, cycle
+from explorer.store.store import Store, cycle
 from explorer.runs import train
 experiment = Experiment.of("gru", data="pydoc", hidden=8, n_fac=4, epochs=50)
 store = Store(Path(sys.argv[1]))

@@ -9,9 +9,9 @@ import torch
 from explorer.cam import pair
 from explorer.cam.classifier import shipped
 from explorer.data import Source, dogscats
+from explorer.jobs.job import Job
 from explorer.runs import two_fits
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind, State
+from explorer.store.words import Kind, State
 from explorer.training.learner import Epoch, Step
 
 

@@ -2,8 +2,8 @@
 
 import io
 
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind, State
+from explorer.jobs.job import Job
+from explorer.store.words import Kind, State
 from explorer.terminal.bar import CLEAR, Bar, duration, following, size
 
 

@@ -8,12 +8,12 @@ import sys
 import pytest
 
 from explorer.__main__ import main
-from explorer.runs import engine, queue
-from explorer.runs.store import Store
-from explorer.runs.words import State
+from explorer.jobs import engine, queue
+from explorer.store.store import Store
+from explorer.store.words import State
 from explorer.terminal import sweep
+from tests.jobs.wiring import wired
 from tests.runs.test_sweeps import a_group
-from tests.runs.wiring import wired
 
 SMALL = {"hidden": 8, "n-fac": 4, "batch-size": 64, "bptt": 64, "epochs": 1, "schedule": "constant"}
 TINY = ["gru", *(word for name, value in SMALL.items() for word in (f"--{name}", str(value)))]

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from explorer.__main__ import main
-from explorer.runs.store import Store
-from explorer.runs.words import State
+from explorer.store.store import Store
+from explorer.store.words import State
 from tests.training import restart
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")

@@ -82,7 +82,7 @@ def ranks(agent: int) -> dict[int, int]:
 
 def the_run(home: Path):
     """The run on record, once there is one."""
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     runs = Store(home / "runs").runs()
     return runs[0] if runs else None

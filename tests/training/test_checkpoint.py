@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_is_a_storage_error_too(trained, tmp_path):
 
 
 def test_shipping_writes_figures_of_the_values_as_written_and_the_run_beside_them(trained, tmp_path):
-    from explorer.runs.history import History, Snapshot
+    from explorer.store.history import History, Snapshot
 
     events = History()
     path = ship.write(trained, trained.experiment, events.snapshot(), tmp_path / "mine.safetensors")

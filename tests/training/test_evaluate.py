@@ -6,10 +6,10 @@ import torch
 from explorer.data import cifar10
 from explorer.data.pictures import VisionData
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.runs import train
-from explorer.runs.jobs import Job
-from explorer.runs.store import Store, Which
-from explorer.runs.words import Kind
+from explorer.store.store import Store, Which
+from explorer.store.words import Kind
 from explorer.training import checkpoint, evaluate
 
 

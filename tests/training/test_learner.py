@@ -12,7 +12,7 @@ from explorer.data import Batch
 from explorer.experiment import Experiment
 from explorer.models import generate
 from explorer.models.sampling import Sampling
-from explorer.runs.history import History
+from explorer.store.history import History
 from explorer.training import prepare
 from explorer.training.learner import Epoch, Learner, Step, cross_entropy
 from explorer.training.optimisers import make_optimiser

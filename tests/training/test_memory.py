@@ -15,7 +15,7 @@ from explorer.data import text
 from explorer.errors import SettingsError, explain
 from explorer.experiment import Experiment
 from explorer.runs import sweep
-from explorer.runs.words import State
+from explorer.store.words import State
 from explorer.training import memory, prepare
 from explorer.training.learner import Learner, cross_entropy
 
@@ -228,8 +228,8 @@ def test_a_race_needs_the_memory_of_all_its_networks(monkeypatch):
 
 
 def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
-    from explorer.runs.jobs import Job
-    from explorer.runs.words import Kind
+    from explorer.jobs.job import Job
+    from explorer.store.words import Kind
 
     experiment = Experiment.of("gru", data="pydoc", hidden=16, batch_size=64)
     need = memory.estimate(experiment, 60, 100_000).total
@@ -241,7 +241,7 @@ def test_sweeping_several_models_needs_the_memory_of_one(monkeypatch):
 
 def test_a_run_that_has_ended_holds_no_memory_any_more(tmp_path):
     from explorer.runs import train
-    from explorer.runs.store import Store
+    from explorer.store.store import Store
 
     experiment = Experiment.of("gru", data="pydoc", hidden=16, batch_size=512, bptt=64, epochs=1)
     job = train.submit(experiment, "ann", Store(tmp_path))

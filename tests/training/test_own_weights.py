@@ -15,9 +15,10 @@ from explorer.data.vocabulary import Vocabulary
 from explorer.errors import OtherDataError, WeightsError
 from explorer.experiment import Experiment
 from explorer.limits import Limits
-from explorer.runs import tidy, train
-from explorer.runs.store import Store
-from explorer.runs.tidy import DAY, Tidied
+from explorer.runs import train
+from explorer.store import tidy
+from explorer.store.store import Store
+from explorer.store.tidy import DAY, Tidied
 from explorer.training import checkpoint, own_weights
 
 CPU = torch.device("cpu")

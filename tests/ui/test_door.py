@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from explorer.runs.store import Store
+from explorer.store.store import Store
 from explorer.ui import identity
 from explorer.ui.door import Door
 from tests.load.viewer import Viewer

@@ -7,14 +7,15 @@ import streamlit as st
 
 from explorer.data import cifar10
 from explorer.figures.batchnorm import evaluation_bars
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.ladders import Page
 from explorer.lecture import inside
 from explorer.probes import bn_statistics
-from explorer.runs import evaluation, outcome, queue
-from explorer.runs.calls import call
+from explorer.runs import evaluation, outcome
 from explorer.runs.evaluation import KEY, Evaluated
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind, State
+from explorer.store.words import Kind, State
 from explorer.training import checkpoint
 from explorer.ui import app, behind, live, parts, plot, runbar, steps
 

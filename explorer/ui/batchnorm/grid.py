@@ -7,13 +7,14 @@ import streamlit as st
 
 from explorer.experiment import Norm
 from explorer.figures.batchnorm import rate_depth_map
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.ladders import UNTRAINED, Page
 from explorer.lecture import inside
-from explorer.runs import grid, outcome, queue
-from explorer.runs.calls import call
+from explorer.runs import grid, outcome
 from explorer.runs.grid import GridView
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind, State
+from explorer.store.words import Kind, State
 from explorer.ui import app, behind, links, live, parts, plot, runbar, state, steps, sweeping
 
 PAGE = "batchnorm.map"

@@ -9,15 +9,17 @@ import streamlit as st
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.figures.layers import short
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.ladders import Page
 from explorer.lecture import races, recorded
 from explorer.lecture.races import BY_KEY
 from explorer.models import batchnorm
 from explorer.probes import plain
-from explorer.runs import jobs, outcome, queue, race
-from explorer.runs.calls import call
+from explorer.runs import outcome, race
 from explorer.runs.race import LaneView, Raced, RaceView
-from explorer.runs.words import Kind
+from explorer.store.words import Kind
 from explorer.training import memory
 from explorer.ui import app, behind, claim, live, parts, runbar, state, steps
 from explorer.ui.batchnorm import first_batch, layers, networks
@@ -71,7 +73,7 @@ def show() -> None:
     behind.how(PAGE, _how)
 
 
-def _asked_to_start(job: jobs.Job[Any] | None) -> bool:
+def _asked_to_start(job: Job[Any] | None) -> bool:
     """Whether another page or the link wants the race started; true only once."""
     here = state.race()
     by_page, here.start = here.start, False
@@ -80,15 +82,15 @@ def _asked_to_start(job: jobs.Job[Any] | None) -> bool:
 
 
 def _start(
-    chosen: str, experiments: dict[str, Experiment], options: networks.Options, instead_of: jobs.Job[Any] | None = None
-) -> jobs.Job[Raced]:
+    chosen: str, experiments: dict[str, Experiment], options: networks.Options, instead_of: Job[Any] | None = None
+) -> Job[Raced]:
     memory.ask(*experiments.values())
     share = 1 if chosen in ("notes", "fair") else 4 if options.images <= QUICK else 2
     where = options.where
     asked = Raced(experiments, chosen)
     title = BY_KEY[chosen].title if chosen in BY_KEY else "Your own race"
     work = call(race.work, asked, where=where, valid_share=share)
-    made: jobs.Job[Raced] = jobs.Job(Kind.RACE, title, work, app.owner(), result=asked)
+    made: Job[Raced] = Job(Kind.RACE, title, work, app.owner(), result=asked)
     models = list(dict.fromkeys(experiment.model for experiment in experiments.values()))
     settings = {name: outcome.settings_of(experiment) for name, experiment in experiments.items()}
     job = queue.registry().submit(outcome.recorded(made, app.store(), outcome.of_race, models, settings), instead_of)
@@ -99,11 +101,7 @@ def _start(
 
 
 def _transport(
-    job: jobs.Job[Any] | None,
-    phase: live.Phase,
-    chosen: str,
-    experiments: dict[str, Experiment],
-    options: networks.Options,
+    job: Job[Any] | None, phase: live.Phase, chosen: str, experiments: dict[str, Experiment], options: networks.Options
 ) -> None:
     """Start or hold, and stop; the coloured button is the one that is wanted next."""
     here, going = state.race(), live.to_stop(job, phase)
@@ -123,7 +121,7 @@ def _transport(
     live.stop(here, going)
 
 
-def _push(going: jobs.Job[Any] | None) -> None:
+def _push(going: Job[Any] | None) -> None:
     """The slider that multiplies every network's rate while they race."""
     if going is None:
         return
@@ -145,7 +143,7 @@ def _push(going: jobs.Job[Any] | None) -> None:
     )
 
 
-def _status(job: jobs.Job[Raced]) -> None:
+def _status(job: Job[Raced]) -> None:
     """How the race stands, a number a network."""
     view = job.result.view if job.result else None
     runbar.status(job, [_number(lane) for lane in view.lanes] if view else ())
@@ -168,7 +166,7 @@ def _number(lane: LaneView) -> Number:
     )
 
 
-def _draw(job: jobs.Job[Raced]) -> None:
+def _draw(job: Job[Raced]) -> None:
     stamp = job.stamp
     parts.problem(job)
     raced = job.result

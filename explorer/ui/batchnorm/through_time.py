@@ -13,13 +13,15 @@ from explorer.errors import ExplorerError, WeightsError
 from explorer.experiment import Experiment
 from explorer.figures import style
 from explorer.figures.through_time import exploding_norms, reach_curves
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.lecture import inside
 from explorer.probes import gradients
 from explorer.probes.gradients import ReachCurve
-from explorer.runs import jobs, outcome, queue
-from explorer.runs.calls import call
+from explorer.runs import outcome
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
-from explorer.runs.words import Kind, State
+from explorer.store.words import Kind, State
 from explorer.training import checkpoint, prepare
 from explorer.ui import app, behind, links, live, parts, plot, runbar, state
 
@@ -50,8 +52,7 @@ def model(
     Raises:
         DataError, WeightsError: with the sentence.
     """
-    place = devices.choose()
-    path = checkpoint.shipped(key)
+    place, path = devices.choose(), checkpoint.shipped(key)
     story = checkpoint.read_story(path) if trained or path.exists() else None
     experiment = story.experiment if story else Experiment.of(key)
     data = prepare.text_for(experiment, place)
@@ -221,13 +222,12 @@ def _while_training() -> None:
         _growth(kept.reached, f"{MODELS[key]}, {VARY[vary]}", "recorded")
 
 
-def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> jobs.Job[Reached]:
+def submit_reach(key: str, vary: str, steps: tuple[int, ...] = STEPS, lags: int = LAGS) -> Job[Reached]:
     """Train at each value of ``vary`` and measure the reach on the way."""
     base = Experiment.of(key, hidden=128, layers=1) if key == "lstm" else Experiment.of(key, hidden=128)
     wanted = {_named(vary, value): base.replace(**{vary: value}) for value in VALUES[vary]}
-
     work = call(watch_reach, wanted, steps, lags, samples=16)
-    job: jobs.Job[Reached] = jobs.Job(Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner())
+    job: Job[Reached] = Job(Kind.REACH, f"{MODELS[key]}, {VARY[vary]}", work, app.owner())
     asked = {name: outcome.settings_of(experiment) for name, experiment in wanted.items()}
     return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_reach, [key], asked))
 
@@ -238,7 +238,7 @@ def _named(vary: str, value: float) -> str:
     return f"{'bptt' if vary == 'bptt' else 'hidden'} {value:g}"
 
 
-def _draw_growth(job: jobs.Job[Reached]) -> None:
+def _draw_growth(job: Job[Reached]) -> None:
     version = job.stamp
     runbar.status(job)
     parts.problem(job)
@@ -298,16 +298,16 @@ def _exploding() -> None:
         _told(kept.exploded)
 
 
-def submit_explosion(setting: str, clip: float, steps: int = 75) -> jobs.Job[Exploded]:
+def submit_explosion(setting: str, clip: float, steps: int = 75) -> Job[Exploded]:
     """Short runs at each value, without and with clipping."""
     base = Experiment.of("stateful", hidden=128, bptt=32, lr=0.1)
     work = call(explode, base, setting, EXPLODE[setting][1], clip, steps)
-    job: jobs.Job[Exploded] = jobs.Job(Kind.EXPLODE, EXPLODE[setting][0], work, app.owner())
+    job: Job[Exploded] = Job(Kind.EXPLODE, EXPLODE[setting][0], work, app.owner())
     asked = {"base": outcome.settings_of(base), "varied": setting, "clip": clip, "steps": steps}
     return queue.registry().submit(outcome.recorded(job, app.store(), outcome.of_explosions, [base.model], asked))
 
 
-def _draw_explosion(job: jobs.Job[Exploded]) -> None:
+def _draw_explosion(job: Job[Exploded]) -> None:
     version = job.stamp
     runbar.status(job)
     parts.problem(job)
@@ -345,6 +345,6 @@ def _worst(run: Explosion) -> dict[str, str | float]:
     }
 
 
-def _buttons(here: state.Place, submit: Callable[[], jobs.Job[Any]]) -> tuple[jobs.Job[Any] | None, live.Phase]:
+def _buttons(here: state.Place, submit: Callable[[], Job[Any]]) -> tuple[Job[Any] | None, live.Phase]:
     """Start, or stop, one of the section's jobs; the job, if any, and the phase the buttons were drawn for."""
     return live.start_stop(here.name, "Run", lambda _: submit(), again="", stop_greyed=False)

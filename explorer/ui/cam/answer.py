@@ -16,8 +16,8 @@ from explorer.cam.view import geometry
 from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
 from explorer.figures.cam import probabilities
+from explorer.jobs.courtesy import COURTESY
 from explorer.ladders import Page
-from explorer.runs.courtesy import COURTESY
 from explorer.ui import links, parts, plot, state, steps
 from explorer.ui.cam.networks import LoadedNetwork, small_keys, title
 from explorer.ui.cam.options import ViewOptions

@@ -10,12 +10,13 @@ from explorer.cam.head import check
 from explorer.data.photos import Photo
 from explorer.errors import ExplorerError
 from explorer.figures.cam import head_training
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.ladders import Page
-from explorer.runs import outcome, queue
-from explorer.runs.calls import call
-from explorer.runs.jobs import Job
+from explorer.runs import outcome
 from explorer.runs.own_classes import Learnt, Trained, tune, work
-from explorer.runs.words import Kind
+from explorer.store.words import Kind
 from explorer.ui import app, live, parts, plot, runbar, state, steps
 from explorer.ui.cam.networks import OWN
 from explorer.ui.kept import OwnClass

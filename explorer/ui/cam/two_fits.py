@@ -7,11 +7,12 @@ import streamlit as st
 from explorer.cam import backbones, pair
 from explorer.cam.network import CamNet
 from explorer.figures import curves
-from explorer.runs import outcome, queue
-from explorer.runs.calls import call
-from explorer.runs.jobs import Job
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
+from explorer.runs import outcome
 from explorer.runs.two_fits import BATCH, FITS, LR, Fitted, two_fits, work
-from explorer.runs.words import Kind
+from explorer.store.words import Kind
 from explorer.ui import app, behind, live, parts, plot, runbar, state
 from explorer.ui.cam import learn
 

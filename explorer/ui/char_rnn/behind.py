@@ -12,12 +12,12 @@ from explorer import devices
 from explorer.data.vocabulary import Vocabulary
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
+from explorer.jobs.job import Job
 from explorer.ladders import Cut
 from explorer.models import cells, char_rnn
 from explorer.probes.activation_record import ActivationRecord
 from explorer.probes.at_rest import at_rest
-from explorer.runs.jobs import Job
-from explorer.runs.store import Which
+from explorer.store.store import Which
 from explorer.training import checkpoint, prepare
 from explorer.ui import activations, behind, beside, live, loop, parts, played, state
 from explorer.ui.char_rnn import alphabet, batch, cell, lecture_text, next_character, text, writing

@@ -7,7 +7,7 @@ import streamlit as st
 from explorer.experiment import Experiment
 from explorer.figures import diagrams, formulas
 from explorer.figures.unit import over_text
-from explorer.runs.jobs import Job
+from explorer.jobs.job import Job
 from explorer.ui import parts, plot, state
 from explorer.ui.char_rnn import writing
 from explorer.ui.char_rnn.batch import visible

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.lecture import printed
 from explorer.models.sampling import Sampling
-from explorer.runs.jobs import Job
 from explorer.ui import parts, state
 from explorer.ui.char_rnn import writing
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from explorer.experiment import Experiment
-from explorer.runs.jobs import Job
+from explorer.jobs.job import Job
 from explorer.ui import parts, state
 from explorer.ui.char_rnn import die, writing
 from explorer.ui.char_rnn.batch import visible

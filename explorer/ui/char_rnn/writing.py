@@ -11,12 +11,12 @@ import streamlit as st
 from explorer import devices
 from explorer.errors import WeightsError
 from explorer.experiment import Experiment
+from explorer.jobs.courtesy import COURTESY
+from explorer.jobs.job import Job
+from explorer.jobs.questions import Unanswered
 from explorer.models.sampling import Sampling
-from explorer.runs.courtesy import COURTESY
-from explorer.runs.history import Snapshot
-from explorer.runs.jobs import Job
-from explorer.runs.questions import Unanswered
-from explorer.runs.store import Which
+from explorer.store.history import Snapshot
+from explorer.store.store import Which
 from explorer.ui import app, links, parts, played, state, steps
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from explorer import devices
 from explorer.data import Pictures
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
+from explorer.jobs.job import Job
 from explorer.models.sizes import picture_sides
 from explorer.probes.activation_record import ActivationRecord
 from explorer.probes.at_rest import at_rest
-from explorer.runs.jobs import Job
-from explorer.runs.store import Which
+from explorer.store.store import Which
 from explorer.training import checkpoint, prepare
 from explorer.ui import activations, behind, beside, loop, parts, played
 from explorer.ui.cifar10 import about, convolution, network, pictures, pooling, residual

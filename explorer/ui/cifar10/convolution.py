@@ -11,9 +11,9 @@ from explorer.data import Pictures
 from explorer.data.photos import to_bytes
 from explorer.data.pictures import MEAN, STD
 from explorer.experiment import Experiment
+from explorer.jobs.job import Job
 from explorer.probes.convolution import Convolution, first_convolution
-from explorer.runs.jobs import Job
-from explorer.runs.store import Which
+from explorer.store.store import Which
 from explorer.training import checkpoint
 from explorer.ui import parts, played, state
 from explorer.ui.cifar10 import window

@@ -16,10 +16,10 @@ from explorer.data.pictures import PAD, augmentation, crop, symmetric_pad
 from explorer.errors import ExplorerError, OtherDataError
 from explorer.experiment import Experiment
 from explorer.figures.pictures import by_class, confusion, mosaic
+from explorer.jobs.courtesy import COURTESY
+from explorer.jobs.job import Job
 from explorer.runs import opening
-from explorer.runs.courtesy import COURTESY
-from explorer.runs.jobs import Job
-from explorer.runs.store import Which
+from explorer.store.store import Which
 from explorer.training import checkpoint, evaluate
 from explorer.ui import download, live, parts, played, plot, state
 

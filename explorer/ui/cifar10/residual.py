@@ -8,9 +8,9 @@ import streamlit as st
 from explorer import devices
 from explorer.experiment import Experiment
 from explorer.figures.residuals import residual_bars
+from explorer.jobs.job import Job
 from explorer.probes.residuals import Residuals, residuals
-from explorer.runs.jobs import Job
-from explorer.runs.store import Which
+from explorer.store.store import Which
 from explorer.training import checkpoint, prepare
 from explorer.ui import parts, played, plot
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from explorer.runs import queue
-from explorer.runs.jobs import Job
-from explorer.runs.words import State
+from explorer.jobs import queue
+from explorer.jobs.job import Job
+from explorer.store.words import State
 from explorer.ui import parts, state
 from explorer.ui.desk import attendance
 

@@ -4,12 +4,13 @@ import html
 
 import streamlit as st
 
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.lecture.claims import Claim
 from explorer.lecture.verdicts import Verdict, recorded_verdict
-from explorer.runs import outcome, queue
-from explorer.runs.calls import call
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind, State
+from explorer.runs import outcome
+from explorer.store.words import Kind, State
 from explorer.ui import app, live, parts, state, transport
 
 

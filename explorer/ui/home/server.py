@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer import ladders, paths
-from explorer.runs import engine, queue
+from explorer.jobs import engine, queue
 from explorer.ui import app, download, parts, state
 
 

@@ -9,12 +9,12 @@ import streamlit as st
 from explorer import ladders
 from explorer.experiment import Experiment
 from explorer.figures.sweep import sweep_curves
+from explorer.jobs import queue
+from explorer.jobs.calls import call
+from explorer.jobs.job import Job
 from explorer.ladders import Page
 from explorer.lecture import recorded
-from explorer.runs import queue
-from explorer.runs.calls import call
-from explorer.runs.jobs import Job
-from explorer.runs.words import Kind
+from explorer.store.words import Kind
 from explorer.ui import app, behind, links, live, parts, plot, runbar, state, steps
 from explorer.ui.lr_finder import rates
 from explorer.ui.runbar import Number

@@ -8,8 +8,8 @@ import streamlit as st
 from explorer import ladders
 from explorer.figures.compare import X, Y
 from explorer.ladders import Page
-from explorer.runs.index import ID, Query, Sort
-from explorer.runs.words import Kind, State
+from explorer.store.index import ID, Query, Sort
+from explorer.store.words import Kind, State
 from explorer.ui import app, links, state
 
 PAGE = Page.RUNS

@@ -9,9 +9,9 @@ import streamlit as st
 from explorer.experiment import SETTINGS, Experiment, applies
 from explorer.export import files
 from explorer.figures import compare
-from explorer.runs.index import Run
-from explorer.runs.words import Kind
 from explorer.settings import Scale
+from explorer.store.index import Run
+from explorer.store.words import Kind
 from explorer.ui import app, parts, plot, state
 from explorer.ui.runs import asked, listing, save
 from explorer.ui.runs.asked import PAGE

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from explorer.export import files
-from explorer.runs.index import By
 from explorer.runs.sweeps import Group
-from explorer.runs.words import State
+from explorer.store.index import By
+from explorer.store.words import State
 from explorer.ui import app, parts, state, sweeping
 from explorer.ui.runs import listing, save
 from explorer.ui.runs.asked import PAGE

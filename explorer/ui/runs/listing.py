@@ -8,10 +8,10 @@ from hashlib import md5
 import streamlit as st
 
 from explorer.data import text
-from explorer.runs import queue
-from explorer.runs.index import Query, Run
+from explorer.jobs import queue
 from explorer.runs.sweeps import Group
-from explorer.runs.words import Kind
+from explorer.store.index import Query, Run
+from explorer.store.words import Kind
 from explorer.ui import app, parts, state, steps
 from explorer.ui.runs import asked
 from explorer.ui.runs.asked import PAGE

@@ -6,8 +6,8 @@ import streamlit as st
 
 from explorer.export import files
 from explorer.figures import compare
-from explorer.runs.index import Run
 from explorer.runs.outcome import Outcome
+from explorer.store.index import Run
 from explorer.ui import app, parts, plot, state
 from explorer.ui.runs import save
 from explorer.ui.runs.asked import PAGE

@@ -7,10 +7,10 @@ import streamlit as st
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
 from explorer.export import files, recipe, script
-from explorer.runs import queue
-from explorer.runs.index import Run
-from explorer.runs.store import Which, cycle
-from explorer.runs.words import ENDED, Kind
+from explorer.jobs import queue
+from explorer.store.index import Run
+from explorer.store.store import Which, cycle
+from explorer.store.words import ENDED, Kind
 from explorer.ui import app, parts, state, steps, transport
 from explorer.ui.runs import listing, outcomes, save
 from explorer.ui.runs.asked import PAGE

@@ -13,8 +13,8 @@ from explorer.export import files
 from explorer.ladders import Rung
 from explorer.lecture import compared
 from explorer.lecture.recorded import recording
-from explorer.runs.history import EpochRow
-from explorer.runs.index import Run
+from explorer.store.history import EpochRow
+from explorer.store.index import Run
 from explorer.ui import parts, state, transport
 from explorer.ui.runs import save
 
