@@ -11,7 +11,6 @@ from explorer.ui import board, cards, claim, controls, live, parts, played, runb
 from explorer.ui.char_rnn import behind, writing
 
 PAGE = Page.CHAR_RNN
-st.html(cards.STYLE)
 
 experiment = controls.current(PAGE, "gru")
 parts.title("Character RNN", "text_fields")

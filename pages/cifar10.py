@@ -13,7 +13,6 @@ from explorer.ui import board, cards, claim, controls, live, parts, played, runb
 from explorer.ui.cifar10 import behind, network, pictures
 
 PAGE = Page.CIFAR10
-st.html(cards.STYLE)
 
 experiment = controls.current(PAGE, "convnet")
 parts.title("CIFAR-10", "grid_view")

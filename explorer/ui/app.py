@@ -121,11 +121,12 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="190" height="32" viewB
 <text x="44" y="22" font-family="Georgia,serif" font-size="18" fill="#3D7DC8">Lesson 7, explored</text>
 </svg>"""
 
+_CARDS = Path(__file__).with_name("cards.css")
 _FORGOTTEN = "This browser keeps no cookies: what you train is yours only until you reload or close this page."
 
 # Streamlit makes an entry of the browser's history of every change to the address, so that Back would go through all
 # the sliders that were moved; a page is one entry.
-_ADDRESS = parts.Ready("""<script>
+_ADDRESS = """<script>
 if (!history.pushState.pages) {
   const push = history.pushState;
   history.pushState = function (state, title, url) {
@@ -134,12 +135,14 @@ if (!history.pushState.pages) {
   };
   history.pushState.pages = true;
 }
-</script>""")
+</script>"""
 
 
 @functools.cache
-def _style(*paths: Path) -> parts.Ready:
-    return parts.Ready("".join(f"<style>{' '.join(path.read_text().split())}</style>" for path in paths))
+def _dress(*styles: Path) -> parts.Ready:
+    """All that a page wears, as one element, which hides itself."""
+    text = "".join(f"<style>{' '.join(path.read_text().split())}</style>" for path in styles)
+    return parts.Ready(f'<i class="x-dress"></i>{text}{_ADDRESS}')
 
 
 def enter() -> None:
@@ -165,9 +168,8 @@ def begin(page: str) -> "DeltaGenerator":
     attendance.note(owner(), page)
     if newcomer and state.session().forgotten:
         st.toast(_FORGOTTEN, icon=":material/cookie_off:", duration="infinite")
-    st.html(_style(internals.STYLE, internals.PROJECTOR) if state.teacher() else _style(internals.STYLE))
-    with st.container(key="explorer-address"):
-        st.html(_ADDRESS, unsafe_allow_javascript=True)
+    styles = (internals.STYLE, _CARDS, internals.PROJECTOR) if state.teacher() else (internals.STYLE, _CARDS)
+    st.html(_dress(*styles), unsafe_allow_javascript=True)
     links.begin(page)
     with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.toggle(

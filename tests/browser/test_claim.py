@@ -14,6 +14,8 @@ def test_make_it_happen_says_what_to_look_at_and_then_what_came_out(visitor) -> 
     page.wait_for_url(re.compile(r"batchnorm.*claim=rate"))
     strip = page.locator(".st-key-claim-strip")
     strip.get_by_text("This increases resiliency").wait_for()
+    quote = strip.locator(".x-quote").evaluate("quote => getComputedStyle(quote).borderLeftWidth")
+    assert quote == "3px", "it looks like a quote on every page"
     strip.get_by_text("which one still learns at ten times the rate").wait_for()
     page.get_by_test_id("stMain").get_by_role("button", name="Pause").wait_for()
     visitor.press("Stop")

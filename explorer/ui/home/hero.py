@@ -1,5 +1,6 @@
 """The top of the home page, drawn before anything else is imported: what this is, and one button that starts it."""
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
@@ -7,7 +8,7 @@ import streamlit as st
 from explorer.experiment import Experiment
 from explorer.figures import diagrams
 from explorer.ladders import Page
-from explorer.ui import links, parts, state
+from explorer.ui import links, menu, parts, state
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -39,11 +40,16 @@ def show() -> Start:
                 key=state.home().key("start"),
                 help="Trains a small GRU, live, on the lecture's text.",
             )
-            st.page_link(Page.CAM.script, label="or bring a photo", icon=":material/center_focus_strong:")
+            st.page_link(menu.page(Page.CAM), label="or bring a photo", icon=":material/center_focus_strong:")
         place = st.container()
     with right:
-        parts.drawing(diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend())
+        parts.drawing(_network())
     return Start(pressed, place)
+
+
+@functools.cache
+def _network() -> str:
+    return diagrams.unrolled(Experiment.of("stateful", bptt=6)) + diagrams.arrows_legend()
 
 
 def choose() -> str:

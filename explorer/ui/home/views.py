@@ -32,7 +32,6 @@ PATHS: tuple[Way, ...] = (
 
 def begin(start: Start) -> None:
     """Under the button: the run that it starts, or what this server does now."""
-    st.html(cards.STYLE)
     with start.place:
         if start.pressed:
             with parts.refusals(), st.spinner("Starting …"):
