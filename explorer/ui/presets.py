@@ -28,13 +28,14 @@ def menu(page: str, experiment: Experiment) -> None:
     """The menu; choosing a preset sets every control and keeps the seed."""
     here, rung = state.training(page), experiment.rung
     made = _made(rung.key, experiment.seed)
-    key = here.key("preset", rung.key)
+    set_now = next((name for name, preset in made.items() if preset == experiment), None)
+    # Another widget whenever another preset is set: a browser goes on telling what was chosen in a menu that is closed.
+    key = here.key("preset", rung.key, here.generation, set_now)
 
     def fill() -> None:
         if chosen := state.widget(key, ""):
             here.put(made[chosen])
 
-    set_now = next((name for name, preset in made.items() if preset == experiment), None)
     state.set_widget(key, set_now)
     with st.popover(
         name_of(rung, set_now) if set_now else OWN, icon=":material/tune:", key=here.key("presets"), help="Presets"

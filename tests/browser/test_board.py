@@ -124,3 +124,19 @@ def test_settings_are_read_out_in_words_and_the_live_ones_show_a_bolt(visitor) -
     }
     assert "Epochs" in drawn
     assert not visitor.errors
+
+
+def test_what_is_set_after_a_preset_stays_set(visitor) -> None:
+    page = visitor.open("char_rnn?model=gru&bptt=32&hidden=64").page
+    page.get_by_role("button", name="Own settings").click()
+    page.get_by_role("radio", name=re.compile("^As in the lecture")).click()
+    visitor.until(lambda: "bptt=" not in page.url)
+    page.keyboard.press("Escape")
+    for name, said in (("bptt", "bptt=16"), ("Hidden units", "hidden=512")):
+        visitor.idle()
+        page.get_by_role("slider", name=re.compile(f"^{name}")).first.press("ArrowRight")
+        visitor.until(lambda said=said: said in page.url)
+    visitor.idle()
+    assert "bptt=16" in page.url and "hidden=512" in page.url
+    page.get_by_role("button", name="Own settings").wait_for()
+    assert not visitor.errors
