@@ -7,7 +7,7 @@ from explorer.ui import app
 app.enter()
 
 from explorer.ladders import Page
-from explorer.ui import board, cards, claim, controls, live, parts, played, runbar, steps
+from explorer.ui import board, cards, claim, controls, parts, played, runbar, steps
 from explorer.ui.char_rnn import behind, writing
 
 PAGE = Page.CHAR_RNN
@@ -18,16 +18,19 @@ claim.strip(PAGE)
 controls.rung_picker(PAGE, experiment)
 rung = experiment.rung
 st.markdown(f"**{rung.class_name}** · {rung.idea}")
-bar = runbar.bar(PAGE, live.phase(live.find(PAGE)))
-experiment = controls.show(PAGE, experiment, bar)
-job = board.training(PAGE, experiment, bar, lambda history: writing.over_training(PAGE, history))
+shown = board.Shown.on(PAGE, experiment)
+bar = runbar.bar(PAGE, shown.phase)
+board.training(PAGE, experiment, shown, lambda history: writing.over_training(PAGE, history))
+under = st.container()
 
-played.choice(PAGE, experiment, job, "the last")
+played.choice(PAGE, experiment, shown.job, "the last")
 st.header("Let it write", anchor=False)
-writing.panel(PAGE, experiment, job)
+text = st.container()
 
 st.header("Behind it", anchor=False)
-behind.show(PAGE, experiment, job)
+board.settings(PAGE, shown, bar, under, lambda now: behind.show(PAGE, now, shown.job))
+with text:  # last, as the first text takes longest
+    writing.panel(PAGE, experiment, shown.job)
 
-steps.try_this(PAGE, steps.state_of(experiment, job))
+steps.try_this(PAGE, steps.state_of(experiment, shown.job))
 cards.did_you_notice(PAGE)

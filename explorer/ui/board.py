@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -17,50 +18,94 @@ from explorer.ui import app, behind, controls, live, parts, plot, runbar, state,
 from explorer.ui.runbar import Number, Tone
 
 Below = Callable[[Snapshot], None]  #: draws what follows a run's curves
+Frame = AbstractContextManager[Any]  #: a place on the page, to be drawn into
 
 
-def training(
-    page: str, experiment: Experiment, bar: AbstractContextManager[Any], below: Below | None = None
-) -> Job[Any] | None:
-    """Transport, state and numbers of the page's run in its ``bar``; its curves, and ``below(history)``, under it."""
-    job = live.find(page)
-    phase = live.phase(job)
-    kept = live.kept(page, experiment) if job is None else None
+@dataclass(frozen=True)
+class Shown:
+    """The run on a page, as it was when the page was last drawn as a whole."""
+
+    job: Job[Any] | None
+    phase: live.Phase  #: of the job
+    kept: live.Kept | None  #: without a job: what was written down
+
+    @classmethod
+    def on(cls, page: str, experiment: Experiment) -> "Shown":
+        """What a page shows: its job, else what is kept for it."""
+        job = live.find(page)
+        return cls(job, live.phase(job), live.kept(page, experiment) if job is None else None)
+
+
+def training(page: str, experiment: Experiment, shown: Shown, below: Below | None = None) -> None:
+    """The curves of the page's run, and ``below(history)`` under them: no setting that is moved draws them anew."""
+    if (kept := shown.kept) is not None:
+        _draw(page, kept.history, kept.experiment, (kept.id, len(kept.history)), below)
+    if (job := shown.job) is None:
+        return
+
+    def draw(job: Job[Any]) -> None:
+        stamp = (job.id, *job.stamp)
+        parts.problem(job)
+        _draw(page, job.history.snapshot(), job.experiment or experiment, stamp, below)
+        parts.source_note(job.source)
+
+    live.panel(page, job, draw, shown.phase)
+
+
+@st.fragment
+def settings(
+    page: str,
+    shown: Shown,
+    bar: Frame,
+    under: Frame,
+    behind: Callable[[Experiment], None],
+    known: Callable[[Experiment], bool] = lambda _: True,
+) -> None:
+    """The controls, and all that depends on what they are set to. One that is moved draws this anew and nothing else.
+
+    Args:
+        bar: gets those of the controls that stand over the chart, the buttons, and the run's state and numbers.
+        under: the place under the curves, for what the run was made with.
+        behind: draws what lies behind the curves, in the place where this is called.
+        known: whether there is such a network as is set; says why not.
+    """
+    experiment = controls.show(page, bar)
+    with under:
+        made = st.container()  # in any case: later a fragment draws elsewhere on the page only where it has drawn
+    if not known(experiment):
+        return
+    job, kept = shown.job, shown.kept
     with bar:
-        transport.transport(page, experiment, job, phase, checkpoint.shipped(experiment.model))
+        transport.transport(page, experiment, job, shown.phase, checkpoint.shipped(experiment.model))
         if job is not None:
-            live.panel(page, job, lambda job: _status(job, experiment), phase, part="status")
+            with st.container():  # of this fragment, as another one in it needs
+                live.panel(page, job, lambda job: _status(job, experiment), shown.phase, part="status")
         elif kept is not None:
             runbar.row(kept.state, "", _numbers(kept.history, kept.experiment))
-        _otherwise(page, experiment, job, phase, kept)
+        _otherwise(page, experiment, shown)
         if job is not None and job.state == State.STOPPED and job.owner == app.owner():
             transport.go_on(page, job.id, job.experiment or experiment)
         elif kept is not None and kept.may_go_on:
             transport.go_on(page, kept.id, kept.experiment)
     controls.write_link(page, experiment, job.id if job else live.linked(page))
-    if job is not None:
+    with made:
+        if kept is not None:
+            _made_with(page, experiment, kept)
+        elif job is None:
+            _plan(page, experiment)
+    behind(experiment)
 
-        def draw(job: Job[Any]) -> None:
-            stamp = (job.id, *job.stamp)
-            parts.problem(job)
-            _draw(page, job.history.snapshot(), job.experiment or experiment, stamp, below)
-            parts.source_note(job.source)
 
-        live.panel(page, job, draw, phase)
-        return job
-    if kept is None:
-        plot.chart(
-            page,
-            "plan",
-            ("plan", experiment),
-            lambda: curves.schedule_curve(schedules.plan(experiment)),
-            "The planned learning rate over epochs.",
-            "The learning rate these settings plan.",
-        )
-        return None
-    _draw(page, kept.history, kept.experiment, (kept.id, len(kept.history)), below)
-    _made_with(page, experiment, kept)
-    return None
+def _plan(page: str, experiment: Experiment) -> None:
+    """Where there is no run: what one would do."""
+    plot.chart(
+        page,
+        "plan",
+        ("plan", experiment),
+        lambda: curves.schedule_curve(schedules.plan(experiment)),
+        "The planned learning rate over epochs.",
+        "The learning rate these settings plan.",
+    )
 
 
 def _status(job: Job[Any], experiment: Experiment) -> None:
@@ -70,11 +115,10 @@ def _status(job: Job[Any], experiment: Experiment) -> None:
         st.caption(f":material/bolt: Changed while it ran, not from here: it now uses {used}.")
 
 
-def _otherwise(
-    page: str, experiment: Experiment, job: Job[Any] | None, phase: live.Phase, kept: live.Kept | None
-) -> None:
+def _otherwise(page: str, experiment: Experiment, shown: Shown) -> None:
     """What is set otherwise than in the run that is shown, and what to press to see it."""
-    press = transport.begins(job, phase)
+    job, kept = shown.job, shown.kept
+    press = transport.begins(job, shown.phase)
     if others := transport.apply_live_changes(page, job, experiment):
         st.caption(
             f":material/restart_alt: Set otherwise than in this run: {', '.join(others)}. "
@@ -85,8 +129,8 @@ def _otherwise(
     elif job is None and kept is None:
         st.caption(f":material/play_arrow: Nothing is recorded for this network. Press **{press}** and watch it learn.")
     elif kept is not None or (job is not None and job.ended):
-        shown = kept.experiment if kept else job.experiment if job else None
-        own = experiment.changes() and shown is not None and compared.unlike(experiment, shown)
+        made = kept.experiment if kept else job.experiment if job else None
+        own = experiment.changes() and made is not None and compared.unlike(experiment, made)
         if own:
             st.caption(f":material/play_arrow: Set to {parts.escape(_few(own))}: press **{press}** to try it.")
 

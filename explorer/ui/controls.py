@@ -91,10 +91,12 @@ def demo(rung: ladders.Rung) -> list[Setting]:
     return [meant[name] for name in names]
 
 
-def show(page: str, experiment: Experiment, bar: AbstractContextManager[Any]) -> Experiment:
-    """Every setting of the experiment's rung, each once: the demo's in the ``bar``, the others in the sidebar.
+def show(page: str, bar: AbstractContextManager[Any]) -> Experiment:
+    """Every setting of the page's rung, each once: the demo's in the ``bar``, the others in the sidebar.
     Returns the experiment they describe.
     """
+    experiment = state.training(page).experiment
+    assert experiment is not None, "the page asks for its current one first"
     hidden = {*links.hide().split(","), *_NOT_WIDGETS}
     row = [setting for setting in demo(experiment.rung) if setting.name not in hidden]
     values: dict[str, Any] = {}

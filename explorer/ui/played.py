@@ -108,7 +108,7 @@ def _popover(page: str, experiment: Experiment) -> None:
             type=["safetensors"],
             key=widget,
             on_change=_load,
-            args=(page, experiment, widget),
+            args=(page, widget),
             max_upload_size=parts.upload_limit(own_weights.LARGEST),
         )
         st.caption("Everything below then plays them, and *More* trains them further. Only you see them.")
@@ -125,10 +125,11 @@ def _popover(page: str, experiment: Experiment) -> None:
                     st.rerun()
 
 
-def _load(page: str, experiment: Experiment, widget: str) -> None:
+def _load(page: str, widget: str) -> None:
     """Callback: keep the file and play it; a bad one is named and changes nothing."""
     here, file = state.training(page).played, state.widget(widget, None)
-    if file is None:
+    experiment = state.training(page).experiment  # as it is set by now
+    if file is None or experiment is None:
         return
     here.loads += 1  # the next uploader is empty
     here.refused = ""

@@ -126,6 +126,31 @@ def test_settings_are_read_out_in_words_and_the_live_ones_show_a_bolt(visitor) -
     assert not visitor.errors
 
 
+def test_what_a_moved_slider_means_is_said_at_once_and_is_what_the_next_run_trains(visitor) -> None:
+    page = visitor.open("char_rnn?model=gru&show=code").page
+    drawing = page.get_by_role("tabpanel").locator("svg").first
+    before = drawing.inner_html()
+    bptt = page.get_by_role("slider", name=re.compile("^bptt")).first
+    bptt.focus()
+    for _ in range(2):  # faster than the page is drawn
+        bptt.press("ArrowRight")
+    visitor.until(lambda: "bptt=32" in page.url)
+    page.get_by_text(re.compile("Set to .*bptt 32")).wait_for()
+    page.get_by_role("button", name="Use these settings").wait_for()
+    visitor.until(lambda: drawing.inner_html() != before)
+    assert bptt.evaluate("slider => slider === document.activeElement"), "one can go on"
+
+    visitor.press("Train")
+    visitor.until(lambda: "run=" in page.url)
+    assert "bptt=32" in page.url
+    page.get_by_role("slider", name=re.compile("^bptt")).first.press("ArrowRight")
+    page.get_by_text("Set otherwise than in this run: bptt").wait_for()
+    visitor.press("Stop")
+    page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
+    page.get_by_text(re.compile("Set to .*bptt 64")).wait_for()
+    assert not visitor.errors
+
+
 def test_what_is_set_after_a_preset_stays_set(visitor) -> None:
     page = visitor.open("char_rnn?model=gru&bptt=32&hidden=64").page
     page.get_by_role("button", name="Own settings").click()

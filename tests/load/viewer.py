@@ -36,6 +36,7 @@ class Viewer:
     opened: float = float("nan")  #: seconds until the page was there
     errors: list[str] = field(default_factory=list)
     sliders: dict[str, tuple[float, float, float]] = field(default_factory=dict)  #: id → low, high, value
+    stops: dict[str, list[str]] = field(default_factory=dict)  #: id of a slider with stops → its stops, as they read
     fragment_of: dict[str, str] = field(default_factory=dict)  #: slider's id → what a browser asks for
     buttons: dict[str, str] = field(default_factory=dict)  #: label → id
     uploaders: dict[str, str] = field(default_factory=dict)  #: label → id
@@ -43,7 +44,7 @@ class Viewer:
     _session: str = ""
     _script: str = ""  #: the page's hash, as the server calls it
     _fragment: str = ""  #: the one asked for, in this request
-    _moved: dict[str, float] = field(default_factory=dict)
+    _moved: dict[str, float | str] = field(default_factory=dict)
     _socket: ClientConnection | None = None
 
     async def __aenter__(self) -> "Viewer":
@@ -71,6 +72,11 @@ class Viewer:
         low, high, value = self.sliders[name]
         self._moved[name] = low if value != low else high
         self.sliders[name] = (low, high, self._moved[name])
+        return await self._run(fragment=self.fragment_of.get(name, ""))
+
+    async def choose(self, name: str, stop: str) -> float:
+        """Move a slider with stops to one of them; the seconds it took."""
+        self._moved[name] = stop
         return await self._run(fragment=self.fragment_of.get(name, ""))
 
     async def look(self) -> float:
@@ -140,7 +146,7 @@ class Viewer:
             self._script = message.new_session.page_script_hash
             self._session = message.new_session.initialize.session_id
             if not self._fragment:
-                self.sliders, self.buttons, self.uploaders, self.timers = {}, {}, {}, {}
+                self.sliders, self.stops, self.buttons, self.uploaders, self.timers = {}, {}, {}, {}, {}
         elif kind == "navigation":
             self._script = message.navigation.page_script_hash
         elif kind == "page_info_changed":
@@ -171,6 +177,8 @@ class Viewer:
             slider = element.slider
             value = self._moved.get(slider.id, slider.default[0])
             self.sliders[slider.id] = (slider.min, slider.max, value)
+        elif kind == "slider" and len(element.slider.default) == 1:
+            self.stops[element.slider.id] = list(element.slider.options)
 
 
 def _put(url: str, name: str, data: bytes) -> None:
@@ -190,7 +198,7 @@ def _put(url: str, name: str, data: bytes) -> None:
     urllib.request.urlopen(request, timeout=PATIENCE).read()
 
 
-def _slider(name: str, value: float) -> WidgetState:
+def _slider(name: str, value: float | str) -> WidgetState:
     state = WidgetState(id=name)
-    state.double_array_value.data.append(value)
+    (state.string_array_value if isinstance(value, str) else state.double_array_value).data.append(value)
     return state

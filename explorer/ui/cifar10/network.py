@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.figures import networks
 from explorer.models import batchnorm, summary, vision
@@ -14,8 +15,22 @@ def _rows(experiment: Experiment) -> list[summary.LayerRow]:
     return summary.summarise(vision.build(experiment), (3, experiment.size, experiment.size))
 
 
-def builder(page: str, experiment: Experiment) -> None:
-    """The network that the controls describe, drawn anew whenever one of them moves."""
+def known(page: str, experiment: Experiment) -> bool:
+    """Whether there is such a network as the controls describe, else why not; the visitor's own is drawn."""
+    place = st.empty()  # in any case: later a fragment draws elsewhere on the page only where it has drawn
+    try:
+        vision.check(experiment)
+    except SettingsError as error:
+        place.error(parts.escape(str(error)), icon=":material/error:")
+        return False
+    if experiment.rung.key == "builder":
+        with place.container():
+            _builder(page, experiment)
+    return True
+
+
+def _builder(page: str, experiment: Experiment) -> None:
+    """The visitor's own network, drawn anew whenever a control moves."""
     rows = _rows(experiment)
     total, work = sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows)
     plot.chart(

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from explorer.training.lr_finder import Sweep
 
 PAGE = Page.LR_FINDER
-MODELS = 5  # sweeps over each other that one can still tell apart
+MOST_MODELS = 5  # sweeps over each other that one can still tell apart
 POWERS = [f"1e{p}" for p in range(-7, 4)]
-WHOLE = (POWERS[2], POWERS[8])
+MODEL, WHOLE, STEPS, SMOOTHING, DEPTH = ["convnet"], (POWERS[2], POWERS[8]), 100, 0.9, (1, 1)  # what is set at first
 SPAN, DEPTHS = links.span_of(POWERS), links.span_of(range(1, 7))
 RUNGS = {rung.key: rung for ladder in ladders.LADDERS.values() for rung in ladder}
 
@@ -64,7 +64,17 @@ def follow() -> None:
         state.open(page)
 
 
-def controls() -> Asked:
+def asked() -> Asked:
+    """What the controls ask for by now."""
+    here = state.lr_finder()
+    models, span = here.value("models", MODEL), here.value("rates", WHOLE)
+    depths = here.value("depths", DEPTH) if "builder" in models else DEPTH
+    return Asked(
+        models, float(span[0]), float(span[1]), here.value("steps", STEPS), here.value("beta", SMOOTHING), depths
+    )
+
+
+def controls() -> None:
     """The models and the range, side by side; in the sidebar what one changes less often."""
     here = state.lr_finder()
     if here.wanted:
@@ -75,51 +85,62 @@ def controls() -> Asked:
     models = left.multiselect(
         "Models",
         list(RUNGS),
-        max_selections=MODELS,
+        max_selections=MOST_MODELS,
         format_func=lambda key: RUNGS[key].title,
-        key=links.bound("models", here.key("models"), links.some_of(RUNGS, MODELS), ["convnet"]),
+        key=links.bound("models", here.key("models"), links.some_of(RUNGS, MOST_MODELS), MODEL),
         persist_state="session",
         help="Their sweeps are laid over each other.",
     )
-    span = right.select_slider(
+    with right:
+        _rates()
+    with st.sidebar:
+        _settings("builder" in models)
+
+
+@st.fragment
+def _rates() -> None:
+    """Asked for by the next sweep, as what :func:`_settings` sets: nothing else on the page shows it."""
+    st.select_slider(
         "Rates, from … to",
         POWERS,
         value=WHOLE,  # says that it has two handles
-        key=links.bound("rates", here.key("rates"), SPAN, WHOLE),
+        key=links.bound("rates", state.lr_finder().key("rates"), SPAN, WHOLE),
         persist_state="session",
         help="The lecture's default is 1e-5 to 10; for the convolutions it went up to 100.",
     )
-    with st.sidebar:
-        batches = st.slider(
-            "Steps",
-            20,
-            400,
-            step=10,
-            key=links.bound("steps", here.key("steps"), links.number(20, 400, int), 100),
+
+
+@st.fragment
+def _settings(builder: bool) -> None:
+    here = state.lr_finder()
+    st.slider(
+        "Steps",
+        20,
+        400,
+        step=10,
+        key=links.bound("steps", here.key("steps"), links.number(20, 400, int), STEPS),
+        persist_state="session",
+        help="One mini-batch each.",
+    )
+    st.slider(
+        "Smoothing",
+        0.0,
+        0.99,
+        step=0.01,
+        key=links.bound("smoothing", here.key("beta"), links.number(0, 0.99), SMOOTHING),
+        persist_state="session",
+        help="Weight of the past in the smoothed loss, bias-corrected.",
+    )
+    if builder:
+        st.slider(
+            "Depths of your own network",
+            1,
+            6,
+            value=DEPTH,  # says that it has two handles
+            key=links.bound("depths", here.key("depths"), DEPTHS, DEPTH),
             persist_state="session",
-            help="One mini-batch each.",
+            help="One sweep for each number of layers per stage.",
         )
-        beta = st.slider(
-            "Smoothing",
-            0.0,
-            0.99,
-            step=0.01,
-            key=links.bound("smoothing", here.key("beta"), links.number(0, 0.99), 0.9),
-            persist_state="session",
-            help="Weight of the past in the smoothed loss, bias-corrected.",
-        )
-        depths = (1, 1)
-        if "builder" in models:
-            depths = st.slider(
-                "Depths of your own network",
-                1,
-                6,
-                value=depths,
-                key=links.bound("depths", here.key("depths"), DEPTHS, depths),
-                persist_state="session",
-                help="One sweep for each number of layers per stage.",
-            )
-    return Asked(models, float(span[0]), float(span[1]), batches, beta, depths)
 
 
 def show() -> None:
@@ -127,14 +148,14 @@ def show() -> None:
     here = state.lr_finder()
     bar = runbar.bar(PAGE, live.phase(queue.registry().find(here.job or "")))
     with bar:
-        asked = controls()
+        controls()
         with st.container(horizontal=True):
             job, phase = live.start_stop(
                 PAGE,
                 "Sweep",
-                lambda earlier: _submit(asked, earlier),
+                lambda earlier: _submit(asked(), earlier),
                 again="Sweep again",
-                disabled=not asked.models,
+                disabled=not asked().models,
                 holds=True,
                 shortcuts=True,
             )
@@ -143,19 +164,19 @@ def show() -> None:
     if job is not None:
         live.panel(PAGE, job, _draw, phase)
     else:
-        _recorded(asked)
+        _recorded(asked())
 
 
-def _submit(asked: Asked, earlier: Job[Any] | None) -> Job[Any]:
+def _submit(wants: Asked, earlier: Job[Any] | None) -> Job[Any]:
     app.engine().wait()
     from explorer.runs import outcome, sweep
 
-    wanted = asked.experiments()
-    work = call(sweep.work, wanted, asked.low, asked.high, asked.batches, asked.beta)
+    wanted = wants.experiments()
+    work = call(sweep.work, wanted, wants.low, wants.high, wants.batches, wants.beta)
     job: Job[Any] = Job(Kind.LR_FIND, ", ".join(wanted), work, app.owner())
     models = list(dict.fromkeys(experiment.model for experiment in wanted.values()))
     words = {name: outcome.settings_of(experiment) for name, experiment in wanted.items()}
-    told = {"from": asked.low, "to": asked.high, "batches": asked.batches, **words}
+    told = {"from": wants.low, "to": wants.high, "batches": wants.batches, **words}
     made = outcome.recorded(job, app.store(), outcome.of_sweeps, models, told)
     taken = queue.registry().submit(made, instead_of=earlier)
     rates.forget()
@@ -184,14 +205,14 @@ def _draw(job: Job[Any]) -> None:
         st.rerun()  # the buttons above run only this fragment; leaving the page takes the whole script
 
 
-def _recorded(asked: Asked) -> None:
+def _recorded(wants: Asked) -> None:
     """What ships, until the visitor sweeps: the same models with the lecture's settings."""
     sweeps = recorded.sweeps()
-    shipped = {RUNGS[key].title: sweeps[key] for key in asked.models if key in sweeps}
+    shipped = {RUNGS[key].title: sweeps[key] for key in wants.models if key in sweeps}
     if not shipped:
         return
     st.caption("**Recorded** with the lecture's settings, on its data. Press **Sweep** for your own.")
-    _curves(shipped, asked.experiments(), ("recorded", *shipped))
+    _curves(shipped, wants.experiments(), ("recorded", *shipped))
 
 
 def _curves(
