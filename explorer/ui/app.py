@@ -4,9 +4,10 @@ import functools
 import gc
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from explorer.store.history import Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SETTLE = 1.0  # seconds the first page gets before torch's import competes with it for the interpreter
 
@@ -74,7 +78,23 @@ class Engine:
                 gc.freeze()
 
 
-@st.cache_resource(show_spinner=False)
+def once(make: Callable[P, T]) -> Callable[P, T]:
+    """Have something made once for each argument, also for visitors who ask for it in the same moment.
+
+    A page asks for what the whole server shares a dozen times in a run; Streamlit's own cache would read the maker's
+    arguments and look through its own books each time.
+    """
+    lock, made = threading.Lock(), functools.cache(make)
+
+    @functools.wraps(make)
+    def get(*args: P.args, **kwargs: P.kwargs) -> T:
+        with lock:
+            return made(*args, **kwargs)  # type: ignore[arg-type]  # what they are asked with can be a key
+
+    return get
+
+
+@once
 def engine() -> Engine:
     """The one engine of this process, loading or loaded."""
     made = Engine()
@@ -89,7 +109,7 @@ def store() -> Store:
     return _store(str(paths.home()))
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def _store(home: str) -> Store:
     return Store(Path(home) / "runs")
 

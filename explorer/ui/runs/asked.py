@@ -41,7 +41,8 @@ class Asked:
 def follow_link() -> None:
     """Set the controls to what the address asks for, when that is not what this page wrote there itself."""
     here = state.runs()
-    address = {name: st.query_params[name] for name in NAMES if name in st.query_params}
+    asked = st.query_params.to_dict()
+    address = {name: asked[name] for name in NAMES if name in asked}
     if here.address == address:
         return
     here.address = address
@@ -133,9 +134,10 @@ def write_link() -> None:
         "runs": ",".join(here.chosen),
     }
     here.address = {name: word for name, word in words.items() if word}
+    said = st.query_params.to_dict()
     for name in NAMES:
         if word := words[name]:
-            if st.query_params.get(name) != word:
+            if said.get(name) != word:
                 st.query_params[name] = word
-        elif name in st.query_params:
+        elif name in said:
             del st.query_params[name]
