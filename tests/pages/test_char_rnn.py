@@ -92,6 +92,8 @@ def test_two_visitors_have_runs_of_their_own() -> None:
 
 def test_a_text_of_ones_own_is_checked_and_used() -> None:
     at = open_page("char_rnn")
+    at.session_state["char_rnn.fold.own"] = True
+    at.run()
     at.text_area(key="char_rnn.pasted").set_value("too short").run()
     next(button for button in at.button if button.label == "Use this text").click().run()
     assert "2,000" in at.error[0].value.replace("\\", "")

@@ -41,6 +41,8 @@ def a_stored_run(run: str, experiment: Experiment, owner: str = "somebody") -> s
 
 def begins(at: AppTest) -> str:
     """How the page's text begins."""
+    at.session_state["char_rnn.fold.begins"] = True
+    at.run()
     return "".join(text.value for text in at.text)
 
 
@@ -143,6 +145,8 @@ def test_no_link_brings_a_page_down(page) -> None:
 
 def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() -> None:
     mine = open_page("char_rnn", **SMALL)
+    mine.session_state["char_rnn.fold.own"] = True
+    mine.run()
     mine.text_area(key="char_rnn.pasted").set_value(OWN).run()
     next(button for button in mine.button if button.label == "Use this text").click().run()
     data = mine.session_state["char_rnn"].experiment.data

@@ -5,7 +5,7 @@ import streamlit as st
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.ui import app, parts, state
+from explorer.ui import app, behind, parts, state
 
 TEXTS = {"auto": "The lecture's: Nietzsche", "pydoc": "Python's help texts"}
 OWN = "Your own"
@@ -33,9 +33,12 @@ def show(page: str, experiment: Experiment) -> None:
         for label, value in sizes.items():
             st.metric(label, f"{value:,}")
     st.caption("The vocabulary, by frequency: " + parts.escape(" ".join(loaded.vocabulary.itos[2:]).replace("\n", "⏎")))
-    with st.expander("How it begins", icon=":material/menu_book:"):
-        st.text(loaded.vocabulary.decode(loaded.train[:600].tolist()))
-    _own_text(page, experiment)
+    behind.fold(page, "begins", "How it begins", ":material/menu_book:", lambda: _beginning(loaded))
+    behind.fold(page, "own", "Use a text of your own", ":material/upload_file:", lambda: _own_text(page, experiment))
+
+
+def _beginning(loaded: text.Corpus) -> None:
+    st.text(loaded.vocabulary.decode(loaded.train[:600].tolist()))
 
 
 def _choose(page: str, experiment: Experiment) -> None:
@@ -52,24 +55,25 @@ def _choose(page: str, experiment: Experiment) -> None:
 
 def _own_text(page: str, experiment: Experiment) -> None:
     here = state.training(page)
-    with st.expander("Use a text of your own", icon=":material/upload_file:"):
-        st.caption(
-            f"{text.SMALLEST:,} bytes to {text.LARGEST // 10**6} MB of any language. "
-            "It is kept on this server so that your runs can be continued; only you see it and what learns from it."
-        )
-        parts.cookies_for_files()
-        pasted = st.text_area("Paste it", height=140, max_chars=text.LARGEST, key=here.key("pasted"))
-        file = st.file_uploader(
-            "or upload it",
-            type=["txt", "md", "csv", "tex", "html"],
-            key=here.key("file"),
-            max_upload_size=parts.upload_limit(text.LARGEST),
-        )
-        if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
-            try:
-                kept = text.keep_own(file.getvalue() if file else pasted.encode(), app.owner())
-            except ExplorerError as error:
-                st.error(parts.escape(str(error)), icon=":material/error:")
-            else:
-                state.training(page).put(experiment.replace(data=kept))
-                st.rerun()
+    st.caption(
+        f"{text.SMALLEST:,} bytes to {text.LARGEST // 10**6} MB of any language. "
+        "It is kept on this server so that your runs can be continued; only you see it and what learns from it."
+    )
+    parts.cookies_for_files()
+    pasted = st.text_area(
+        "Paste it", height=140, max_chars=text.LARGEST, key=here.key("pasted"), persist_state="session"
+    )
+    file = st.file_uploader(
+        "or upload it",
+        type=["txt", "md", "csv", "tex", "html"],
+        key=here.key("file"),
+        max_upload_size=parts.upload_limit(text.LARGEST),
+    )
+    if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
+        try:
+            kept = text.keep_own(file.getvalue() if file else pasted.encode(), app.owner())
+        except ExplorerError as error:
+            st.error(parts.escape(str(error)), icon=":material/error:")
+        else:
+            state.training(page).put(experiment.replace(data=kept))
+            st.rerun()
