@@ -8,6 +8,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.data]
 SMALL = "char_rnn?model=gru&hidden=32&n_fac=16&epochs=30&schedule=constant"  # is still at work when it is stopped
 
 
+PLOTLY = """() => performance.getEntriesByType('resource').filter(({ name }) => name.includes('/media/'))
+    .map(entry => [entry.decodedBodySize, entry.transferSize]).sort(([one], [other]) => other - one)[0]"""
 RANGE = "() => document.querySelector('.explorer-plot').layout.xaxis.range"
 
 
@@ -59,6 +61,8 @@ def test_train_watch_change_the_rate_zoom_stop_write_and_come_back(visitor) -> N
     assert f"run={run}" in page.url
     page.get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
     visitor.until(lambda: visitor.points() > 5)
+    asked, came = page.evaluate(PLOTLY)
+    assert asked > 1e6 and came == 0, "what draws charts has been here before"
     assert not visitor.errors
 
 

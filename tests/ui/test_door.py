@@ -15,11 +15,12 @@ SMALL = "model=gru&hidden=16&n_fac=8&epochs=100&schedule=constant"
 
 
 async def _page(scope, receive, send) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+    kind = b"text/javascript" if scope["path"].endswith(".js") else b"text/html"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
     await send({"type": "http.response.body", "body": b"a page"})
 
 
-def ask(accept: str = "text/html,*/*", cookie: str = "", scheme: str = "http") -> dict[str, str]:
+def ask(accept: str = "text/html,*/*", cookie: str = "", scheme: str = "http", path: str = "/") -> dict[str, str]:
     """The headers of an answer; those that come twice, once a line."""
     sent = []
 
@@ -31,7 +32,7 @@ def ask(accept: str = "text/html,*/*", cookie: str = "", scheme: str = "http") -
         "type": "http",
         "scheme": scheme,
         "method": "GET",
-        "path": "/",
+        "path": path,
         "query_string": b"",
         "headers": headers,
         "server": ("school", 80),
@@ -77,6 +78,14 @@ def test_every_answer_has_the_headers_that_keep_other_sites_out(accept):
     answer = ask(accept)
     assert answer["x-content-type-options"] == "nosniff" and answer["x-frame-options"] == "SAMEORIGIN"
     assert answer["referrer-policy"] == "same-origin" and "img-src 'self'" in answer["content-security-policy"]
+
+
+def test_the_script_that_draws_charts_may_be_kept_and_what_is_a_visitors_own_may_not():
+    """A picture among the media may be a visitor's photo, of which the page says that it is not kept."""
+    kept = ask("*/*", path="/media/0123abcd.js")["cache-control"]
+    assert "immutable" in kept and int(re.search(r"max-age=(\d+)", kept)[1]) > 30 * 24 * 3600
+    assert "cache-control" not in ask("*/*", path="/media/0123abcd.png")
+    assert "cache-control" not in ask("*/*", path="/other.js")
 
 
 def test_a_server_that_is_asked_to_end_stops_and_saves_what_runs(tmp_path):
