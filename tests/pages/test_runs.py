@@ -15,6 +15,7 @@ from explorer.store.index import Run
 from explorer.store.store import Store
 from explorer.store.words import State
 from explorer.ui import app
+from explorer.ui.runs import tables
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -57,6 +58,17 @@ def test_a_run_is_listed_with_its_numbers(few_pages) -> None:
     row = table(at).iloc[0]
     assert (row["model"], row["state"], row["kind"], row["by"]) == ("GRU", "done", "training", "page")
     assert row["run"] == f"GRU {job.id[:4]}" and row["run"] in texts(at)
+
+
+def test_tables_are_made_of_rows_once_and_anew_when_a_row_has_changed(filled) -> None:
+    at = open_page("runs")
+    before = tables._arrow.cache_info().misses
+    at.run()
+    assert not at.exception and tables._arrow.cache_info().misses == before
+    filled.describe("r3", name="the third")
+    at.run()
+    assert not at.exception and "the third r3" in table(at)["run"].tolist()
+    assert tables._arrow.cache_info().misses > before
 
 
 def test_a_run_that_is_held_reads_paused_and_what_it_has_not_measured_is_a_dash() -> None:

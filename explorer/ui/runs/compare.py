@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 FEWEST = 3  # runs that parallel coordinates are worth drawing for
 
 
+@st.fragment
 def curves(runs: Sequence[Run]) -> None:
-    """Any curve of the chosen runs over each other."""
+    """Any curve of the chosen runs over each other. Another one draws nothing else anew."""
     trained = [run for run in runs if run.kind == Kind.TRAIN]
     if not trained:
         return
@@ -42,6 +43,7 @@ def curves(runs: Sequence[Run]) -> None:
         if y == compare.Y.GRADIENT:
             st.caption("Measured where a run clips its gradients; the others have none.")
         _take_away(trained, y, x, log)
+    asked.write_link()
 
 
 def _overlay(runs: Sequence[Run], y: compare.Y, x: compare.X, log: bool) -> "go.Figure":

@@ -1,5 +1,6 @@
 """The table of runs: from the index alone; a run's history is read when it is chosen."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -8,12 +9,13 @@ from hashlib import md5
 import streamlit as st
 
 from explorer.data import text
+from explorer.experiment import Experiment
 from explorer.jobs import queue
 from explorer.runs.sweeps import Group
 from explorer.store.index import Query, Run
 from explorer.store.words import Kind
 from explorer.ui import app, parts, state, steps
-from explorer.ui.runs import asked
+from explorer.ui.runs import asked, tables
 from explorer.ui.runs.asked import PAGE
 
 ROWS = 100  # of a page
@@ -90,20 +92,23 @@ def model_of(run: Run) -> str:
 
 def differs(run: Run) -> str:
     """The settings in which a run differs from its model's lecture preset."""
-    changes = run.experiment.changes() if run.experiment and run.kind == Kind.TRAIN else {}
-    return ", ".join(f"{name} {value}" for name, value in changes.items()) or "–"
+    return _changes(run.experiment) if run.experiment and run.kind == Kind.TRAIN else "–"
+
+
+@functools.lru_cache(maxsize=1000)
+def _changes(experiment: Experiment) -> str:
+    return ", ".join(f"{name} {value}" for name, value in experiment.changes().items()) or "–"
 
 
 def choose(listed: Listed) -> list[str]:
     """Draw the table; the ids of the lines that are chosen, those that other pages of the table have included."""
     here = state.runs()
-    rows = rows_of(listed)
     ids = [listed.entry(run) for run in listed.runs]
     # Another table where there are other runs in it: a choice is of rows, and they would be other runs'.
     stamp = md5(",".join(ids).encode(), usedforsecurity=False).hexdigest()[:8]
     chosen = [ids.index(run) for run in here.chosen if run in ids]
     picked = st.dataframe(
-        rows,
+        tables.arrow(rows_of(listed)),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",

@@ -1,8 +1,6 @@
 """Every model's best number: the lecture's, the recorded run's, that of the runs shown; and the run that repeats it."""
 
-import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,10 +14,7 @@ from explorer.lecture.recorded import recording
 from explorer.store.history import EpochRow
 from explorer.store.index import Run
 from explorer.ui import parts, state, transport
-from explorer.ui.runs import save
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from explorer.ui.runs import save, tables
 
 START = "Train"
 
@@ -31,7 +26,7 @@ def show(runs: Sequence[Run]) -> None:
     rows = [score(rung, runs) for rung in rungs]
     key = here.key("start")
     st.dataframe(
-        _table(tuple(tuple(row.items()) for row in rows)),
+        tables.arrow(rows),
         hide_index=True,
         placeholder="–",
         key=here.key("scores"),
@@ -50,15 +45,6 @@ def show(runs: Sequence[Run]) -> None:
         st.caption("The lecture's figures were measured by others, on their machines.", width="content")
         plain = [{name: value for name, value in row.items() if name != "the lecture's run"} for row in rows]
         save.button("CSV", lambda: files.table_csv(plain), "scoreboard.csv", here.key("scores-csv"))
-
-
-@functools.lru_cache(maxsize=16)
-def _table(rows: tuple[tuple[tuple[str, object], ...], ...]) -> "pa.Table":
-    """The board as the browser gets it: Streamlit would make it anew of rows in every run of the page."""
-    import pandas as pd
-    import pyarrow as pa
-
-    return pa.Table.from_pandas(pd.DataFrame([dict(row) for row in rows]), preserve_index=False)
 
 
 def _start(rung: Rung) -> None:
