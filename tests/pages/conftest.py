@@ -112,13 +112,19 @@ def scanned_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_runs_left() -> Iterator[None]:
-    """Stop what a test left running."""
+    """Stop what a test left running: it would go on beside the next one."""
     yield
     end = time.monotonic() + 20
-    while time.monotonic() < end:
-        left = [job for job in queue.registry().all() if not job.ended]
-        for job in left:
-            job.stop("The test is over.")  # which ends its sweep, too
-        if not left and not any(thread.name.startswith("sweep-") for thread in threading.enumerate()):
-            break
+    while left := _at_work():
+        if time.monotonic() > end:
+            pytest.fail(f"Still at work 20 s after it was stopped: {', '.join(left)}.", pytrace=False)
         time.sleep(0.05)
+
+
+def _at_work() -> list[str]:
+    """The jobs, each told once more to stop, which ends its sweep, too, and the sweeps that have not ended."""
+    jobs = [job for job in queue.registry().all() if not job.ended]
+    for job in jobs:
+        job.stop("The test is over.")
+    sweeps = [thread.name for thread in threading.enumerate() if thread.name.startswith("sweep-")]
+    return [*(f"{job.kind} {job.id} ({job.title}), {job.state}" for job in jobs), *sweeps]
