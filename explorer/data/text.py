@@ -18,7 +18,7 @@ import numpy as np
 from explorer import limits, paths
 from explorer.data import Batch, Source, SourceKind
 from explorer.data.files import replacing
-from explorer.data.vocabulary import PADDING, UNKNOWN, Vocabulary
+from explorer.data.vocabulary import PADDING, UNKNOWN, Vocabulary, counted
 from explorer.errors import DataError
 from explorer.ladders import Cut
 
@@ -73,7 +73,7 @@ def prepare(text: str, source: Source, newlines: bool = False, every_symbol: boo
     train, valid = (part if keep else part.replace("\n", "") for part in _split(text))
     if not every_symbol:
         train, valid = train.lower(), valid.lower()
-    counts = Counter(train)
+    counts = Counter(counted(train))
     common = [(-n, c) for c, n in counts.items() if n >= MIN_FREQUENCY]
     if len(common) < 4:
         raise DataError(
@@ -109,7 +109,7 @@ def decode(raw: bytes) -> str:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = raw.decode("cp1252", errors="replace")
-    odd = sum(n for c, n in Counter(text).items() if (ord(c) < 32 and c not in "\t\n\r\f") or c == "\ufffd")
+    odd = sum(n for c, n in counted(text).items() if (ord(c) < 32 and c not in "\t\n\r\f") or c == "\ufffd")
     if odd > len(text) // 50:
         raise DataError("This file is not text (too many bytes that stand for no character). Give a plain .txt file.")
     return text

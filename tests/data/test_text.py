@@ -3,6 +3,7 @@
 import lzma
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from explorer.data import Source
 from explorer.data import text as corpus
 from explorer.data.text import TextData, decode, keep_own, load, prepare
-from explorer.data.vocabulary import Vocabulary
+from explorer.data.vocabulary import Vocabulary, counted
 from explorer.errors import DataError
 from explorer.experiment import Experiment
 from explorer.training.prepare import pictures_for
@@ -343,3 +344,9 @@ def test_both_kinds_of_data_say_what_their_numbers_mean():
     pictures = pictures_for(Experiment.of("convnet", data="standin", images=500), CPU)
     assert words.vocabulary is load("pydoc").vocabulary and words.classes == ()
     assert pictures.vocabulary is None and len(pictures.classes) == 10
+
+
+@given(st.text() | st.text("ab\u20ac\ud800\U0001f600", min_size=20))
+def test_characters_are_counted_as_a_counter_would_and_in_its_order(text):
+    assert list(counted(text).items()) == list(Counter(text).items())
+    assert all(type(count) is int for count in counted(text).values())
