@@ -13,6 +13,8 @@ from explorer.store.store import Store
 from explorer.store.words import State
 from tests.runs.test_sweeping import a_plan
 
+pytestmark = pytest.mark.usefixtures("short")
+
 
 @pytest.fixture
 def store(tmp_path):

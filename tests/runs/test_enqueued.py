@@ -25,6 +25,9 @@ from tests.runs.test_sweeping import TINY, a_plan, states
 SLOW = dict(epochs=200)  # minutes
 
 
+pytestmark = pytest.mark.usefixtures("short")
+
+
 def until(true):
     wait(true, 60)
 
@@ -108,7 +111,7 @@ def test_a_cell_that_lost_its_worker_before_its_first_bookmark_is_still_one(stor
 
 
 def test_it_stops_saves_what_ran_and_goes_on_from_there(registry, store):
-    sweep = enqueued.start(a_plan(epochs=30), store, "ann")
+    sweep = enqueued.start(a_plan(**SLOW), store, "ann")
     first = store.cells([sweep])[0].id
     until(lambda: store.run(first).epochs >= 1)
     enqueued.stop(sweep, store)
