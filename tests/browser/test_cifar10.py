@@ -63,3 +63,21 @@ def test_a_click_into_the_confusion_matrix_shows_its_pictures(visitor) -> None:
     gallery = page.locator(".x-gallery").inner_text()
     assert gallery.count("dog") >= 3 and gallery.count("it was cat") >= 3 and "it was dog" not in gallery
     assert not visitor.errors
+
+
+def test_a_network_that_cannot_be_is_said_so_until_it_can(regular) -> None:
+    visitor = regular
+    page = visitor.visit("cifar10?model=builder&widths=8,8,8,8,8,8&stem=0&show=network").page
+    main = page.get_by_test_id("stMain")
+    train = main.get_by_role("button", name=re.compile(r"\bTrain\b"))
+    main.get_by_text("shrink").wait_for()
+    assert not train.count()
+    for widths, there in (("8,16", True), ("8,8,8,8,8,8", False), ("8,16,32", True)):
+        box = main.get_by_role("textbox", name=re.compile("^Widths"))
+        box.fill(widths)
+        box.press("Enter")
+        visitor.until(lambda there=there: bool(train.count()) == there)
+        main.get_by_text("shrink").wait_for(state="detached" if there else "visible")
+    page.get_by_text("The learning rate these settings plan").wait_for()
+    page.get_by_text("Multiply-adds a picture", exact=True).wait_for()
+    assert page.get_by_test_id("stException").count() == 0 and not visitor.errors
