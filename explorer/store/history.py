@@ -5,6 +5,7 @@ A snapshot is a set of views on arrays that are never written again below their 
 nothing and blocks nobody.
 """
 
+import functools
 import secrets
 import time
 from collections.abc import Iterable
@@ -73,12 +74,12 @@ class Snapshot:
         stride = max(1.0, float(self["step"][-1]) / len(self)) if len(self) else 1.0
         return smooth(loss, SMOOTHING**stride)
 
-    @property
+    @functools.cached_property
     def best_val_loss(self) -> float:
         """The lowest validation loss, NaN before the first epoch."""
         return min((row.val_loss for row in self.epochs), default=float("nan"))
 
-    @property
+    @functools.cached_property
     def best_accuracy(self) -> float:
         """The highest validation accuracy, NaN before the first epoch."""
         return max((row.accuracy for row in self.epochs), default=float("nan"))

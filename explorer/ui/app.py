@@ -175,15 +175,15 @@ def enter() -> None:
 
 
 def begin(page: str) -> "DeltaGenerator":
-    """Before a page: load torch behind it, dress it, and put the teacher switch and the device into the sidebar.
+    """Before a page: load torch behind it, dress it, and put the teacher switch into the sidebar.
 
     Args:
         page: its address on this server.
 
     Returns:
-        Where :func:`end` puts the button that shares the page's link.
+        The switch's row, where :func:`end` puts the button that shares the page's link, and the device.
     """
-    made = engine()
+    engine()
     newcomer = not state.session().owner
     attendance.note(owner(), page)
     if newcomer and state.session().forgotten:
@@ -191,26 +191,27 @@ def begin(page: str) -> "DeltaGenerator":
     styles = (internals.STYLE, _CARDS, internals.PROJECTOR) if state.teacher() else (internals.STYLE, _CARDS)
     st.html(_dress(*styles), unsafe_allow_javascript=True)
     links.begin(page)
-    with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.toggle(
-            "Teacher view",
-            key=links.bound("teacher", "teacher", links.SWITCH, False),
-            persist_state="session",
-            help="For a projector: larger type, the chart as high as the screen, no sidebar (its arrow brings it "
-            "back), no panels with code and notes.",
-        )
-        place = st.container(width="content")
-        if made.problem:
-            st.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)
-        elif made.ready.is_set():
-            st.badge(made.place, icon=":material/memory:", color="gray", help="Where models train on this server.")
-    return place
+    with st.sidebar:
+        row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+    row.toggle(
+        "Teacher view",
+        key=links.bound("teacher", "teacher", links.SWITCH, False),
+        persist_state="session",
+        help="For a projector: larger type, the chart as high as the screen, no sidebar (its arrow brings it "
+        "back), no panels with code and notes.",
+    )
+    return row
 
 
-def end(place: "DeltaGenerator") -> None:
-    """After the page: its link, and the logo, for which Streamlit imports NumPy and Pillow; what the page imported."""
+def end(row: "DeltaGenerator") -> None:
+    """After the page: its link, the device, the logo (Streamlit imports NumPy and Pillow for it); what it imported."""
     links.end()
-    share.button(place)
+    share.button(row)
+    made = engine()
+    if made.problem:
+        row.badge("torch cannot be loaded", icon=":material/error:", color="red", help=made.problem)
+    elif made.ready.is_set():
+        row.badge(made.place, icon=":material/memory:", color="gray", help="Where models train on this server.")
     st.logo(_LOGO, size="large")
-    if engine().ready.is_set():
-        engine().freeze()
+    if made.ready.is_set():
+        made.freeze()

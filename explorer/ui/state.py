@@ -307,7 +307,7 @@ def trigger(named: str, name: str) -> object:
 
 def teacher() -> bool:
     """Whether the projector view is on; a link may ask for it before its switch was ever drawn."""
-    return widget("teacher", st.query_params.get("teacher") == "1")
+    return widget("teacher", False) if drawn("teacher") else st.query_params.get("teacher") == "1"
 
 
 # -- from page to page ---------------------------------------------------------------------------------

@@ -41,10 +41,9 @@ def show() -> Start:
                 help="Trains a small GRU, live, on the lecture's text.",
             )
             st.page_link(menu.page(Page.CAM), label="or bring a photo", icon=":material/center_focus_strong:")
-        place = st.container()
     with right:
         parts.drawing(_network())
-    return Start(pressed, place)
+    return Start(pressed, left)
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """Every model's best number: the lecture's, the recorded run's, that of the runs shown; and the run that repeats it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -43,8 +43,12 @@ def show(runs: Sequence[Run]) -> None:
         _start(rungs[click["row"]])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("The lecture's figures were measured by others, on their machines.", width="content")
-        plain = [{name: value for name, value in row.items() if name != "the lecture's run"} for row in rows]
-        save.button("CSV", lambda: files.table_csv(plain), "scoreboard.csv", here.key("scores-csv"))
+        save.button("CSV", lambda: files.table_csv(_plain(rows)), "scoreboard.csv", here.key("scores-csv"))
+
+
+def _plain(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """The board without its buttons."""
+    return [{name: value for name, value in row.items() if name != "the lecture's run"} for row in rows]
 
 
 def _start(rung: Rung) -> None:
