@@ -148,8 +148,11 @@ async def cost(viewer: Viewer, server: Server, name: str, moves: int) -> float:
     more finely, but a script's thread is gone, with its count, when the script has run.
     """
     before = processor_s(server.pid)
-    for _ in range(moves):
-        await viewer.move(name) if name in viewer.sliders else await viewer.look()
+    for number in range(moves):
+        if name in viewer.stops:
+            await viewer.choose(name, viewer.stops[name][number % 2])
+        else:
+            await viewer.move(name) if name in viewer.sliders else await viewer.look()
         await asyncio.sleep(0.02)  # what is done after the page has been sent
     return (processor_s(server.pid) - before) / moves
 
@@ -160,7 +163,7 @@ async def measure(page: str, app: Server, bare: Server, reruns: int) -> dict[str
         await ours.open()
         await beside.open()
         await quiet(app)
-        names, others = list(ours.sliders) or [""], list(beside.sliders) or [""]
+        names, others = ([*viewer.sliders, *viewer.stops] or [""] for viewer in (ours, beside))
         each, twins = [], []
         for name, other in zip(names, itertools.cycle(others), strict=False):
             for moves in (2, reruns):  # the first two may still fill caches
