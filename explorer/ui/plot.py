@@ -20,6 +20,7 @@ from explorer.ui import internals, state
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+ALIKE = ("recorded", "first.")  # how the runs' ids begin whose charts are the same for all visitors
 HIGH = 0.6  # of the window: the main chart on a projector
 _JS = """
 let loading;
@@ -195,8 +196,8 @@ def chart(
 
 
 def _drawn(page: str, name: str, stamp: state.Stamp, make: Callable[[], "go.Figure"]) -> Drawn:
-    """The chart; one of what ships with the program is made once for all visitors."""
-    if not str(stamp[0]).startswith("recorded"):
+    """The chart; one of what ships with the program, or of untrained networks, is made once for all visitors."""
+    if not str(stamp[0]).startswith(ALIKE):
         return Drawn(make())
     shelf = _shelf(page, name, stamp)
     if not shelf:

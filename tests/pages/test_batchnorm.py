@@ -1,7 +1,9 @@
 """Inside the network: a race to its verdict, settings that cannot be, and the sections that need no click."""
 
 import time
+from unittest.mock import patch
 
+import plotly.graph_objects as go
 import pytest
 
 from explorer.jobs import queue
@@ -86,6 +88,17 @@ def test_what_batchnorm_divides_by_is_measured_on_weights_that_know_the_pictures
 def test_a_link_with_another_number_of_pictures_is_as_one_without(images) -> None:
     at = open_page("batchnorm", race="deeper", images=images)
     assert next(slider.value for slider in at.select_slider if slider.label == "Training pictures") == 10_000
+
+
+def test_a_number_of_pictures_that_was_seen_before_draws_its_first_batch_without_a_new_figure() -> None:
+    at = open_page("batchnorm", race="deeper")
+    made = []
+    for images in (500, 1_000, 500, 1_000):
+        with patch.object(go.Figure, "__init__", autospec=True, side_effect=go.Figure.__init__) as figures:
+            next(slider for slider in at.select_slider if slider.label == "Training pictures").set_value(images).run()
+        assert not at.exception and "Before the first step" in texts(at)
+        made.append(figures.call_count)
+    assert made[0] and made[2:] == [0, 0]
 
 
 def test_settings_that_cannot_be_give_a_sentence() -> None:

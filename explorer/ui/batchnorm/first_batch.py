@@ -35,7 +35,7 @@ def show(experiments: dict[str, Experiment], where: str) -> None:
             plot.chart(
                 state.RACE,
                 "first",
-                (str(hash(stamp)), *stamp),
+                (f"{plot.ALIKE[1]}{hash(stamp)}", *stamp),
                 lambda: across_depth(view, "std"),
                 "Standard deviation of each layer's activations for one batch, before training, a line a network.",
                 f"Measured here: one batch of {view.lanes[0].experiment.batch_size} pictures through the untrained "
