@@ -118,17 +118,19 @@ def pytest_runtest_setup(item):
 @pytest.fixture(scope="session")
 def programs() -> Iterator[warm.Warm]:
     """Begins this program, or a piece of Python that uses it, in a process of its own that has torch at once."""
-    with contextlib.closing(warm.Warm("torch", "explorer.commands", "explorer.runs.train")) as parent:
+    of_pages = ("streamlit.web.bootstrap", "pandas", "explorer.figures.curves", "explorer.cam.explain")
+    with contextlib.closing(warm.Warm("torch", "explorer.commands", "explorer.runs.train", *of_pages)) as parent:
         yield parent
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app as a newcomer starts it, with a home of its own.
+def server(tmp_path_factory: pytest.TempPathFactory, programs: warm.Warm) -> Iterator[Server]:
+    """The app with a home of its own, as a newcomer would start it, but that it has its imports at once.
 
     What a test leaves running when its browser goes ends after a minute: it would hold up everybody after it.
     """
-    with serve(tmp_path_factory.mktemp("server-home"), EXPLORER_LEASE_MINUTES="1") as served:
+    home = tmp_path_factory.mktemp("server-home")
+    with serve(home, begin=programs.begin, EXPLORER_LEASE_MINUTES="1") as served:
         yield served
 
 

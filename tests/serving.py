@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from explorer import paths
 from tests import lent
+from tests.warm import Child
 
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -31,6 +32,7 @@ CHROMIUM_OPTIONS = [
     "--disable-dev-shm-usage",
 ]
 T = TypeVar("T")
+Begin = Callable[..., Child]
 READY = """() => { const app = document.querySelector('[data-testid="stApp"]');
     return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'; }"""
 
@@ -68,6 +70,7 @@ def serve(
     seconds: float = 30,
     threads: str | None = "1",
     folder: Path = paths.REPOSITORY,
+    begin: Begin | None = None,
     **settings: str,
 ) -> Iterator[Server]:
     """A fresh server, ended afterwards.
@@ -78,6 +81,7 @@ def serve(
         seconds: how long it may take until it answers.
         threads: its OMP_NUM_THREADS; None leaves it unset.
         folder: where the app lies, if it is another copy.
+        begin: that of a parent who has imported what it needs (``tests/warm.py``); else it is a Python of its own.
         settings: more of its environment, by name.
 
     Raises:
@@ -90,33 +94,26 @@ def serve(
         environment["OMP_NUM_THREADS"] = threads
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", home / "server.log"
+    words = ("-m", "streamlit", "run", str(script or "streamlit_app.py"))
+    words += ("--server.port", str(port), "--server.address", "127.0.0.1")
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streamlit",
-                "run",
-                str(script or "streamlit_app.py"),
-                "--server.port",
-                str(port),
-                "--server.address",
-                "127.0.0.1",
-            ],
-            cwd=folder,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=environment,
+        process: Child | subprocess.Popen[bytes] = (
+            begin(*words, cwd=folder, env=environment, log=out.fileno())
+            if begin is not None
+            else subprocess.Popen(
+                [sys.executable, *words], cwd=folder, stdout=out, stderr=subprocess.STDOUT, env=environment
+            )
         )
-    try:
-        wait_for(url, seconds, log)
-        yield Server(url, home, process.pid)
-    finally:
-        process.terminate()
+    with process:
         try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            wait_for(url, seconds, log)
+            yield Server(url, home, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.jobs.working import until
 from tests.warm import Warm
 
 
@@ -59,3 +60,12 @@ def test_it_is_talked_to_interrupted_and_killed(warm):
             assert child.pid != os.getpid()
             child.send_signal(number)
             assert child.wait(30) == -number
+
+
+def test_it_may_write_both_streams_to_a_file_and_be_ended(warm, tmp_path):
+    program = "import sys, time; print('out', flush=True); print('err', file=sys.stderr); time.sleep(100)"
+    with (tmp_path / "log").open("wb") as log, warm.begin("-c", program, log=log.fileno()) as child:
+        assert child.stdout.read() == child.stderr.read() == ""
+        until(lambda: (tmp_path / "log").read_text() == "out\nerr\n")
+        child.terminate()
+        assert child.wait(30) == -signal.SIGTERM

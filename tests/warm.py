@@ -57,6 +57,10 @@ class Child:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        """In good order."""
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """At once."""
         self.send_signal(signal.SIGKILL)
@@ -108,7 +112,13 @@ class Warm:
             )
 
     def begin(
-        self, *words: str, cwd: Path = REPOSITORY, env: dict[str, str] | None = None, session=False, whole=False
+        self,
+        *words: str,
+        cwd: Path = REPOSITORY,
+        env: dict[str, str] | None = None,
+        session: bool = False,
+        whole: bool = False,
+        log: int | None = None,
     ) -> Child:
         """Begin ``-c program``, ``-m module`` or a script, with its arguments, as Python would.
 
@@ -117,12 +127,14 @@ class Warm:
             cwd, env: its folder, and its environment if it is not ours.
             session: it leads a session of its own.
             whole: where its end is what is tested, it ends as an interpreter does.
+            log: the descriptor of a file that it writes to instead, on either stream.
         """
         ends = [os.pipe() for _ in range(4)]  # in, out, err, news
         request = {"words": words, "cwd": str(cwd), "env": dict(os.environ if env is None else env)}
         request |= {"session": session, "whole": whole}
         theirs = [ends[0][0], *(end[1] for end in ends[1:])]
-        socket.send_fds(self._ours, [json.dumps(request).encode()], theirs)
+        streams = theirs if log is None else [theirs[0], log, log, theirs[3]]
+        socket.send_fds(self._ours, [json.dumps(request).encode()], streams)
         for end in theirs:
             os.close(end)
         return Child(ends[3][0], ends[0][1], ends[1][0], ends[2][0])

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.looks import settle
 from tests.serving import Server, serve
+from tests.warm import Warm
 
 SCRIPT = """
 import numpy as np
@@ -35,11 +36,11 @@ IN_SCHEME = """dark => [...document.querySelectorAll('.explorer-plot')].every(pl
 
 
 @pytest.fixture(scope="module")
-def heatmaps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def heatmaps(tmp_path_factory: pytest.TempPathFactory, programs: Warm) -> Iterator[Server]:
     """A server of nothing but two heat maps."""
     home: Path = tmp_path_factory.mktemp("heatmaps")
     (home / "app.py").write_text(SCRIPT)
-    with serve(home, home / "app.py") as server:
+    with serve(home, home / "app.py", begin=programs.begin) as server:
         yield server
 
 

@@ -74,12 +74,12 @@ def test_a_run_stays_ones_own_and_anothers_is_only_watched(server, browser) -> N
     theirs.close()
 
 
-def test_a_run_is_still_ones_own_when_the_server_was_restarted(tmp_path, browser) -> None:
+def test_a_run_is_still_ones_own_when_the_server_was_restarted(tmp_path, browser, programs) -> None:
     context = browser.new_context()
     page = context.new_page()
-    with serve(tmp_path) as before:
+    with serve(tmp_path, begin=programs.begin) as before:
         run = train(Visitor(page, before))
-    with serve(tmp_path) as after:
+    with serve(tmp_path, begin=programs.begin) as after:
         again = Visitor(page, after).open("runs")
         main(page).get_by_text(run[:4]).first.wait_for(state="attached")
         main(page).get_by_role("button", name="Delete").wait_for()

@@ -23,7 +23,7 @@ from explorer.data import album
 from explorer.ui import identity
 from tests.load.__main__ import PAGES, memory_mb
 from tests.load.viewer import Viewer
-from tests.serving import Server, serve
+from tests.serving import Begin, Server, serve
 
 SHORT = "model=simplenet&images=500&epochs=1&lead_epochs=0&widths=16&data=standin"
 FORGETS = 1  # seconds that a session outlives its connection; two minutes on a class's server
@@ -172,9 +172,9 @@ def main() -> None:
     print(json.dumps(result) if options.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
 
 
-def forgetful(home: Path):
+def forgetful(home: Path, begin: Begin | None = None):
     """A server whose sessions are soon over."""
-    return serve(home, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL=str(FORGETS))
+    return serve(home, begin=begin, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL=str(FORGETS))
 
 
 if __name__ == "__main__":

@@ -66,10 +66,10 @@ async def read(url: str, query: str, press: str = "") -> tuple[list[str], list[s
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory):
+def broken(tmp_path_factory, programs):
     folder = tmp_path_factory.mktemp("broken")
     (folder / "app.py").write_text(APP)
-    with serve(folder, folder / "app.py", PYTHONPATH=str(paths.REPOSITORY)) as server:
+    with serve(folder, folder / "app.py", begin=programs.begin, PYTHONPATH=str(paths.REPOSITORY)) as server:
         yield server
 
 
