@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.jobs.working import until
-from tests.warm import Warm
+from tests.warm import Child, Warm
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,11 @@ def test_it_may_write_both_streams_to_a_file_and_be_ended(warm, tmp_path):
         until(lambda: (tmp_path / "log").read_text() == "out\nerr\n")
         child.terminate()
         assert child.wait(30) == -signal.SIGTERM
+
+
+def test_it_may_have_ended_before_its_number_is_read():
+    news, tell = os.pipe()
+    os.write(tell, b"123\n-9\n")
+    os.close(tell)
+    with Child(news, *(os.open(os.devnull, mode) for mode in (os.O_WRONLY, os.O_RDONLY, os.O_RDONLY))) as child:
+        assert (child.pid, child.poll(), child.wait(), child.returncode) == (123, -9, -9, -9)

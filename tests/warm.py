@@ -30,8 +30,8 @@ class Child:
     """A program that was begun; a part of what :class:`subprocess.Popen` does."""
 
     def __init__(self, news: int, stdin: int, stdout: int, stderr: int) -> None:
-        self._news = news  # first its number, in the end its exit status
-        self.pid = int(os.read(news, 64))
+        self._news, self._heard = news, b""  # first its number, in the end its exit status: a line each
+        self.pid = self._hear()
         self.stdin, self.stdout, self.stderr = os.fdopen(stdin, "w"), os.fdopen(stdout), os.fdopen(stderr)
         self.returncode: int | None = None
 
@@ -40,11 +40,19 @@ class Child:
         if self.returncode is None:
             with selectors.DefaultSelector() as ready:
                 ready.register(self._news, selectors.EVENT_READ)
-                if not ready.select(timeout):
+                if not self._heard and not ready.select(timeout):
                     raise subprocess.TimeoutExpired("a warm program", timeout or 0)
-            self.returncode = int(os.read(self._news, 64))
+            self.returncode = self._hear()
             os.close(self._news)
         return self.returncode
+
+    def _hear(self) -> int:
+        while b"\n" not in self._heard:
+            if not (more := os.read(self._news, 64)):
+                raise ChildProcessError("The parent of warm programs has ended.")
+            self._heard += more
+        line, _, self._heard = self._heard.partition(b"\n")  # it may have ended before its number was read
+        return int(line)
 
     def poll(self) -> int | None:
         """Its exit status, or None while it runs."""
@@ -171,7 +179,7 @@ def _requests(link: socket.socket) -> Iterator[tuple[dict, list[int]]]:
                         ready.close()
                         yield json.loads(message), streams
                         return
-                    os.write(streams[3], str(pid).encode())
+                    os.write(streams[3], b"%d\n" % pid)
                     for stream in streams[:3]:
                         os.close(stream)
                     running[process := os.pidfd_open(pid)] = pid, streams[3]
@@ -180,7 +188,7 @@ def _requests(link: socket.socket) -> Iterator[tuple[dict, list[int]]]:
                     ready.unregister(key.fd)
                     os.close(key.fd)
                     pid, news = running.pop(key.fd)
-                    os.write(news, str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+                    os.write(news, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
                     os.close(news)
 
 
