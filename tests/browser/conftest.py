@@ -26,6 +26,7 @@ GO = """path => {
     history.pushState({}, '', path);
     dispatchEvent(new PopStateEvent('popstate'));
 }"""
+COLD = "--js-flags=--no-opt --no-maglev"  # no page is open for so long that optimising its scripts pays
 PEOPLE = 25  # who may use a tab one after the other: what each leaves in its process adds up
 WELL = pytest.StashKey[bool]()
 SIZE = {"width": 1440, "height": 900}
@@ -38,7 +39,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.fail("No Chromium here. Install it (Debian: apt-get install chromium) to run the browser tests.")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        launched = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, COLD])
         yield launched
         launched.close()
 
@@ -56,8 +57,8 @@ class Visitor:
 
     def leave(self) -> None:
         """Hear nothing of the page any more."""
-        for event, listener in self._listeners.items():
-            self.page.remove_listener(event, listener)
+        while self._listeners:
+            self.page.remove_listener(*self._listeners.popitem())
 
     def _heard(self, message) -> None:
         said = f"{message.text} {message.location.get('url', '')}"

@@ -1,20 +1,29 @@
 """A page is one entry of the browser's history: Back leaves it, whatever was moved on it."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import SIZE, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 
-@pytest.fixture
-def visitor(server, browser):
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
     """In a tab of its own: a browser counts up to fifty entries."""
     context = browser.new_context(viewport=SIZE)
-    yield Visitor(context.new_page(), server)
+    yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def visitor(server, page: Page) -> Iterator[Visitor]:
+    visitor = Visitor(page, server)
+    yield visitor
+    visitor.leave()
 
 
 def test_back_leaves_a_page_at_once_and_forward_finds_it_as_it_was(visitor) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Route
 
 from explorer.data.photos import to_bytes
 from explorer.ui import identity
-from tests.browser.conftest import SIZE, Visitor
+from tests.browser.conftest import SIZE, Tab, Visitor
 from tests.serving import serve
 
 pytestmark = pytest.mark.browser
@@ -36,9 +36,9 @@ def train(visitor: Visitor) -> str:
     return re.search(r"run=(\w+)", visitor.page.url).group(1)
 
 
-def test_a_run_stays_ones_own_and_anothers_is_only_watched(server, browser) -> None:
-    mine, theirs = browser.new_context(), browser.new_context()
-    first = Visitor(mine.new_page(), server)
+def test_a_run_stays_ones_own_and_anothers_is_only_watched(visitor, server, browser) -> None:
+    first, theirs = visitor, browser.new_context()
+    mine = first.page.context
     run = train(first)
     first.press("Pause")  # what follows is the same, and nothing trains meanwhile
     main(first.page).get_by_role("button", name="Resume").wait_for()
@@ -47,10 +47,10 @@ def test_a_run_stays_ones_own_and_anothers_is_only_watched(server, browser) -> N
     first.until(stop(first.page).is_enabled)
     assert WATCHING not in first.page.inner_text("body")
 
-    tab = Visitor(mine.new_page(), server).open(f"char_rnn?run={run}")
-    tab.until(stop(tab.page).is_enabled)
-    tab.page.get_by_role("link", name="Runs").click()
-    main(tab.page).get_by_text(run[:4]).first.wait_for(state="attached")  # a cell of the table
+    second = Visitor(mine.new_page(), server).open(f"char_rnn?run={run}")
+    second.until(stop(second.page).is_enabled)
+    second.page.get_by_role("link", name="Runs").click()
+    main(second.page).get_by_text(run[:4]).first.wait_for(state="attached")  # a cell of the table
 
     other = Visitor(theirs.new_page(), server).open(f"char_rnn?run={run}")
     main(other.page).get_by_text(WATCHING).first.wait_for()
@@ -58,25 +58,23 @@ def test_a_run_stays_ones_own_and_anothers_is_only_watched(server, browser) -> N
     other.go("runs")
     main(other.page).get_by_text("No runs yet").wait_for()
 
-    tab.go(f"char_rnn?run={run}")
-    tab.until(stop(tab.page).is_enabled)
-    tab.press("Stop")
-    for visitor in (tab, first):
-        main(visitor.page).get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
+    second.go(f"char_rnn?run={run}")
+    second.until(stop(second.page).is_enabled)
+    second.press("Stop")
+    for page in (second.page, first.page):
+        main(page).get_by_text(re.compile(r"\bstopped\b")).first.wait_for()
 
     (token,) = (cookie["value"] for cookie in mine.cookies() if cookie["name"] == identity.COOKIE)
-    shown = "".join(page.content() + page.url for page in (first.page, tab.page, other.page))
+    shown = "".join(page.content() + page.url for page in (first.page, second.page, other.page))
     log = (server.home / "server.log").read_text()
     assert token not in shown + log
     assert first.page.evaluate("name => !document.cookie.includes(name)", identity.COOKIE)
-    assert FORGOTTEN not in shown and not first.errors + tab.errors + other.errors
-    mine.close()
+    assert FORGOTTEN not in shown and not first.errors + second.errors + other.errors
     theirs.close()
 
 
-def test_a_run_is_still_ones_own_when_the_server_was_restarted(tmp_path, browser, programs) -> None:
-    context = browser.new_context()
-    page = context.new_page()
+def test_a_run_is_still_ones_own_when_the_server_was_restarted(tmp_path, tab: Tab, programs) -> None:
+    page = tab.anew()
     with serve(tmp_path, begin=programs.begin) as before:
         run = train(Visitor(page, before))
     with serve(tmp_path, begin=programs.begin) as after:
@@ -85,7 +83,6 @@ def test_a_run_is_still_ones_own_when_the_server_was_restarted(tmp_path, browser
         main(page).get_by_role("button", name="Delete").wait_for()
         again.go(f"char_rnn?run={run}")
         main(page).get_by_text("Read back from this server's disk").wait_for()
-    context.close()
 
 
 @pytest.fixture

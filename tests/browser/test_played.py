@@ -3,19 +3,16 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser
 
 from explorer import paths
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Tab, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 CYCLES = "schedule=cosine&cycle_len=1&cycle_mult=1&epochs=2&lead_epochs=0"
 
 
-def test_a_cycle_is_played_with_the_arrow_keys_and_its_link_plays_it_elsewhere(
-    visitor: Visitor, browser: Browser
-) -> None:
+def test_a_cycle_is_played_with_the_arrow_keys_and_its_link_plays_it_elsewhere(visitor: Visitor, tab: Tab) -> None:
     page = visitor.open(f"char_rnn?model=gru&hidden=16&n_fac=8&bptt=64&lr=0.01&{CYCLES}").page
     visitor.press("Train")
     slider = page.get_by_role("slider", name="Weights after cycle")
@@ -32,15 +29,17 @@ def test_a_cycle_is_played_with_the_arrow_keys_and_its_link_plays_it_elsewhere(
     visitor.until(lambda: "cycle=0" in page.url)
     visitor.idle()
     text = page.locator(".written", has=page.locator(".prompt", has_text="for thos")).first.inner_text()
-    context = browser.new_context()
-    other = Visitor(context.new_page(), visitor.server)
-    other.page.goto(page.url)
+    link = page.url
+    assert not visitor.errors
+    visitor.leave()
+    other = Visitor(tab.anew(), visitor.server)
+    other.page.goto(link)
     other.page.get_by_text("this run's weights after cycle 0").first.wait_for()
     other.idle()
     shown = other.page.locator(".written", has=other.page.locator(".prompt", has_text="for thos")).first
     assert shown.inner_text() == text and "cycle=0" in other.page.url
-    assert not visitor.errors and not other.errors
-    context.close()
+    assert not other.errors
+    other.leave()
 
 
 def test_a_file_of_ones_own_is_played_and_a_wrong_one_is_a_sentence(visitor: Visitor) -> None:

@@ -9,7 +9,8 @@ from explorer.experiment import Experiment
 from explorer.store.history import COLUMNS, EpochRow
 from explorer.store.index import Run
 from explorer.store.store import Store
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Tab, Visitor
+from tests.browser.looks import settle
 
 pytestmark = [pytest.mark.browser]
 CURVES = """() => { const plot = document.querySelector('.explorer-plot');
@@ -45,7 +46,7 @@ def controls(visitor: Visitor) -> list[str]:
     ]
 
 
-def test_a_link_to_two_runs_over_each_other_opens_in_a_fresh_browser(visitor, server, browser) -> None:
+def test_a_link_to_two_runs_over_each_other_opens_in_a_fresh_browser(visitor, server, tab: Tab) -> None:
     store = Store(server.home / "runs")
     for number, lr in enumerate((0.001, 0.002, 0.004)):
         put(store, f"{number}{number}link", lr, time.time() + number)
@@ -58,12 +59,13 @@ def test_a_link_to_two_runs_over_each_other_opens_in_a_fresh_browser(visitor, se
     assert len(seen) == 2
     assert sorted(y[-1] for _, _, y in seen) == pytest.approx([2.096, 2.099], abs=1e-4)
 
-    link = page.url
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    other = Visitor(context.new_page(), server)
+    link, set_to = page.url, controls(visitor)
+    assert not visitor.errors
+    visitor.leave()
+    other = Visitor(tab.anew(), server)
     other.page.goto(link)
-    other.idle()
+    settle(other.page)
     assert curves(other) == seen
-    assert controls(other) == controls(visitor) and other.page.url == link
-    assert not visitor.errors and not other.errors
-    context.close()
+    assert controls(other) == set_to and other.page.url == link
+    assert not other.errors
+    other.leave()
