@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, TimeoutError, sync_playwright
 
 from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium
 
@@ -28,6 +28,10 @@ GO = """path => {
 }"""
 COLD = "--js-flags=--no-opt --no-maglev"  # no page is open for so long that optimising its scripts pays
 PEOPLE = 25  # who may use a tab one after the other: what each leaves in its process adds up
+# A picture that a page shows no more is taken away after the next run, while the browser may still ask for it.
+# A page that still shows it is at fault, and is asked before it is left.
+MISSING = re.compile(r"status of 404 .*?(http\S+/media/\S+\.(?:png|jpe?g|webp|gif|svg))$")
+SHOWN_NOWHERE = "picture => ![...document.images].some(image => image.src === picture)"
 WELL = pytest.StashKey[bool]()
 SIZE = {"width": 1440, "height": 900}
 
@@ -49,7 +53,8 @@ class Visitor:
 
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
-        self.errors: list[str] = []
+        self._errors: list[str] = []
+        self._missing: list[str] = []  #: pictures that did not come
         self._listeners = {"console": self._heard, "pageerror": self._raised, "requestfailed": self._failed}
         for event, listener in self._listeners.items():
             page.on(event, listener)
@@ -60,21 +65,35 @@ class Visitor:
         while self._listeners:
             self.page.remove_listener(*self._listeners.popitem())
 
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong so far."""
+        while self._missing:
+            picture = self._missing.pop()
+            try:
+                self.page.wait_for_function(SHOWN_NOWHERE, arg=picture, timeout=2_000)
+            except TimeoutError:
+                self._errors.append(f"the page shows {picture}, which is not there")
+        return self._errors
+
     def _heard(self, message) -> None:
         said = f"{message.text} {message.location.get('url', '')}"
-        if message.type == "error" and not any(word in said for word in NOT_OURS):
-            self.errors.append(said)
+        if picture := MISSING.search(said):
+            self._missing.append(picture[1])
+        elif message.type == "error" and not any(word in said for word in NOT_OURS):
+            self._errors.append(said)
 
     def _raised(self, error) -> None:
-        self.errors.append(str(error))
+        self._errors.append(str(error))
 
     def _failed(self, request: Request) -> None:
         """A script that did not come is an error that says no more than that: here is why."""
         if request.resource_type == "script" and request.failure != "net::ERR_ABORTED":
-            self.errors.append(f"{request.failure} for {request.url}")
+            self._errors.append(f"{request.failure} for {request.url}")
 
     def open(self, path: str) -> "Visitor":
         """Go to a page of the app and wait until it has been drawn."""
+        _ = self.errors
         self.page.goto(f"{self.server.url}/{path}")
         self.idle()
         return self
@@ -85,6 +104,7 @@ class Visitor:
         Waits for the end of the old page's script and for the beginning of the new one's; where something trains on the
         old page neither may be seen, and three seconds are enough.
         """
+        _ = self.errors
         if self.page.url.startswith(self.server.url):
             for so in (f"({READY})()", "window.begun"):
                 if so == "window.begun":
