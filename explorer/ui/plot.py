@@ -98,7 +98,7 @@ export default function ({ parentElement, data: bytes, setTriggerValue }) {
       if (!root.checkVisibility()) return;
       const letters = spell(root);
       if (letters) await window.Plotly.relayout(root, letters);
-      window.Plotly.Plots.resize(root);
+      if (root.checkVisibility()) window.Plotly.Plots.resize(root);  // else another page came meanwhile
     });
     root.watch.observe(root);
     root.removeAllListeners("plotly_click");

@@ -4,6 +4,8 @@ Every visible piece of text is one rectangle a line, from the text itself (a ``R
 chart's SVG. A piece is cut where an ancestor hides what flows over it, and two pieces overlap where the rectangles do.
 """
 
+import time
+
 from playwright.sync_api import Page
 
 #: Every page and section, and where it is.
@@ -158,5 +160,11 @@ def settle(page: Page) -> None:
 
 
 def faults(page: Page, inside: str = "") -> list[str]:
-    """What is wrong with how the page looks, in words; ``inside`` limits the look to one element."""
-    return page.evaluate(FAULTS, inside)
+    """What is wrong with how the page looks, and still is three seconds later, in words.
+
+    A busy machine lays a page out in several moments that one sees; ``inside`` limits the look to one element.
+    """
+    end = time.monotonic() + 3
+    while (found := page.evaluate(FAULTS, inside)) and time.monotonic() < end:
+        page.wait_for_timeout(300)
+    return found

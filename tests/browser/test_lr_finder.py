@@ -4,12 +4,15 @@ import re
 
 import pytest
 
+from tests.browser.looks import settle
+
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
 
 def test_a_click_on_a_curve_takes_that_rate_along(visitor) -> None:
     page = visitor.open("lr_finder?models=convnet").page
     visitor.until(lambda: visitor.points(trace=1) > 20)
+    settle(page)
     # Half way along the axis from 1e-5 to about 1: a rate near 1e-3 whatever the height.
     plot = page.locator(".explorer-plot .nsewdrag").first.bounding_box()
     page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] / 2)

@@ -6,6 +6,7 @@ import pytest
 
 from explorer import paths
 from tests.browser.conftest import Tab, Visitor
+from tests.browser.looks import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
 
@@ -53,6 +54,7 @@ def test_a_file_of_ones_own_is_played_and_a_wrong_one_is_a_sentence(visitor: Vis
         page.get_by_text(words).first.wait_for()
     box.wait_for(state="hidden")
     page.get_by_text("your own weights").nth(1).wait_for()  # the first says that they are played
+    settle(page)  # a button that is being drawn anew just then is not clicked
     page.get_by_role("button", name="Put away").click()
     page.get_by_text("the shipped weights").first.wait_for()
     assert not visitor.errors
