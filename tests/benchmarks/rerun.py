@@ -6,7 +6,8 @@ Thirty people who drag a slider every second and a half are twenty reruns a seco
 processor time decides how many a server holds. The app is served with nothing training; one visitor moves each of a
 page's sliders to and fro, which runs what a browser would ask for: the slider's fragment, or else the whole script.
 Beside it a bare page is served, made of the app's menu and the widgets found on the page: same kinds, labels, options
-and values; tabs, expanders and popovers that tell the server when they are opened; an empty component for each chart.
+and values; tabs, expanders and popovers that tell the server when they are opened; an empty component for each chart,
+and for a table whose cells are buttons an empty one with such a column.
 
 ``ms``: the processor time of the server's process for a move of the page's dearest slider (mean; where a page has
 none, for a plain rerun); ``easiest``: of its cheapest; ``twin``: of the bare page; ``ratio``: the dearest over the bare
@@ -23,7 +24,7 @@ import os
 import pstats
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def twin(at) -> str:
     body = "\n".join(f"    {line}" for line in lines)
     others = ", ".join(f"st.Page(lambda: None, title='{page}', url_path='{page}')" for page in PAGES[1:])
     return (
-        "import streamlit as st\n\n"
+        "import pyarrow\nimport streamlit as st\n\n"
         "from explorer.ui import door  # as the app's server\n\n"
         "side, drawn = st.sidebar, st.components.v2.component('twin', html='<i></i>')\n\n"
         f"def page():\n{body}\n\n"
@@ -90,6 +91,8 @@ def bare(place: str, widget) -> str:
         return f"{place}.download_button({said}, data=bytes)"
     if kind == "file_uploader":
         return f"{place}.file_uploader({said})"
+    if kind == "dataframe":
+        return _bare_table(place, widget.proto.button_click_widgets)
     if kind == "bidi_component":  # a chart: Streamlit's share of it is a widget's
         return f"drawn(key={widget.proto.id.lstrip(chr(36))!r})"
     return ""
@@ -108,6 +111,15 @@ def _bare_block(place: str, block) -> str:
         word = "expander" if kind == "Expandable" else "popover"
         return f"{place}.{word}({proto.label!r}, key={key!r}, on_change='rerun')"
     return ""
+
+
+def _bare_table(place: str, buttons: Mapping[str, str]) -> str:
+    """A table with buttons in its cells is a widget, as each column of them is; another one is none."""
+    if not buttons:
+        return ""
+    columns = {name: [] for name in buttons}
+    words = (f"{name!r}: st.column_config.ButtonColumn(key={key.lstrip('$')!r})" for name, key in buttons.items())
+    return f"{place}.dataframe(pyarrow.table({columns!r}), column_config={{{', '.join(words)}}})"
 
 
 def mover(at) -> Callable[[int], None]:
