@@ -116,6 +116,7 @@ _CSS = """.explorer-plot { width: 100%; }
 .explorer-plot.clicks .nsewdrag { cursor: pointer; }
 .explorer-plot .modebar-container { top: auto !important; bottom: 0; }
 .explorer-plot .plotly .modebar-container .modebar { top: auto; bottom: 0; opacity: 0.6; }
+@media (max-width: 639px) { .explorer-plot .modebar-container { display: none; } }
 .explorer-plot .parcoords .axis :is(.domain, .tick line) { stroke: currentColor; stroke-opacity: 0.6; }"""
 
 

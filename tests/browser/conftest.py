@@ -156,7 +156,7 @@ class Tab:
         self.of: object = None  #: the file whose visitor has it
 
     def anew(self) -> Page:
-        """For somebody who was never here: no cookie, nothing kept, light, 1440 × 900."""
+        """For somebody who was never here: no cookie, nothing kept, light, 1440 × 900, the pointer in a corner."""
         if self._page is None or self._people == PEOPLE:
             self.drop()
             self._page = self._browser.new_context(viewport=SIZE).new_page()
@@ -171,6 +171,7 @@ class Tab:
         context.clear_cookies()
         page.emulate_media(color_scheme="light", reduced_motion="null")
         page.set_viewport_size(SIZE)
+        page.mouse.move(0, 0)
         self.of = None
         return page
 

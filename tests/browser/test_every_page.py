@@ -71,6 +71,21 @@ def test_it_looks_right(regular, seen, path) -> None:
     assert regular.errors == []
 
 
+def test_a_charts_buttons_cover_nothing_where_the_window_is_narrowed_under_the_pointer(visitor) -> None:
+    page = visitor.open(PLACES["evaluating"]).page
+    settle(page)
+    chart = page.locator(".explorer-plot .nsewdrag").first
+    chart.hover()
+    buttons = page.locator(".explorer-plot .modebar-btn").first
+    buttons.wait_for()
+    assert faults(page) == []
+    page.set_viewport_size(NARROW)
+    settle(page)
+    chart.hover()  # which scrolls the page's words under the menu's button
+    assert [fault for fault in faults(page) if fault.startswith("a button")] == []
+    assert not buttons.is_visible()
+
+
 @pytest.fixture
 def phone(server: Server, browser: Browser) -> Iterator[Visitor]:
     """Somebody with fingers."""
