@@ -1,5 +1,7 @@
 """A setting that is moved: little is drawn anew, and then the page is what it would be if it were drawn as a whole."""
 
+import asyncio
+import time
 from collections import Counter
 
 import pytest
@@ -18,6 +20,7 @@ PAGES = {  # by a page and its query: the charts that may be drawn anew
     "cifar10?model=builder&depth=2&show=network": 3,  # the plan, and the network twice
     "lr_finder?models=gru,builder": 0,
 }
+TORCH = b"Where models train on this server"  # what is said of it when it is there
 ALL = 8  # sliders of a page that are moved
 
 
@@ -63,11 +66,21 @@ class Watcher(Viewer):
         return {place: what for place, (_, what) in self.screen.items()}
 
 
+async def come_to_rest(viewer: Watcher) -> None:
+    """Look until the page stays as it is: torch comes later, and a network is asked about some pictures at a time."""
+    before, end = {}, time.monotonic() + 60
+    while (now := viewer.seen()) != before or not any(TORCH in what for what in now.values()):
+        assert time.monotonic() < end, "the page does not come to rest"
+        before = now
+        await asyncio.sleep(0.2)
+        await viewer.look()
+
+
 async def moved(server: Server, address: str) -> None:
     page, _, query = address.partition("?")
     async with Watcher(server.url, page, query) as viewer:
         await viewer.open()
-        await viewer.look()
+        await come_to_rest(viewer)
         whole = viewer.drawn.total()
         names = [*viewer.sliders, *viewer.stops][:: max(1, (len(viewer.sliders) + len(viewer.stops)) // ALL)]
         for name in names:
