@@ -77,15 +77,8 @@ LONGEST = (
     *("browser/test_above_the_fold.py", "test_fuzz_files.py", "runs/test_race.py", "export/test_script.py"),
     *("pages/test_addresses.py", "browser/test_links.py", "browser/test_several_servers.py", "pages/test_cifar10.py"),
     *("browser/", "runs/test_resume.py", "terminal/", "runs/test_sweeping.py", "load/", "pages/", "test_stress.py"),
-    *(
-        "training/test_parallel.py",
-        "runs/test_grid.py",
-        "lecture/test_claims.py",
-        "test_terminal.py",
-        "jobs/",
-        "store/",
-        "runs/",
-    ),
+    *("training/test_parallel.py", "runs/test_grid.py", "lecture/test_claims.py", "test_terminal.py"),
+    *("jobs/", "store/", "runs/"),
 )
 
 

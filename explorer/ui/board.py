@@ -58,7 +58,7 @@ def settings(
     shown: Shown,
     bar: Frame,
     under: Frame,
-    behind: Callable[[Experiment], None],
+    draw_behind: Callable[[Experiment], None],
     known: Callable[[Experiment], bool] = lambda _: True,
 ) -> None:
     """The controls, and all that depends on what they are set to. One that is moved draws this anew and nothing else.
@@ -66,7 +66,7 @@ def settings(
     Args:
         bar: gets those of the controls that stand over the chart, the buttons, and the run's state and numbers.
         under: the place under the curves, for what the run was made with.
-        behind: draws what lies behind the curves, in the place where this is called.
+        draw_behind: draws what lies behind the curves, in the place where this is called.
         known: whether there is such a network as is set; says why not.
     """
     experiment = controls.show(page, bar)
@@ -93,7 +93,7 @@ def settings(
             _made_with(page, experiment, kept)
         elif job is None:
             _plan(page, experiment)
-    behind(experiment)
+    draw_behind(experiment)
 
 
 def _plan(page: str, experiment: Experiment) -> None:

@@ -71,11 +71,6 @@ def engine(request, monkeypatch):
 
 
 @pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs")
-
-
-@pytest.fixture
 def start(engine, store, monkeypatch):
     """Starts training runs on the engine, as pages do, and stops them in the end."""
     yield from starting(engine, store, monkeypatch)

@@ -46,13 +46,19 @@ def test_a_running_job_stops_after_its_step(registry):
     assert job.state == State.STOPPED and work.done == done
 
 
-def test_a_paused_job_stops_at_once_though_another_runs(registry):
+def paused_beside_another(registry):
+    """A job that holds, and the one that runs in its place."""
     job = start(registry)
     until(lambda: job.state == State.RUNNING)
     job.pause()
     until(lambda: job.state == State.PAUSED)
     other = start(registry)
     until(lambda: other.state == State.RUNNING)
+    return job, other
+
+
+def test_a_paused_job_stops_at_once_though_another_runs(registry):
+    job, other = paused_beside_another(registry)
     job.stop()
     until(lambda: job.state == State.STOPPED, 2)
     assert other.state == State.RUNNING
@@ -62,12 +68,7 @@ def test_a_paused_job_stops_at_once_though_another_runs(registry):
 
 
 def test_a_job_waiting_to_go_on_stops_at_once_too(registry):
-    job = start(registry)
-    until(lambda: job.state == State.RUNNING)
-    job.pause()
-    until(lambda: job.state == State.PAUSED)
-    other = start(registry)
-    until(lambda: other.state == State.RUNNING)
+    job, _ = paused_beside_another(registry)
     job.resume()
     until(lambda: job.state == State.QUEUED)
     job.stop()

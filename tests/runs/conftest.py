@@ -1,5 +1,5 @@
 """What the tests of runs share."""
 
-from tests.jobs.conftest import registry
+from tests.jobs.conftest import registry, store
 
-__all__ = ["registry"]
+__all__ = ["registry", "store"]

@@ -9,16 +9,10 @@ from explorer.limits import Limits
 from explorer.runs import allowed, cells, enqueued, estimate
 from explorer.runs.sweeps import Plan
 from explorer.store.history import EpochRow
-from explorer.store.store import Store
 from explorer.store.words import State
 from tests.runs.test_sweeping import a_plan
 
 pytestmark = pytest.mark.usefixtures("short")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs")
 
 
 def limited(monkeypatch, **how):

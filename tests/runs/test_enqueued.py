@@ -33,11 +33,6 @@ def until(true):
 
 
 @pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs")
-
-
-@pytest.fixture
 def registry(monkeypatch):
     made, before = Registry(), set(threading.enumerate())
     monkeypatch.setattr(queue, "registry", lambda: made)

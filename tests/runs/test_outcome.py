@@ -25,11 +25,6 @@ from tests.jobs.working import until
 SOURCE = Source("Ten drawn shapes (stand-in)", "standin", "")
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs")
-
-
 def sweeps():
     rates = np.geomspace(1e-5, 1, 1000)
     return Sweeps({"GRU": Sweep(rates, 3 - rates, 3 - rates)}, {}, (1e-5, 1.0))

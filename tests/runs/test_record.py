@@ -22,11 +22,6 @@ from tests.jobs.test_job import until
 from tests.runs.test_train import finished, job_for
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs")
-
-
 def no_space(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 

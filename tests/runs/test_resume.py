@@ -30,11 +30,6 @@ VISION = Experiment.of(
 )
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs")
-
-
 def train_whole(store, experiment):
     job = Job(Kind.TRAIN, "whole", lambda job: None, experiment=experiment)
     train.train(job, experiment, store)

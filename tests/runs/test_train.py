@@ -28,11 +28,6 @@ from tests.jobs.test_job import until
 from tests.training.test_lr_finder import vision
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs")
-
-
 def job_for(learner, store=None, owner="", **rest):
     experiment = learner.experiment
     return Job(
@@ -48,13 +43,6 @@ def finished(learner, store=None, **rest):
     job = job_for(learner, store, **rest)
     job.run()
     return job
-
-
-@pytest.fixture
-def registry():
-    made = Registry()
-    yield made
-    made.close()
 
 
 def test_a_run_is_recorded_from_its_first_step_to_its_last(tiny, store):
