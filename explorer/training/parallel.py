@@ -135,12 +135,19 @@ def join() -> Group:
     """Meet the other processes that torchrun began: over NCCL on CUDA, a device each; else over gloo on the CPU.
 
     Raises:
-        SettingsError: there is no such device.
+        SettingsError: there are fewer devices than processes on this machine.
     """
     wanted, own = os.environ.get("EXPLORER_DEVICE", ""), f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     cuda = torch.cuda.is_available() and wanted in ("", "cuda")
     os.environ["EXPLORER_DEVICE"] = own if cuda else "cpu"
     if cuda:
+        there, here = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        if here > there:
+            gpus = "is one GPU" if there == 1 else f"are {there} GPUs"
+            raise SettingsError(
+                f"{here} processes were begun on this machine and each needs a GPU of its own, but there {gpus}. "
+                f"Take --nproc-per-node={there}, or set EXPLORER_DEVICE=cpu."
+            )
         torch.cuda.set_device(own)
     dist.init_process_group("nccl" if cuda else "gloo")
     return Group()
