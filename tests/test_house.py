@@ -235,6 +235,27 @@ def test_ten_errands_take_two_hops_at_most():
                 assert re.search(rf"\b{re.escape(word.split('.')[-1])}\b", text), (errand, word)
 
 
+def test_no_comprehension_hides_what_its_function_calls():
+    """Python 3.12.3, which Ubuntu 24.04 has, then takes the one for the other: UnboundLocalError."""
+    functions = [
+        (path, node)
+        for path in [*OURS, *PAGES]
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    for path, function in functions:
+        own, names = {}, [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+        for made in ast.walk(function):
+            if isinstance(made, ast.ListComp | ast.SetComp | ast.DictComp):
+                targets = {n.id for part in made.generators for n in ast.walk(part.target) if isinstance(n, ast.Name)}
+                own |= {id(n): n.id for n in ast.walk(made) if isinstance(n, ast.Name) and n.id in targets}
+        outside = [name for name in names if id(name) not in own]
+        bound = {name.id for name in outside if isinstance(name.ctx, ast.Store)}
+        bound |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+        hidden = {name.id for name in outside} & set(own.values()) - bound
+        assert not hidden, f"{path}:{function.lineno}: {hidden}"
+
+
 def test_the_top_level_stays_as_it_was_given():
     """Code, pages, weights, tests and one script; beside them words for people and settings for tools."""
     listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout

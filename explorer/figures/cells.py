@@ -83,7 +83,7 @@ def heat_map(group: "Group", *, key: str = "", height: int = 0) -> go.Figure:
     z = value if group.by_loss else -value
     known = z[~np.isnan(z)]
     low, high = (float(known.min()), float(np.quantile(known, 0.9))) if len(known) else (0.0, 1.0)
-    broke = np.array([[word == "broke" for word in row] for row in words])
+    broke = words == "broke"
     fig = style.figure(across.name, up.name, key=key, height=height or max(190, 96 + 44 * len(up.values)))
     fig.add_heatmap(
         x=[word(v) for v in across.values],
