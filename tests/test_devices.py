@@ -73,6 +73,21 @@ def test_the_cpu_has_what_the_host_has_and_this_machine_has_something():
     assert free is None or free > 1_000_000
 
 
+def test_cuda_adds_in_one_order_so_that_a_run_repeats():
+    """In a process of its own: the setting is the whole program's. (What it does: tests/test_cuda.py.)"""
+    code = """if True:
+        import torch
+        torch.cuda.is_available = lambda: True
+        from explorer import devices
+        print(devices.choose().type, torch.get_deterministic_debug_mode())
+        import sys
+        print(torch.utils.deterministic.fill_uninitialized_memory, "torch._inductor" in sys.modules)
+    """
+    environment = {**os.environ, "EXPLORER_DEVICE": ""}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["cuda", "1", "False", "False"], "1 is warn; the compiler is not imported for it"
+
+
 def test_one_thread_is_given_back_afterwards():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
