@@ -77,8 +77,9 @@ def test_a_learner_put_back_in_mid_epoch_goes_on_as_if_nothing_had_been(experime
                 assert (mine.number, mine.epoch, mine.lr) == (theirs.number, theirs.epoch, theirs.lr)
                 assert torch.equal(mine.loss, theirs.loss)
         assert sum(isinstance(event, Step) for event in rest) == whole.step - at
-        left, right = second.capture(), whole.capture()
-        assert equal({**left, "epoch": 0}, {**right, "epoch": 0})
+        # cuDNN's own state has bytes that nobody sets; what it draws is in the losses.
+        left, right = ({**of.capture(), "epoch": 0, "masks": of.masks.get_state()[0]} for of in (second, whole))
+        assert equal(left, right)
 
 
 def begun(experiment, store, steps):
