@@ -163,3 +163,29 @@ def forget_uploads(files: "Iterable[UploadedFile]") -> None:
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)  # type: ignore[union-attr]
     except MOVED:
         log.warning("uploads stay in memory until their sessions end", exc_info=True)
+
+
+def unheard() -> bool:
+    """Whether this run is for a click, too, and has not come to what was clicked.
+
+    Streamlit answers what has gathered in one run, a timer's fragment perhaps before the one with the button, and takes
+    clicks for answered when ``st.rerun()`` breaks a run off. Without this a page that draws itself anew loses them.
+    """
+    try:
+        from streamlit.runtime.scriptrunner import get_script_run_ctx
+        from streamlit.runtime.scriptrunner_utils.script_requests import _TRIGGER_PROTO_FIELDS
+        from streamlit.runtime.state.session_state_proxy import get_session_state
+
+        context = get_script_run_ctx()
+        if context is None:
+            return False
+        heard = context.shared.widget_ids_this_run.snapshot()
+        session = get_session_state()
+        with session._lock:
+            widgets = session._state._new_widget_state
+            known = [widgets.widget_metadata[name] for name in widgets if name in widgets.widget_metadata]
+            clicks = [widget.id for widget in known if widget.value_type in _TRIGGER_PROTO_FIELDS]
+            return any(widgets[name] for name in clicks if name not in heard)
+    except MOVED:
+        log.warning("a click may be lost where a page draws itself anew", exc_info=True)
+        return False

@@ -17,7 +17,7 @@ from explorer.lecture.recorded import recording
 from explorer.store.history import Snapshot
 from explorer.store.index import ID
 from explorer.store.words import Kind, State
-from explorer.ui import app, links, parts, state
+from explorer.ui import app, internals, links, parts, state
 
 POLL = 0.5  # seconds between looks at a running job
 POLL_CROWDED = 1.0  # when many runs are on this server
@@ -240,9 +240,15 @@ def panel(page: str, job: Job[Any], draw: Callable[[Job[Any]], None], drawn_for:
         job.touch()
         draw(job)
         if phase(job) != drawn_for:
-            st.rerun()
+            redraw()
 
     live()
+
+
+def redraw() -> None:
+    """From a fragment with a timer: draw the whole page anew; the next time where that would lose a click."""
+    if not internals.unheard():
+        st.rerun()
 
 
 def recorded_id(experiment: Experiment) -> str:

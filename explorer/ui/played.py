@@ -183,7 +183,7 @@ def _wait_for_more(page: str, run: str, kept: int) -> None:
     @st.fragment(run_every=live.POLL_CROWDED, key=state.place(page).key("cycles"))
     def look() -> None:
         if len(app.store().snapshots(run)) > max(kept, 1):
-            st.rerun()
+            live.redraw()
 
     look()
 

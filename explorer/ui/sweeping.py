@@ -77,9 +77,10 @@ def show(place: str, group: Group) -> None:
     def at_work() -> None:
         now = find(group.id)
         if now is None or now.state != State.RUNNING:
-            st.rerun()
-        _advancement(place, now)
-        _outcome(place, now)
+            live.redraw()
+        if now is not None:
+            _advancement(place, now)
+            _outcome(place, now)
 
     at_work()
 

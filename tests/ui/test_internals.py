@@ -14,7 +14,9 @@ import streamlit
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+from streamlit.testing.v1 import AppTest, local_script_runner
 
 from explorer.ui import internals
 
@@ -139,6 +141,7 @@ def test_a_part_that_has_moved_is_said_in_the_log_and_stops_no_page(monkeypatch,
     monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda: context)
     internals.forget_uploads([SimpleNamespace(file_id="cat")])
     assert "uploads stay in memory" in caplog.text
+    assert not internals.unheard() and "a click may be lost" in caplog.text
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +155,43 @@ def test_every_element_that_our_styles_name_is_still_called_that(style, scripts)
     names = set(re.findall(r'data-testid="(\w+)', style.read_text() + internals.WIDGET_LABEL))
     assert len(names) >= 3
     assert [name for name in sorted(names) if name not in scripts] == []
+
+
+def clicked_beside_a_timer():
+    """A page with a timer that draws it anew, and a button below."""
+    import streamlit as st
+
+    from explorer.ui import live
+
+    seen = st.session_state
+
+    @st.fragment(run_every=600, key="timer")
+    def timer() -> None:
+        if seen.get("over"):
+            seen.over -= 1
+            (live.redraw if seen.kept else st.rerun)()
+
+    @st.fragment(key="buttons")
+    def buttons() -> None:
+        if st.button("Train"):
+            seen.trained = True
+
+    timer()
+    buttons()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_click_that_is_answered_in_one_run_with_a_timer_is_heard(monkeypatch, kept) -> None:
+    """On a busy server what has gathered is one run: the timer's fragment first, which draws the page anew."""
+    at = AppTest.from_function(clicked_beside_a_timer).run()
+    queue = list(at._fragment_storage._fragments)
+    monkeypatch.setattr(local_script_runner, "RerunData", partial(RerunData, fragment_id_queue=queue))
+    at.session_state.over, at.session_state.kept = 1, kept
+    at.button[0].click().run()
+    if not kept:
+        assert "trained" not in at.session_state, "Streamlit keeps it by itself: internals.unheard can go"
+        return
+    assert at.session_state.trained and at.session_state.over == 0
+    at.session_state.over = 1
+    at.run()
+    assert at.session_state.over == 0

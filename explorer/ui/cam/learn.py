@@ -17,7 +17,7 @@ from explorer.ladders import Page
 from explorer.runs import outcome
 from explorer.runs.own_classes import Learnt, Trained, tune, work
 from explorer.store.words import Kind
-from explorer.ui import app, live, parts, plot, runbar, state, steps
+from explorer.ui import app, internals, live, parts, plot, runbar, state, steps
 from explorer.ui.cam.networks import OWN
 from explorer.ui.kept import OwnClass
 from explorer.ui.runbar import Number
@@ -132,7 +132,7 @@ def _measured(trained: Trained) -> tuple[Number, ...]:
 def _adopt(job: Job[Learnt]) -> None:
     """Once, when it has been trained: the page's answer comes from the visitor's own classifier."""
     trained = job.result.trained if job.result else None
-    if trained is None or state.cam_classes().adopted == trained.stamp:
+    if trained is None or state.cam_classes().adopted == trained.stamp or internals.unheard():
         return
     use(trained)
     steps.did(Page.CAM, "own classes")

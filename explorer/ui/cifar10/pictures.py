@@ -52,7 +52,7 @@ def _wait(page: str, going: opening.Opening) -> None:
     @st.fragment(run_every=live.POLL, key=state.key(page, "opening"))
     def wait() -> None:
         if going.over.is_set():
-            st.rerun()
+            live.redraw()
         words = f"Reading the pictures: {going.pictures:,} of {cifar10.PICTURES:,}"
         st.progress(going.share, f"{words}. Once on this server; the rest of the page is here already.")
 
@@ -148,7 +148,7 @@ def _rest(page: str, asking: evaluate.Asking) -> None:
         with COURTESY.asking():
             asking.more()
         if asking.done:
-            st.rerun()
+            live.redraw()
         found = asking.found()
         st.progress(asking.share, f"{len(found.labels):,} pictures so far; the others follow")
 

@@ -89,6 +89,6 @@ def _outcome(claim: Claim) -> None:
             words = parts.escape(queue.waits_for(job)) if job.state == State.QUEUED else "Measuring …"
             st.progress(min(1.0, job.progress), words)
         if job.ended and every is not None:
-            st.rerun()  # re-declares the fragment without its timer
+            live.redraw()  # re-declares the fragment without its timer
 
     watch()
