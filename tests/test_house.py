@@ -153,6 +153,18 @@ def test_a_module_goes_by_its_own_name():
     assert len(ours) > 500
 
 
+def test_what_has_a_timer_loses_no_click():
+    """A fragment that is drawn again and again draws the whole page anew by live.redraw, not by st.rerun."""
+    timed = [
+        (path, node)
+        for path in OURS
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef) and any("run_every" in ast.unparse(by) for by in node.decorator_list)
+    ]
+    wrong = [f"{path}, line {node.lineno}" for path, node in timed if "st.rerun()" in ast.unparse(node)]
+    assert not wrong and len(timed) > 5
+
+
 def test_session_state_is_touched_in_one_file():
     """Nor is a widget's key put together anywhere else; a figure's key is Plotly's and no widget's."""
     looked = [path for path in (*OURS, *PAGES) if path.name != "state.py" and "streamlit" in roots(path)]
