@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Request, TimeoutError, sync_playwright
 
 from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium
 
@@ -198,7 +198,20 @@ def the_tab(browser: Browser) -> Iterator[Tab]:
 def pytest_runtest_makereport(item, call):
     report = yield
     item.stash[WELL] = item.stash.get(WELL, True) and not report.failed
+    if report.failed and isinstance(browser := item.funcargs.get("browser"), Browser):
+        pages = [page for context in browser.contexts for page in context.pages]
+        report.sections.append(("What the browser shows", "\n\n".join(map(in_words, pages))))
     return report
+
+
+def in_words(page: Page) -> str:
+    """A page's address, how Streamlit stands there, and the beginning of its text."""
+    try:
+        app = page.get_by_test_id("stApp").first
+        states = [app.get_attribute(f"data-test-{name}-state", timeout=1_000) for name in ("script", "connection")]
+        return f"{page.url} {states}\n{page.get_by_test_id('stMain').first.inner_text(timeout=1_000)[:1500]}"
+    except Error as error:
+        return f"{page.url}: {error.message}"
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_browsers_keep_their_server_uploads_arrive_and_a_servers_end_moves_its_o
         photo = tmp_path / f"shape-{len(visitors)}.png"
         photo.write_bytes(to_bytes(np.full((60, 60, 3), 20 * len(visitors), np.uint8), "PNG"))
         page.locator("input[type=file]").first.set_input_files(photo)
-        page.get_by_role("button", name=re.compile(photo.stem)).first.wait_for()
+        page.get_by_alt_text(re.compile(photo.stem)).first.wait_for()  # the uploader names it before it is here
         (cookie,) = (one["value"] for one in context.cookies() if one["name"] == identity.COOKIE)
         assert cookie == (token or cookie)
         visitors[cookie] = visitor
@@ -137,7 +137,7 @@ def test_browsers_keep_their_server_uploads_arrive_and_a_servers_end_moves_its_o
     for known_as, address in at.items():  # those of the other are where they were, with what they had
         assert served_by(two, known_as) != gone and (address == gone or served_by(two, known_as) == address)
     (stayed,) = (visitor for cookie, visitor in list(visitors.items())[1:] if at[cookie] != gone)
-    assert stayed.page.get_by_role("button", name=re.compile("shape-")).first.is_visible()
+    assert stayed.page.get_by_alt_text(re.compile("shape-")).first.is_visible()
     record = Store(two.before.home / "runs")
     moved.until(lambda: record.run(run).state == State.STOPPED)
     steps = record.history(run)["step"]
