@@ -7,6 +7,7 @@ import pytest
 
 from explorer.data import dogscats
 from explorer.data.photos import to_bytes
+from tests.browser.looks import settle
 from tests.browser.test_owner import NO_FILES
 
 pytestmark = [pytest.mark.browser, pytest.mark.data]
@@ -45,6 +46,7 @@ def test_a_photo_its_heat_another_class_and_classes_of_ones_own(visitor, photos)
     visitor.until(lambda: overlay.get_attribute("src") != other)
 
     for position, label in enumerate(("cats", "dogs")):
+        settle(page)  # a file is not handed to an uploader that is being drawn anew just then
         uploader = page.locator(f'[class*="st-key-cam-class-{position}-upload"]')
         uploader.locator("input[type=file]").set_input_files(photos[label])
         page.get_by_text("5 photos", exact=True).wait_for()
@@ -71,6 +73,7 @@ def test_a_photo_its_heat_another_class_and_classes_of_ones_own(visitor, photos)
     visitor.until(lambda: answer.inner_text() == "Mutt")
 
     # A test photo is answered right beside the button that trained.
+    settle(page)
     slot = page.get_by_test_id("stFileUploader").filter(has_text="Try it on a photo")
     slot.locator("input[type=file]").set_input_files(photos["dogs"][4])
     tried = page.get_by_alt_text("The test photo, taken for Mutt")
