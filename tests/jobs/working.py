@@ -7,7 +7,7 @@ from explorer.jobs.job import Job
 from explorer.store.words import Kind
 
 
-def until(true, seconds=10.0):
+def until(true, seconds=60.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
