@@ -87,10 +87,8 @@ export default function ({ parentElement, data: bytes, setTriggerValue }) {
     figure.layout.hoverlabel = { font: { family: style.fontFamily } };
     figure.layout.modebar = { bgcolor: "transparent", color: style.color, activecolor: style.color };
     if (spell(root)) figure.layout.xaxis.showticklabels = false;
-    // Fingers zoom by themselves, and on a phone the buttons would lie over the legend.
-    const displayModeBar = matchMedia("(hover: hover) and (min-width: 640px)").matches ? "hover" : false;
     window.Plotly.react(root, figure.data, figure.layout, {
-      displaylogo: false, displayModeBar, showSendToCloud: false,  // nothing leaves this server
+      displaylogo: false, displayModeBar: "hover", showSendToCloud: false,  // nothing leaves this server
       modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     });
     // Plotly itself only hears of the window's size; the sidebar changes a chart's, too.
@@ -111,12 +109,13 @@ export default function ({ parentElement, data: bytes, setTriggerValue }) {
   });
 }
 """
-# The buttons stand beside the lower axis' title, where they cover neither legend nor data.
+# The buttons stand beside the lower axis' title, where they cover neither legend nor data. Fingers zoom by themselves,
+# and on a phone the buttons would lie over the legend.
 _CSS = """.explorer-plot { width: 100%; }
 .explorer-plot.clicks .nsewdrag { cursor: pointer; }
 .explorer-plot .modebar-container { top: auto !important; bottom: 0; }
 .explorer-plot .plotly .modebar-container .modebar { top: auto; bottom: 0; opacity: 0.6; }
-@media (max-width: 639px) { .explorer-plot .modebar-container { display: none; } }
+@media (hover: none), (max-width: 639px) { .explorer-plot .modebar-container { display: none; } }
 .explorer-plot .parcoords .axis :is(.domain, .tick line) { stroke: currentColor; stroke-opacity: 0.6; }"""
 
 
