@@ -15,10 +15,10 @@ def never():
 
 
 def test_nobody_asks_and_nothing_waits():
-    began = time.thread_time()
+    began = time.monotonic()
     for _ in range(10_000):
         assert not Courtesy().let_pass(never)
-    assert time.thread_time() - began < 5
+    assert time.monotonic() - began < 5
 
 
 def test_training_waits_until_the_question_is_answered():

@@ -138,10 +138,10 @@ def test_neither_claims_nor_quirks_import_torch_or_streamlit() -> None:
 
 
 def test_every_quirk_is_measured_in_no_time() -> None:
-    began = time.thread_time()
+    began = time.perf_counter()
     for quirk in quirks.QUIRKS:
         assert quirk.measured()[-1] == "." or quirk.measured()[-1] == ")", quirk.id
-    assert time.thread_time() - began < 3
+    assert time.perf_counter() - began < 3
 
 
 def test_the_loaders_bptt_is_8_4_on_average_and_a_third_of_it_is_5() -> None:
