@@ -24,8 +24,6 @@ from explorer.store.words import Kind
 from explorer.training import prepare
 from tests.cam.made import PHOTO, finished, photo
 from tests.runs import test_resume
-from tests.runs.test_resume import LANGUAGE
-from tests.runs.test_resume import VISION as PICTURES
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 VISION = [rung.key for rung in ladders.VISION]
@@ -59,11 +57,10 @@ def test_every_vision_rung_trains_without_waiting_for_the_device(key):
     assert sum(losses[-3:]) / 3 < losses[0] and learner.evaluate()[0] < 10
 
 
-@pytest.mark.parametrize("key", [rung.key for rung in (*ladders.LANGUAGE, *ladders.VISION)])
+@pytest.mark.parametrize("key", [*(rung.key for rung in ladders.LANGUAGE), *VISION])
 def test_every_rung_comes_to_the_same_weights_each_time(key):
     """A large batch of text has more than the 3,072 characters up to which torch adds in order by itself."""
-    language = key in {rung.key for rung in ladders.LANGUAGE}
-    experiment = Experiment.of(key, data="pydoc", batch_size=512, epochs=1) if language else of(key)
+    experiment = of(key) if key in VISION else Experiment.of(key, data="pydoc", batch_size=512, epochs=1)
 
     def trained():
         learner = prepare.learner_for(experiment)
@@ -76,7 +73,7 @@ def test_every_rung_comes_to_the_same_weights_each_time(key):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("experiment", [LANGUAGE, PICTURES], ids=["language", "vision"])
+@pytest.mark.parametrize("experiment", [test_resume.LANGUAGE, test_resume.VISION], ids=["language", "vision"])
 def test_a_run_that_is_continued_equals_one_that_ran_through(experiment, short, tmp_path):
     test_resume.test_a_learner_put_back_in_mid_epoch_goes_on_as_if_nothing_had_been(experiment, short, tmp_path)
 

@@ -183,9 +183,9 @@ def unheard() -> bool:
         session = get_session_state()
         with session._lock:
             widgets = session._state._new_widget_state
-            known = [widgets.widget_metadata[name] for name in widgets if name in widgets.widget_metadata]
-            clicks = [widget.id for widget in known if widget.value_type in _TRIGGER_PROTO_FIELDS]
-            return any(widgets[name] for name in clicks if name not in heard)
+            kinds = widgets.widget_metadata.items()
+            clicks = [name for name, known in kinds if known.value_type in _TRIGGER_PROTO_FIELDS]
+            return any(widgets.get(name) for name in clicks if name not in heard)
     except MOVED:
         log.warning("a click may be lost where a page draws itself anew", exc_info=True)
         return False
