@@ -5,6 +5,7 @@ import pytest
 from explorer.jobs import queue
 from explorer.jobs.job import Job
 from explorer.store.words import State
+from explorer.ui import internals
 from tests.pages.conftest import numbers, open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -90,17 +91,29 @@ def test_two_visitors_have_runs_of_their_own() -> None:
     wait(two, lambda: len(theirs.history.snapshot()) > 3)
 
 
-def test_a_text_of_ones_own_is_checked_and_used() -> None:
-    at = open_page("char_rnn")
+def test_a_text_of_ones_own_is_checked_used_and_no_longer_sent(monkeypatch) -> None:
+    forgotten: list[str] = []
+    monkeypatch.setattr(internals, "forget_uploads", lambda files: forgotten.extend(file.name for file in files))
+    at, fox = open_page("char_rnn"), "The quick brown fox jumps over the lazy dog.\n" * 120
     at.session_state["char_rnn.fold.own"] = True
     at.run()
-    at.text_area(key="char_rnn.pasted").set_value("too short").run()
-    next(button for button in at.button if button.label == "Use this text").click().run()
-    assert "2,000" in at.error[0].value.replace("\\", "")
-    at.text_area(key="char_rnn.pasted").set_value("The quick brown fox jumps over the lazy dog.\n" * 120).run()
-    next(button for button in at.button if button.label == "Use this text").click().run()
-    assert at.session_state["char_rnn"].experiment.data.startswith("own-")
-    assert not at.error
+
+    def use() -> None:
+        next(button for button in at.button if button.label == "Use this text").click().run()
+
+    at.text_area[0].set_value("too short").run()
+    use()
+    assert "2,000" in at.error[0].value.replace("\\", "") and at.text_area[0].value == "too short"
+    at.text_area[0].set_value(fox).run()
+    use()
+    pasted = at.session_state["char_rnn"].experiment.data
+    assert pasted.startswith("own-") and not at.error and not at.text_area[0].value
+    uploader = next(one for one in at.file_uploader if one.label == "or upload it")
+    uploader.upload("fox.txt", fox.upper().encode())
+    at.run()
+    use()
+    assert at.session_state["char_rnn"].experiment.data not in ("auto", pasted) and forgotten == ["fox.txt"]
+    assert not next(one for one in at.file_uploader if one.label == "or upload it").value
 
 
 def test_after_the_highest_seed_comes_the_lowest() -> None:

@@ -147,7 +147,7 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     mine = open_page("char_rnn", **SMALL)
     mine.session_state["char_rnn.fold.own"] = True
     mine.run()
-    mine.text_area(key="char_rnn.pasted").set_value(OWN).run()
+    mine.text_area[0].set_value(OWN).run()
     next(button for button in mine.button if button.label == "Use this text").click().run()
     data = mine.session_state["char_rnn"].experiment.data
     owner = mine.session_state["session"].owner

@@ -5,7 +5,7 @@ import streamlit as st
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
-from explorer.ui import app, behind, parts, state
+from explorer.ui import app, behind, internals, parts, state
 
 TEXTS = {"auto": "The lecture's: Nietzsche", "pydoc": "Python's help texts"}
 OWN = "Your own"
@@ -60,13 +60,12 @@ def _own_text(page: str, experiment: Experiment) -> None:
         "It is kept on this server so that your runs can be continued; only you see it and what learns from it."
     )
     parts.cookies_for_files()
-    pasted = st.text_area(
-        "Paste it", height=140, max_chars=text.LARGEST, key=here.key("pasted"), persist_state="session"
-    )
+    # A browser sends all that is pasted with every run of the page: another generation's widgets come back empty.
+    pasted = st.text_area("Paste it", height=140, max_chars=text.LARGEST, key=here.key("pasted", here.generation))
     file = st.file_uploader(
         "or upload it",
         type=["txt", "md", "csv", "tex", "html"],
-        key=here.key("file"),
+        key=here.key("file", here.generation),
         max_upload_size=parts.upload_limit(text.LARGEST),
     )
     if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
@@ -75,5 +74,6 @@ def _own_text(page: str, experiment: Experiment) -> None:
         except ExplorerError as error:
             st.error(parts.escape(str(error)), icon=":material/error:")
         else:
-            state.training(page).put(experiment.replace(data=kept))
+            internals.forget_uploads([file] if file else [])
+            here.put(experiment.replace(data=kept))
             st.rerun()
