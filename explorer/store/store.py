@@ -185,7 +185,7 @@ class Store(Database):
 
     def remove(self, runs: Sequence[str]) -> None:
         """Take runs out of every list; :meth:`restore` brings them back, for an hour."""
-        self._purge()
+        self.purge()
         with self._writing() as connection:
             connection.executemany("UPDATE runs SET removed = ? WHERE id = ?", [(time.time(), run) for run in runs])
 
@@ -199,7 +199,7 @@ class Store(Database):
         since = time.time() - UNDO
         return self._select("owner = ? AND removed > ? ORDER BY removed DESC", [owner, since])
 
-    def _purge(self) -> None:
+    def purge(self) -> None:
         """Delete for good what was removed more than an hour ago."""
         with self._reading() as connection:
             old = connection.execute("SELECT id FROM runs WHERE removed < ?", [time.time() - UNDO]).fetchall()

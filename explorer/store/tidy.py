@@ -32,13 +32,16 @@ class Tidied:
 
 
 def tidy(store: Store, now: float | None = None) -> Tidied:
-    """Remove what the limits say. Runs of the terminal, and those at work, stay; starred ones go last, and not of age.
+    """Remove what the limits say, and for good what its owner removed an hour ago and more.
+
+    Runs of the terminal, and those at work, stay; starred ones go last, and not of age.
 
     Raises:
         StorageError: the record of runs cannot be read or written.
     """
     moment = time.time() if now is None else now
     allowed = limits.now()
+    store.purge()
     texts = _unused(text.own_files(), moment, allowed.text_days)
     weights = _unused(own_weights.files(), moment, allowed.text_days)
     runs = [run for run in store.runs(limit=ALL) if run.owner != TERMINAL and run.state in ENDED]

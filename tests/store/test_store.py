@@ -259,6 +259,7 @@ EVERYTHING = {
     "count": lambda store: store.count(Query()),
     "describe": lambda store: store.describe("a1", name="mine", star=True),
     "remove": lambda store: store.remove(["a1"]),
+    "purge": lambda store: store.purge(),
     "restore": lambda store: store.restore(["a1"]),
     "removed": lambda store: store.removed("ann"),
     "conclude": lambda store: store.conclude("a1", "{}"),

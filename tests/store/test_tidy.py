@@ -14,7 +14,7 @@ from explorer.limits import Limits
 from explorer.store import backup, tidy
 from explorer.store.history import COLUMNS
 from explorer.store.index import Run
-from explorer.store.store import Store, Which, cycle
+from explorer.store.store import UNDO, Store, Which, cycle
 from explorer.store.tidy import DAY, Tidied
 from explorer.store.words import Kind, State
 
@@ -86,6 +86,20 @@ def test_a_starred_run_is_not_too_old_and_makes_room_last(store, monkeypatch):
     store.describe("run2", star=True)
     tidy.tidy(store)
     assert names(store) == {"run2"}
+
+
+def test_what_was_removed_last_is_gone_for_good_though_nobody_removes_anything_more(store, monkeypatch):
+    allow(monkeypatch)
+    for run in ("earlier", "lately"):
+        keep(store, run, megabytes=0.1)
+    store.remove(["earlier", "lately"])
+    with store._writing() as connection:
+        connection.execute("UPDATE runs SET removed = removed - ? WHERE id = 'earlier'", [UNDO + 1])
+    tidy.tidy(store)
+    assert [run.id for run in store.removed("ann")] == ["lately"] and store.weights("lately").exists()
+    assert not store.weights("earlier").parent.exists()
+    store.restore(["earlier", "lately"])
+    assert names(store) == {"lately"}
 
 
 def test_a_limit_of_nothing_removes_nothing(store, monkeypatch):
