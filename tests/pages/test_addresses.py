@@ -84,7 +84,7 @@ def test_no_address_brings_a_page_down_or_leads_out_of_the_house(page, watch, mo
     for number in range(EACH):
         if number % SESSION == 0:
             at = open_page(page)
-        query = odd(rng, own, theirs.id, "1", *OPENS, names=names)
+        query = odd(rng, own, theirs.id, "1", *OPENS, names=names) if number else {"run": theirs.id}
         at.query_params.clear()
         for name, word in query.items():
             at.query_params[name] = word.encode("utf-8", "replace").decode()

@@ -24,7 +24,7 @@ BODIES = {"mobilenet_v2": "MobileNetV2", "resnet34": "ResNet-34"}
 def show() -> None:
     """Closed until it is asked for, or something of it runs."""
     title = "Train cats and dogs, as the lecture does"
-    behind.fold(state.FITS, "fits", title, ":material/pets:", _show, opened=live.find(state.FITS) is not None)
+    behind.fold(state.FITS, "fits", title, ":material/pets:", _show, opened=live.own(state.FITS) is not None)
 
 
 def _show() -> None:
