@@ -3,6 +3,7 @@
 from collections import Counter
 
 from explorer import limits
+from explorer.data import text
 from explorer.errors import SettingsError
 from explorer.experiment import Experiment
 from explorer.runs import estimate
@@ -13,12 +14,12 @@ from explorer.training import memory
 from explorer.training.schedules import cycle_ends
 
 
-def check(plan: Plan, store: Store) -> None:
-    """That a sweep may be begun from a page.
+def check(plan: Plan, store: Store, owner: str) -> None:
+    """That ``owner`` may begin a sweep from a page.
 
     Raises:
         SettingsError: it is more than the limits say, or a cell would not fit into memory; says what to do instead.
-        DataError: a text cannot be used.
+        DataError: a text cannot be used, or is another visitor's own.
     """
     allowed, experiments = limits.now(), [cell.experiment for cell in plan.cells]
     if (count := len(experiments)) > (most := allowed.sweep_cells):
@@ -27,6 +28,7 @@ def check(plan: Plan, store: Store) -> None:
             "Take fewer values or seeds."
         )
     for experiment in {alike(experiment) for experiment in experiments}:
+        text.ask(experiment.data, owner)
         memory.ask(experiment)
     if (room := allowed.disk_mb) and (size := weights(experiments) / 1e6) > room:
         raise SettingsError(

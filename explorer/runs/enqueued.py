@@ -137,7 +137,7 @@ def start(plan: Plan, store: Store, owner: str) -> str:
         ExplorerError: it is more than one visitor may take, the owner has one at work already, or the record cannot be
             written.
     """
-    allowed.check(plan, store)
+    allowed.check(plan, store, owner)
     _check_alone(store, owner)
     return _begin(cells.enter(plan, store, owner), store)
 

@@ -116,8 +116,7 @@ def _hindrance(page: str, run_id: str) -> str:
     kind, ladder = SHOWN[page]
     if found.kind != kind or (ladder and (found.experiment is None or found.experiment.rung.ladder != ladder)):
         return "That run is not of a kind that this page shows."
-    own = app.owner()
-    if found.experiment is not None and found.owner != own and not text.may_see(found.experiment.data, own):
+    if found.experiment is not None and not text.may_see(found.experiment.data, app.owner()):
         return "That run learns from another visitor's own text, which only they see."
     return ""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from explorer.data import text
 from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.jobs.job import Job
@@ -26,6 +27,7 @@ def submit(
     Raises:
         ExplorerError: it cannot be started now.
     """
+    text.ask(experiment.data, app.owner())
     app.engine().wait()
     from explorer.runs import train
     from explorer.training import memory

@@ -9,13 +9,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import paths
+from explorer.data import text
+from explorer.errors import DataError
 from explorer.experiment import SETTINGS, Experiment
 from explorer.jobs import queue
 from explorer.jobs.job import Job
 from explorer.store.history import COLUMNS, EpochRow
 from explorer.store.store import Run, Store
 from explorer.store.words import Kind
-from tests.pages.conftest import numbers, open_page, texts
+from tests.pages.conftest import numbers, open_page, texts, wait
 
 OWN = "my secret diary begins with a fox that nobody may know of.\n" * 60
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1", "schedule": "constant"}
@@ -157,20 +159,33 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
         Job(Kind.TRAIN, "GRU", lambda job: None, owner, mine.session_state["char_rnn"].experiment)
     )
 
+    mine.switch_page("pages/lr_finder.py").run()
+    mine.multiselect(key="lr_finder.models").set_value(["gru"]).run()
+    next(button for button in mine.button if button.label == "Sweep").click().run()
+    sweep = queue.registry().all()[-1]
+    wait(mine, lambda: sweep.ended)
+
     other = open_page("char_rnn", data=data)
     assert "another visitor's own" in told(other)[0] and "nobody may know" not in begins(other)
     assert other.session_state["char_rnn"].experiment.data == "auto"
-    for asked in (run, live.id):
+    # One's own run of it, as an earlier version let a sweep begin, opens nothing either.
+    taken = a_stored_run("fade0004", mine.session_state["char_rnn"].experiment, other.session_state["session"].owner)
+    with pytest.raises(DataError, match="another visitor's own"):
+        text.ask(data, other.session_state["session"].owner)
+    for asked in (run, live.id, taken):
         other = open_page("char_rnn", run=asked)
         assert "another visitor's own text" in told(other)[0] and recorded(other), asked
         assert "what it wrote: a fox" not in "".join(html.value for html in other.get("html"))
     other.switch_page("pages/runs.py").run()
     other.button_group(key="runs.whose").set_value("everybody's").run()
-    assert run[:4] not in texts(other) and data not in str([frame.value.to_dict() for frame in other.dataframe])
+    theirs, listed = texts(other), str([frame.value.to_dict() for frame in other.dataframe])
+    assert not [word for word in (run[:4], sweep.id[:4], data) if word in theirs or word in listed]
 
     mine.switch_page("pages/runs.py").run()
-    assert f"**GRU {run[:4]}**" in texts(mine)
-    Store().delete(run)
+    listed = str([frame.value.to_dict() for frame in mine.dataframe])
+    assert f"GRU {run[:4]}" in listed and f"GRU {sweep.id[:4]}" in listed
+    for made in (run, taken, sweep.id):
+        Store().delete(made)
 
 
 def test_what_a_link_hides_stays_hidden_on_the_next_pages() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer import ladders
+from explorer.data import text
 from explorer.experiment import Experiment
 from explorer.figures.sweep import sweep_curves
 from explorer.jobs import queue
@@ -177,7 +178,8 @@ def _submit(wants: Asked, earlier: Job[Any] | None) -> Job[Any]:
     models = list(dict.fromkeys(experiment.model for experiment in wanted.values()))
     words = {name: outcome.settings_of(experiment) for name, experiment in wanted.items()}
     told = {"from": wants.low, "to": wants.high, "batches": wants.batches, **words}
-    made = outcome.recorded(job, app.store(), outcome.of_sweeps, models, told)
+    private = next((experiment for experiment in wanted.values() if text.is_own(experiment.data)), None)
+    made = outcome.recorded(job, app.store(), outcome.of_sweeps, models, told, private)  # by which others do not see it
     taken = queue.registry().submit(made, instead_of=earlier)
     rates.forget()
     return taken
