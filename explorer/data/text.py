@@ -158,16 +158,6 @@ def may_see(data: str, owner: str) -> bool:
     return not is_own(data) or data.startswith(f"own-{_whose(owner)}-")
 
 
-def ask(data: str, owner: str) -> None:
-    """That ``owner`` may learn from ``data``.
-
-    Raises:
-        DataError: it is a text that another visitor brought.
-    """
-    if not may_see(data, owner):
-        raise DataError("This text is another visitor's own, which only they see. Choose another one.")
-
-
 def _whose(owner: str) -> str:
     """What stands for an owner in the name of a text; it is in links, so it must not be the owner itself."""
     return hashlib.sha256(f"text of {owner}".encode()).hexdigest()[:16]

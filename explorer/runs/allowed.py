@@ -1,10 +1,10 @@
-"""What one visitor may take of a server with a sweep: its cells, their weights on the disk, each one's time."""
+"""What one visitor may learn from, and take of a server with a sweep: its cells, their weights, each one's time."""
 
 from collections import Counter
 
 from explorer import limits
 from explorer.data import text
-from explorer.errors import SettingsError
+from explorer.errors import DataError, SettingsError
 from explorer.experiment import Experiment
 from explorer.runs import estimate
 from explorer.runs.sweeps import Plan, alike
@@ -28,7 +28,7 @@ def check(plan: Plan, store: Store, owner: str) -> None:
             "Take fewer values or seeds."
         )
     for experiment in {alike(experiment) for experiment in experiments}:
-        text.ask(experiment.data, owner)
+        ask(experiment, owner)
         memory.ask(experiment)
     if (room := allowed.disk_mb) and (size := weights(experiments) / 1e6) > room:
         raise SettingsError(
@@ -41,6 +41,16 @@ def check(plan: Plan, store: Store, owner: str) -> None:
             f"One of these cells would take about {longest / 60:,.0f} minutes, and a run ends after "
             f"{allowed.run_minutes:,} here. Take fewer epochs or a smaller network."
         )
+
+
+def ask(experiment: Experiment, owner: str) -> None:
+    """That ``owner`` may learn from an experiment's data.
+
+    Raises:
+        DataError: it is a text that another visitor brought.
+    """
+    if not text.may_see(experiment.data, owner):
+        raise DataError("This text is another visitor's own, which only they see. Choose another one.")
 
 
 def weights(experiments: list[Experiment]) -> int:

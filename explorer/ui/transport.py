@@ -5,7 +5,6 @@ from typing import Any
 
 import streamlit as st
 
-from explorer.data import text
 from explorer.errors import StorageError
 from explorer.experiment import SETTINGS, Experiment, settings_of
 from explorer.jobs.job import Job
@@ -27,11 +26,11 @@ def submit(
     Raises:
         ExplorerError: it cannot be started now.
     """
-    text.ask(experiment.data, app.owner())
     app.engine().wait()
-    from explorer.runs import train
+    from explorer.runs import allowed, train
     from explorer.training import memory
 
+    allowed.ask(experiment, app.owner())
     memory.ask(experiment)  # now, and not when its turn has come
     job = train.submit(experiment, app.owner(), app.store(), from_weights, paused, instead_of)
     here = state.training(page)

@@ -9,11 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import paths
-from explorer.data import text
 from explorer.errors import DataError
 from explorer.experiment import SETTINGS, Experiment
 from explorer.jobs import queue
 from explorer.jobs.job import Job
+from explorer.runs import allowed
 from explorer.store.history import COLUMNS, EpochRow
 from explorer.store.store import Run, Store
 from explorer.store.words import Kind
@@ -171,7 +171,7 @@ def test_a_text_of_ones_own_and_what_learnt_from_it_are_for_its_owner_alone() ->
     # One's own run of it, as an earlier version let a sweep begin, opens nothing either.
     taken = a_stored_run("fade0004", mine.session_state["char_rnn"].experiment, other.session_state["session"].owner)
     with pytest.raises(DataError, match="another visitor's own"):
-        text.ask(data, other.session_state["session"].owner)
+        allowed.ask(mine.session_state["char_rnn"].experiment, other.session_state["session"].owner)
     for asked in (run, live.id, taken):
         other = open_page("char_rnn", run=asked)
         assert "another visitor's own text" in told(other)[0] and recorded(other), asked
