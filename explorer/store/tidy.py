@@ -57,16 +57,20 @@ def tidy(store: Store, now: float | None = None) -> Tidied:
 
 
 def _beyond(store: Store, runs: list[Run], most: int) -> list[Run]:
-    """The oldest runs of those owners who have more on the disk than they may."""
+    """Runs for which their owners have no room: starred ones have it first, then the newest.
+
+    One that alone is too large for what is left makes room for older ones, which may be small.
+    """
     too_many: list[Run] = []
     for owner in {run.owner for run in runs} if most else ():
         taken = text.kept_by(owner) + own_weights.kept_by(owner)
         mine = [run for run in runs if run.owner == owner]  # the newest first
         for run in sorted(mine, key=lambda run: not run.star):
             size = size_of(store.weights(run.id).parent)
-            taken += size
-            if size and taken > most:
+            if size and taken + size > most:
                 too_many.append(run)
+            else:
+                taken += size
     return too_many
 
 

@@ -69,6 +69,15 @@ def test_of_one_who_has_too_much_the_oldest_runs_make_room(store, monkeypatch):
     assert names(store) == {"ann0", "ann1", "light", *(f"bob{number}" for number in range(5))}
 
 
+def test_a_run_that_alone_is_too_large_takes_no_smaller_ones_along(store, monkeypatch):
+    allow(monkeypatch, disk_mb=5)
+    for number, megabytes in enumerate((6, 1, 1, 1, 1)):
+        keep(store, f"run{number}", days=number, megabytes=megabytes)
+    store.describe("run4", star=True)
+    tidy.tidy(store)
+    assert names(store) == {"run1", "run2", "run3", "run4"}
+
+
 def test_the_weights_of_its_cycles_count_for_a_run_and_go_with_it(store, monkeypatch):
     allow(monkeypatch, disk_mb=3)
     for number in range(2):
