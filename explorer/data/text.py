@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explorer import limits, paths
-from explorer.data import Batch, Source, SourceKind
+from explorer.data import Batch, Source, SourceKind, brought
 from explorer.data.files import replacing
 from explorer.data.vocabulary import PADDING, UNKNOWN, Vocabulary, counted
 from explorer.errors import DataError
@@ -145,7 +145,7 @@ def own_files() -> Iterator[Path]:
 
 def kept_by(owner: str) -> int:
     """Bytes of an owner's own texts."""
-    return sum(path.stat().st_size for path in (paths.home() / "texts" / _whose(owner)).glob("*.txt"))
+    return brought.size((paths.home() / "texts" / _whose(owner)).glob("*.txt"))
 
 
 def is_own(data: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer import limits
-from explorer.data import text
+from explorer.data import brought, text
 from explorer.errors import StorageError
 from explorer.store.index import TERMINAL, Run
 from explorer.store.store import Store
@@ -66,21 +66,12 @@ def _beyond(store: Store, runs: list[Run], most: int) -> list[Run]:
         taken = text.kept_by(owner) + own_weights.kept_by(owner)
         mine = [run for run in runs if run.owner == owner]  # the newest first
         for run in sorted(mine, key=lambda run: not run.star):
-            size = size_of(store.weights(run.id).parent)
+            size = brought.size(store.weights(run.id).parent.glob("*"))
             if size and taken + size > most:
                 too_many.append(run)
             else:
                 taken += size
     return too_many
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder."""
-    total = 0
-    with contextlib.suppress(OSError):
-        for path in folder.rglob("*"):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def _unused(files: Iterable[Path], now: float, days: int) -> int:
@@ -100,3 +91,5 @@ def keep_tidy(store: Store) -> None:
         tidy(store)
     except StorageError as error:
         log.warning("could not tidy up: %s (%s)", error, error.detail)
+    except Exception:  # whoever calls goes on to the next look, whatever was in the way of this one
+        log.exception("could not tidy up")

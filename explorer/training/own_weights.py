@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer import limits, paths
-from explorer.data import Source, SourceKind, cifar10, seal, standin, text
+from explorer.data import Source, SourceKind, brought, cifar10, seal, standin, text
 from explorer.data.files import write_whole
 from explorer.errors import ExplorerError, OtherDataError, WeightsError
 from explorer.training import checkpoint
@@ -133,7 +133,7 @@ def files() -> Iterator[Path]:
 
 def kept_by(owner: str) -> int:
     """Bytes of an owner's own weights."""
-    return sum(path.stat().st_size for path in (_home() / _whose(owner)).glob("*.safetensors"))
+    return brought.size((_home() / _whose(owner)).glob("*.safetensors"))
 
 
 def is_own(path: Path) -> bool:

@@ -147,6 +147,23 @@ def test_a_record_that_cannot_be_used_is_told_to_the_log_only(store, caplog):
     assert "could not tidy up" in caplog.text
 
 
+def test_a_file_that_another_server_removes_meanwhile_ends_no_tidying(store, monkeypatch, caplog):
+    allow(monkeypatch, disk_mb=1)
+    keep(store, "mine", megabytes=0.1)
+    text.keep_own(ENGLISH, "ann")
+    own = next(text.own_files())
+    own.unlink()
+    own.symlink_to("nowhere")
+    assert tidy.tidy(store) == Tidied()
+
+    def unforeseen(store):
+        raise PermissionError("nobody thought of this")
+
+    monkeypatch.setattr(tidy, "tidy", unforeseen)
+    tidy.keep_tidy(store)
+    assert "nobody thought of this" in caplog.text
+
+
 def test_a_backup_is_a_home_like_any_other(store, tmp_path):
     keep(store, "mine", megabytes=0.2)
     store.append("mine", np.ones((5, len(COLUMNS))) * np.arange(1, 6)[:, None])
