@@ -1,12 +1,9 @@
 """Text, prepared exactly as the lecture's loader did, and cut into batches on the device."""
 
-import contextlib
 import functools
 import hashlib
 import io
-import os
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,7 +31,6 @@ SMALLEST, LARGEST = 2_000, 20_000_000  # bytes of a text of one's own
 NAMES = ("auto", "pydoc")  # the texts that are everybody's
 _OWN = re.compile(r"own-([0-9a-f]{16})-([0-9a-f]{12})")  # whose it is, and which
 MIN_FREQUENCY = 3
-USED = 24 * 3600.0  # seconds after which a text that is read again is marked as used again
 _GONE = "The text this was made with is not on this server. Paste or upload it again."
 
 
@@ -221,9 +217,6 @@ def _own(data: str) -> tuple[str, Source]:
         text = path.read_bytes().decode()
     except OSError as error:
         raise DataError(_GONE, str(error)) from error
-    with contextlib.suppress(OSError):  # what is used is kept
-        if time.time() - path.stat().st_mtime > USED:
-            os.utime(path)
     return text, Source("Your text", SourceKind.YOURS, path.name, hashlib.md5(text.encode()).hexdigest())
 
 
@@ -239,7 +232,7 @@ def _load(data: str, newlines: bool, every_symbol: bool, path: Path | None, stam
 
 
 def load(data: str = "auto", newlines: bool = False, every_symbol: bool = False) -> Corpus:
-    """The corpus an experiment names. Cached.
+    """The corpus an experiment names. Cached; a text of somebody's own counts as used.
 
     Args:
         data: "auto" for the lecture's text, which ships (a ``nietzsche.txt`` in ``$EXPLORER_DATA`` goes before it);
@@ -251,6 +244,8 @@ def load(data: str = "auto", newlines: bool = False, every_symbol: bool = False)
     """
     if data not in NAMES and not is_own(data):
         raise DataError(f"There is no text {data!r}. Use auto, pydoc, or upload one.")
+    if is_own(data):
+        brought.mark_used(_path(data))  # what is used is kept, also while the cache has it
     path = paths.find_data("nietzsche.txt") if data == "auto" else None
     return _load(data, newlines, every_symbol, path, path.stat().st_mtime if path else 0.0)
 

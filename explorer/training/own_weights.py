@@ -6,8 +6,6 @@ What is kept is written anew, with a story of this server's: of a stranger's fil
 import contextlib
 import hashlib
 import math
-import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 LARGEST = 100_000_000  #: bytes of a file; the largest rung that ships has 14 million
 HEADER = 1_000_000  # bytes of what stands before a file's numbers
-USED = 24 * 3600.0  # seconds after which a file that is played again is marked as used again
 NAME = "Your own weights"
 WORDS = "your own weights"  #: whose they are, for the page
 
@@ -111,12 +108,9 @@ def _meaning(experiment: "Experiment") -> "tuple[Vocabulary | None, tuple[str, .
 def find(model: str, owner: str) -> Path | None:
     """Where an owner's weights for a rung lie, if they brought any; they count as used."""
     path = _place(model, owner)
-    try:
-        if time.time() - path.stat().st_mtime > USED:
-            with contextlib.suppress(OSError):
-                os.utime(path)
-    except OSError:
+    if not path.exists():
         return None
+    brought.mark_used(path)
     return path
 
 

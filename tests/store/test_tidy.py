@@ -126,7 +126,9 @@ def test_own_texts_go_when_nobody_used_them_and_stay_when_somebody_did(store, mo
         os.utime(path, (time.time() - 31 * DAY,) * 2)
     text.load(used)
     assert tidy.tidy(store) == Tidied(texts=1)
-    assert text.load(used).source.name == "Your text"
+    os.utime(text._path(used), (time.time() - 31 * DAY,) * 2)
+    assert text.load(used).source.name == "Your text", "out of the cache"
+    assert tidy.tidy(store) == Tidied() and text._path(used).exists()
     with pytest.raises(DataError):
         text._own(unused)
 
