@@ -111,8 +111,13 @@ def decode(raw: bytes) -> str:
     return text
 
 
-def keep_own(raw: bytes, owner: str) -> str:
+def keep_own(raw: bytes, owner: str, beside: int = 0) -> str:
     """Check a text of ``owner``'s own and keep it; returns what to put into ``Experiment.data``.
+
+    Args:
+        raw: the text's bytes.
+        owner: who brought it.
+        beside: bytes of what else they brought, which count, too.
 
     Raises:
         DataError: see :func:`decode` and :func:`prepare`; or the disk is full.
@@ -120,10 +125,10 @@ def keep_own(raw: bytes, owner: str) -> str:
     text = decode(raw)
     prepare(text, Source("", SourceKind.YOURS, ""))
     most = 1_000_000 * limits.now().disk_mb
-    if most and kept_by(owner) + len(raw) > most:
+    if most and kept_by(owner) + beside + len(raw) > most:
         raise DataError(
-            f"Your own texts take all of the {most // 1_000_000:,} MB that one visitor has here. They are removed when "
-            "nobody uses them for some weeks; use one of those that are there."
+            f"Your own texts and weights take all of the {most // 1_000_000:,} MB that one visitor has here. They are "
+            "removed when nobody uses them for some weeks; use one of those that are there."
         )
     data = f"own-{_whose(owner)}-{hashlib.md5(text.encode()).hexdigest()[:12]}"
     try:

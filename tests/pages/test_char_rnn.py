@@ -1,10 +1,13 @@
 """The Character RNN page, driven as a visitor drives it, on the real text."""
 
+import os
+
 import pytest
 
 from explorer.jobs import queue
 from explorer.jobs.job import Job
 from explorer.store.words import State
+from explorer.training import own_weights
 from explorer.ui import internals
 from tests.pages.conftest import numbers, open_page, texts, wait
 
@@ -105,6 +108,13 @@ def test_a_text_of_ones_own_is_checked_used_and_no_longer_sent(monkeypatch) -> N
     use()
     assert "2,000" in at.error[0].value.replace("\\", "") and at.text_area[0].value == "too short"
     at.text_area[0].set_value(fox).run()
+    weights = own_weights._place("gru", at.session_state["session"].owner)
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    os.truncate(weights, 500_000_000)  # of which the disk has none, but a visitor's share is full
+    use()
+    assert "all of the 500 MB" in at.error[0].value
+    weights.unlink()
     use()
     pasted = at.session_state["char_rnn"].experiment.data
     assert pasted.startswith("own-") and not at.error and not at.text_area[0].value

@@ -140,6 +140,8 @@ def test_own_texts_have_an_end_too(home, monkeypatch):
     with pytest.raises(DataError, match="all of the 1 MB"):
         text.keep_own(ENGLISH * 70 + b"more", "ann")
     assert text.keep_own(ENGLISH * 70, "bob")
+    with pytest.raises(DataError, match="texts and weights take all of the 1 MB"):
+        text.keep_own(ENGLISH * 70, "eve", beside=700_000)
 
 
 def test_a_record_that_cannot_be_used_is_told_to_the_log_only(store, caplog):

@@ -5,6 +5,7 @@ import streamlit as st
 from explorer.data import text
 from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
+from explorer.training import own_weights
 from explorer.ui import app, behind, internals, parts, state
 
 TEXTS = {"auto": "The lecture's: Nietzsche", "pydoc": "Python's help texts"}
@@ -70,7 +71,8 @@ def _own_text(page: str, experiment: Experiment) -> None:
     )
     if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
         try:
-            kept = text.keep_own(file.getvalue() if file else pasted.encode(), app.owner())
+            raw, owner = file.getvalue() if file else pasted.encode(), app.owner()
+            kept = text.keep_own(raw, owner, beside=own_weights.kept_by(owner))
         except ExplorerError as error:
             st.error(parts.escape(str(error)), icon=":material/error:")
         else:
