@@ -21,7 +21,7 @@ from explorer.jobs.lane import Lane
 from explorer.jobs.pace import Pace
 from explorer.jobs.questions import Questions, Unanswered
 from explorer.store.history import History
-from explorer.store.words import ENDED, GONE, NOBODY_LOOKING, Kind, State, Stopped, ending
+from explorer.store.words import ENDED, GONE, LONGEST, NOBODY_LOOKING, Kind, State, Stopped, ending
 
 if TYPE_CHECKING:
     from explorer.data import Source
@@ -205,8 +205,8 @@ class Job(Generic[R]):
         if self.forgotten:
             self.message = NOBODY_LOOKING
             raise Stopped
-        if self.owner and (minutes := limits.now().run_minutes) and self.pace.seconds > 60 * minutes:
-            self.message = f"Ended after {minutes} minutes, the longest that this server lets a run go on."
+        if self.owner and (minutes := limits.now().run_minutes) and self.pace.lately > 60 * minutes:
+            self.message = f"Ended after {minutes} minutes, {LONGEST}"
             raise Stopped
         if self._stop:
             raise Stopped

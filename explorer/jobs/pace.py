@@ -11,6 +11,7 @@ class Pace:
     """A stopwatch that stands still while the job does."""
 
     seconds: float = 0.0  #: spent running
+    before: float = 0.0  #: of these, before it was continued
     steps: int = 0
     rate: float = 0.0  #: steps a second, lately
     _now: float = 0.0
@@ -20,6 +21,11 @@ class Pace:
         """Begin, or go on after a rest."""
         self._now = time.monotonic()
         self._since = (self._now, self.steps)
+
+    @property
+    def lately(self) -> float:
+        """Seconds spent running since it was begun or continued."""
+        return self.seconds - self.before
 
     def passed(self, steps: int) -> None:
         """Time has passed, in which so many steps were done."""

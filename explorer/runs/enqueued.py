@@ -23,7 +23,7 @@ from explorer.runs.sweeping import Ended, Sweeping
 from explorer.runs.sweeps import Plan
 from explorer.store.index import TERMINAL, Query, Run
 from explorer.store.store import Store
-from explorer.store.words import ENDED, NOBODY_LOOKING, State
+from explorer.store.words import ENDED, LONGEST, NOBODY_LOOKING, State
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +121,11 @@ class Enqueued(Sweeping):
         return False
 
     def _count(self, job: Job[Any]) -> None:
-        """End where one cell after the other fails, or one was stopped for a reason, as by the teacher."""
-        if job.state == State.STOPPED and job.message and not self.stopped:
+        """End where one cell after the other fails, or one was stopped for a reason, as by the teacher.
+
+        One that took too long is left for :func:`go_on`, and says nothing of those that wait.
+        """
+        if job.state == State.STOPPED and job.message and not job.message.endswith(LONGEST) and not self.stopped:
             self._end(job.message)
         self._failed = self._failed + 1 if job.state == State.FAILED else 0
         if self._failed == FAILURES:

@@ -136,7 +136,8 @@ def continued(
     recorder.go_on(recorder.store.rewind(job.id, saved.step, saved.epoch, saved.marks))
     if job.moved:
         job.history.mark(saved.step, "on another worker")
-    job.pace.seconds, job.live = saved.run_seconds, {**saved.live}
+    job.pace.seconds = job.pace.before = saved.run_seconds
+    job.live = {**saved.live}
     return learner
 
 

@@ -22,6 +22,7 @@ ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.DIVERGED})
 
 
 NOBODY_LOOKING = "Stopped because nobody was looking any more."
+LONGEST = "the longest that this server lets a run go on."
 REPLACED = "Stopped because you started it again."
 WAITS = "Has not begun: the sweep was ended before its turn."
 GONE = "This has ended; what it left is on disk."

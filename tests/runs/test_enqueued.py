@@ -12,12 +12,12 @@ from explorer.experiment import Experiment
 from explorer.jobs import queue
 from explorer.jobs.queue import Registry
 from explorer.limits import Limits
-from explorer.runs import cells, enqueued
+from explorer.runs import allowed, cells, enqueued
 from explorer.runs.enqueued import Enqueued
 from explorer.runs.sweeps import Group, Plan
 from explorer.store.history import COLUMNS
 from explorer.store.store import Store
-from explorer.store.words import ENDED, NOBODY_LOOKING, WAITS, State
+from explorer.store.words import ENDED, LONGEST, NOBODY_LOOKING, WAITS, State
 from tests.jobs.working import Work, start
 from tests.jobs.working import until as wait
 from tests.runs.test_sweeping import TINY, a_plan, states
@@ -154,6 +154,18 @@ def test_a_cell_that_is_stopped_makes_room_for_the_next_and_one_stopped_for_a_re
     registry.find(second).stop("Stopped by the teacher.")
     until(lambda: of(store, sweep) == [State.STOPPED] * 3)
     assert store.run(third).message == "Stopped by the teacher." and registry.find(third) is None
+
+
+def test_a_cell_that_takes_too_long_makes_room_for_the_next_and_goes_on_for_as_long_again(registry, store, monkeypatch):
+    monkeypatch.setattr(limits, "now", lambda: Limits(run_minutes=0.6 / 60))
+    monkeypatch.setattr(allowed, "check", lambda *_: None)
+    sweep = enqueued.start(a_plan(**SLOW), store, "ann")
+    until(lambda: set(of(store, sweep)) <= ENDED)
+    runs = store.cells([sweep])
+    assert all(run.state == State.STOPPED and run.message.endswith(LONGEST) and run.steps for run in runs)
+    enqueued.go_on(sweep, store, "ann")
+    until(lambda: set(of(store, sweep)) <= ENDED)
+    assert all(now.steps > before.steps + 1 for now, before in zip(store.cells([sweep]), runs, strict=True))
 
 
 def test_one_that_is_deleted_ends(registry, store):
