@@ -148,9 +148,23 @@ def test_nothing_runs_as_root_or_is_reached_but_nginx():
     assert open_ == ["front"] and OBJECTS["NetworkPolicy", "inside"]["spec"]["podSelector"] == {}
 
 
+def test_the_backup_that_is_told_is_of_the_home_that_the_unit_has():
+    service = unit()["Service"]
+    home = next(word for word in service["Environment"].split() if word.startswith("EXPLORER_HOME="))
+    told = f"cd {service['WorkingDirectory']} && sudo -u {service['User']} {home} .venv/bin/python -m explorer backup "
+    assert told in README and f"chown -R {service['User']}: {home.split('=')[1]}" in README
+    assert "-v /srv/explorer-backups:/backups" in CONTAINER and "EXPLORER_HOME=/home/explorer" in CONTAINER
+    kept = README.split("**What it keeps**")[1].split("\n\n")[0]
+    assert {"runs/", "texts/", "weights/", "secret", "limits.json"} <= {*re.findall("`(.*?)`", kept)}
+
+
 def test_the_terminal_backs_up(home, tmp_path, programs):
     copy = tmp_path / "copy"
+    nothing = programs.run("-m", "explorer", "backup", str(copy))
+    assert nothing.returncode == 1 and str(home) in nothing.stderr and not copy.exists()
+    home.mkdir()
+    (home / "secret").write_text("0" * 64)
     done = programs.run("-m", "explorer", "backup", str(copy))
-    assert done.returncode == 0 and "0 files" in done.stdout and copy.is_dir()
+    assert done.returncode == 0 and "1 files" in done.stdout and (copy / "secret").is_file()
     again = programs.run("-m", "explorer", "backup", str(copy))
     assert again.returncode == 1 and "there already" in again.stderr and "Traceback" not in again.stderr

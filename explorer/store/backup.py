@@ -27,11 +27,16 @@ def backup(store: Store, folder: Path) -> Copied:
     and then renamed, so that a copy is never half of one. Only the user may read the copy: it has the secret.
 
     Raises:
-        StorageError: the folder is there already, or something cannot be read or written.
+        StorageError: nothing is there to copy, the folder is there already, or something cannot be read or written.
     """
     if store.url:
         raise StorageError(
             "The record of runs is in PostgreSQL: copy that with pg_dump, then EXPLORER_HOME with any tool."
+        )
+    if not any(os.path.exists(path) for path in (store.path, paths.home() / "secret")):
+        raise StorageError(
+            f"There is nothing to copy in {paths.home()}: no record of runs and no server's secret that this user may "
+            "read. Set EXPLORER_HOME to the server's home, and be its user."
         )
     try:
         folder.mkdir(parents=True, mode=0o700)

@@ -186,8 +186,13 @@ def test_a_backup_is_a_home_like_any_other(store, tmp_path):
         backup.backup(store, tmp_path / "copy")
 
 
-def test_a_backup_of_a_home_without_runs_and_one_that_cannot_be_written(store, tmp_path):
-    assert backup.backup(store, tmp_path / "empty").files == 0
+def test_a_backup_of_no_home_and_one_that_cannot_be_written(store, tmp_path):
+    with pytest.raises(StorageError, match=f"nothing to copy in {paths.home()}"):
+        backup.backup(store, tmp_path / "empty")
+    assert not (tmp_path / "empty").exists()
+    paths.home().mkdir()
+    (paths.home() / "secret").touch()
+    assert backup.backup(store, tmp_path / "young").files == 1, "a server that nobody has trained on yet"
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
         backup.backup(store, tmp_path / "file" / "copy")
