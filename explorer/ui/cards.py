@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
 import streamlit as st
 
 from explorer.lecture import quirks
-from explorer.ui import parts, state
+from explorer.ui import links, parts, state
 
 Thing = TypeVar("Thing")
 
@@ -22,8 +21,7 @@ def quirk_card(quirk: quirks.Quirk) -> None:
             if quirk.opens and st.button(
                 quirk.see, icon=":material/arrow_forward:", type="tertiary", key=state.key("quirk", quirk.id, "see")
             ):
-                page, _, query = quirk.opens.partition("?")
-                state.open(page, None, None, **dict(parse_qsl(query)))
+                links.go(quirk.opens)
             if quirk.line:
                 st.caption(f"notes, line {quirk.line}", width="content")
 

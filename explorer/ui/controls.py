@@ -32,17 +32,15 @@ _NOT_WIDGETS = {"data"}  # chosen elsewhere on the page
 
 
 def current(page: str, default_model: str) -> Experiment:
-    """The page's experiment: what the visitor has set, else what the link says, else the default rung's.
+    """The page's experiment: what the visitor has set, else what the address opens.
 
     A link that is followed later goes before what was set till then; the bare address of the page does not.
     """
     here, asked = state.training(page), links.of_experiment()
     followed = asked and asked != here.address
     if here.experiment is None or followed:
-        experiment, notices = links.experiment(asked, default_model, app.owner())
+        experiment, notices = _opened(asked, default_model)
         links.tell(notices)
-        if not any(name in asked for name in SETTINGS):
-            experiment = fresh(experiment.model, experiment.seed)
         if experiment != here.experiment:
             here.put(experiment)
         if asked.get("run", here.job) != here.job:
@@ -53,14 +51,24 @@ def current(page: str, default_model: str) -> Experiment:
     return experiment
 
 
-def fresh(model: str, seed: int = 0) -> Experiment:
-    """What a rung opens with: the class's preset, where it has one of that name, else the lecture's settings."""
-    preset = limits.now().preset
+def _opened(asked: Mapping[str, str], default_model: str) -> tuple[Experiment, list[str]]:
+    """What an address opens, and a sentence for each thing in it that cannot be used: a bare one the default rung as it
+    opens here; one that says something means what it says, and the lecture's settings where it says nothing.
+    """
+    return (
+        links.experiment(asked, default_model, app.owner())
+        if asked
+        else (fresh(default_model, limits.now().preset), [])
+    )
+
+
+def fresh(model: str, preset: str, seed: int = 0) -> Experiment:
+    """What a rung opens with: the class's ``preset``, where it has one of that name, else the lecture's settings."""
     return Experiment.of(model, preset if preset in ladders.rung(model).presets else "lecture", seed=seed)
 
 
 def rung_picker(page: str, experiment: Experiment) -> None:
-    """The experiment's ladder as a row of pills; choosing a rung loads its lecture preset and keeps the seed."""
+    """The experiment's ladder as a row of pills; choosing a rung loads what it opens with and keeps the seed."""
     here = state.training(page)
     rungs = {rung.key: rung for rung in ladders.LADDERS[experiment.rung.ladder]}
     key = here.key("rung", here.generation)
@@ -68,7 +76,7 @@ def rung_picker(page: str, experiment: Experiment) -> None:
     def choose() -> None:
         chosen = state.widget(key, experiment.model)
         if chosen != experiment.model:
-            here.put(fresh(chosen, experiment.seed))
+            here.put(fresh(chosen, limits.now().preset, experiment.seed))
             live.leave(page)
 
     st.pills(
@@ -187,7 +195,7 @@ def _short(value: float) -> str:
 def write_link(page: str, experiment: Experiment, run: str | None = None) -> None:
     """Let the address say what is on the page; one that says it already stays as it is."""
     here, asked = state.training(page), links.of_experiment()
-    said, _ = links.experiment(asked, here.default, app.owner())
+    said, _ = _opened(asked, here.default)
     if (said, asked.get("run")) != (experiment, run):
         wanted = experiment.to_query() | ({"run": run} if run else {})
         beside = {word: text for word, text in st.query_params.items() if word not in links.EXPERIMENT}

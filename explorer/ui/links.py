@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
 from explorer import ladders
 from explorer.data import text
 from explorer.experiment import SETTINGS, Experiment
-from explorer.ladders import Ladder
+from explorer.ladders import Ladder, Page
 from explorer.ui import parts, state
 
 SENTENCES, LONGEST = 3, 200  # of a notice; characters of each
@@ -89,6 +90,12 @@ def tell(sentences: Sequence[str]) -> None:
 def _short(sentence: str) -> str:
     words = " ".join(sentence.split())
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+
+
+def go(address: str) -> NoReturn:
+    """Go where an address on this server leads, such as ``char_rnn?model=gru``."""
+    page, _, query = address.partition("?")
+    st.switch_page(Page(page).script, query_params=dict(parse_qsl(query)))
 
 
 # -- what a page's controls are set to -------------------------------------------------------------------

@@ -1,17 +1,22 @@
 """The teacher's page: nobody's without the token; with it the class is seen, held, stopped and limited."""
 
+import html
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import limits, paths
-from explorer.experiment import Experiment
+from explorer.experiment import SETTINGS, Experiment
 from explorer.jobs import queue
 from explorer.limits import Limits
 from explorer.store.words import State
 from explorer.ui import controls
 from explorer.ui.desk import attendance, entry, room
+from explorer.ui.home import views
+from explorer.ui.home.map import map_html
 from tests.jobs.working import start
-from tests.pages.conftest import open_page, texts, wait
+from tests.pages.conftest import APP, open_page, texts, wait
 
 TOKEN = "a token of the teacher's"
 
@@ -92,13 +97,35 @@ def test_limits_and_the_preset_hold_for_the_class_at_once(desk) -> None:
     next(button for button in desk.button if button.label == "Save").click().run()
     assert not desk.exception and not desk.error
     assert limits.now() == Limits(jobs_each=2, preset="small")
-    at = open_page("char_rnn", model="lstm")
+    at = open_page("char_rnn")
+    at.button_group(key="char_rnn.rung.1").set_value("lstm").run()
     assert at.session_state["char_rnn"].experiment == Experiment.of("lstm", "small")
-    linked = open_page("char_rnn", model="lstm", lr="0.5")
-    assert linked.session_state["char_rnn"].experiment == Experiment.of("lstm", lr=0.5), "a link says what it says"
-    assert controls.fresh("gru", seed=3) == Experiment.of("gru", seed=3), "it has no preset of that name"
+    assert controls.fresh("gru", "small", seed=3) == Experiment.of("gru", seed=3), "it has no preset of that name"
     next(button for button in desk.button if button.label == "As the server was started").click().run()
     assert limits.now() == Limits()
+
+
+def test_the_class_has_its_preset_where_an_address_says_nothing_and_a_link_says_what_is_on_screen(monkeypatch) -> None:
+    monkeypatch.setenv("EXPLORER_PRESET", "quick")
+
+    def shown(at: AppTest, again: bool = True) -> Experiment:
+        found = at.session_state["char_rnn"].experiment
+        if again:  # reloaded, or opened by somebody else
+            address = {name: at.query_params[name] for name in (*SETTINGS, "model") if name in at.query_params}
+            assert shown(open_page("char_rnn", **address), again=False) == found, address
+        return found
+
+    at = open_page("char_rnn")
+    assert shown(at) == Experiment.of("gru", "quick")
+    at.session_state["char_rnn"].put(Experiment.of("gru"))
+    at.run()
+    assert shown(at) == Experiment.of("gru")
+    at.button_group(key="char_rnn.rung.2").set_value("lstm").run()
+    assert shown(at) == Experiment.of("lstm", "quick")
+    home = AppTest.from_file(APP, default_timeout=90).run()
+    (station,) = (at for at in re.findall('data-at="([^"]+)"', map_html(views.PATHS)) if "model=lstm" in at)
+    home.session_state["home"].go_to(html.unescape(station))
+    assert shown(home.run()) == Experiment.of("lstm", "quick")
 
 
 def test_who_is_here_is_named_by_a_few_digits_and_forgotten_when_gone(monkeypatch) -> None:

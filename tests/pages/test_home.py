@@ -153,7 +153,7 @@ def test_the_home_page_needs_no_torch() -> None:
 
     code = (
         "import sys; from explorer.ui.home import claims, map; from explorer.lecture import quirks;"
-        "[map._station(1, k) for k in ('char3', 'gru', 'lstm', 'bn')];"
+        "[map._station(1, k, '') for k in ('char3', 'gru', 'lstm', 'bn')];"
         "assert 'torch' not in sys.modules, 'torch'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=paths.REPOSITORY, timeout=60)

@@ -28,7 +28,7 @@ def show() -> None:
             ["", *names],
             index=["", *names].index(now.preset) if now.preset in names else 0,
             format_func=lambda name: name or "as in the lecture",
-            help="Where its rung has one of that name and the link sets nothing else.",
+            help="Where its rung has one of that name and the link names no model, run or setting.",
             width=320,
         )
         with st.container(horizontal=True):

@@ -4,15 +4,16 @@ import functools
 import html
 import json
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import numpy as np
 
-from explorer import ladders, paths
+from explorer import ladders, limits, paths
 from explorer.figures import diagrams, style
 from explorer.ladders import Page, Rung
 from explorer.lecture.recorded import recording
 from explorer.series import smooth, spread
-from explorer.ui import clickable, state
+from explorer.ui import clickable, controls, links, state
 
 Way = tuple[str, str, str, Sequence[str]]  #: title, words, colour; rungs' keys
 
@@ -24,34 +25,34 @@ def the_map(ways: Sequence[Way]) -> None:
     link to its page.
     """
     here = state.home()
-    if (query := here.pop_go()) is not None:
-        page, _, model = query.partition("?model=")
-        if model:
-            state.open(page, model=model)
-        state.open(page)
+    if (address := here.pop_go()) is not None:
+        links.go(address)
     clickable.show(map_html(ways), here.key("map"), here.go_to)
 
 
 def map_html(ways: Sequence[Way]) -> str:
     """The whole map as HTML."""
+    preset = limits.now().preset
     return "".join(
         f'<div class="x-path" style="--x:{colour}"><h2>{html.escape(title)}</h2><p>{html.escape(words)}</p></div>'
-        f'<div class="x-stations">{"".join(map(_station, range(1, 1 + len(stations)), stations))}</div>'
+        f'<div class="x-stations">{"".join(_station(n, key, preset) for n, key in enumerate(stations, start=1))}</div>'
         for title, words, colour, stations in ways
     )
 
 
 @functools.lru_cache(maxsize=64)
-def _station(number: int, key: str) -> str:
+def _station(number: int, key: str, preset: str) -> str:
+    """A station's card; its address says the class's ``preset``, where its rung has one of that name."""
     if key == Page.CAM:
         return _link(Page.CAM, style.VALID, _map_card(number))
     rung = ladders.rung(key)
     card = _card(number, rung.title, rung.idea, _miniature(rung), _numbers(rung))
-    return _link(f"{rung.page}?model={key}", style.MODELS[key], card)
+    return _link(f"{rung.page}?{urlencode(controls.fresh(key, preset).to_query())}", style.MODELS[key], card)
 
 
-def _link(query: str, colour: str, card: str) -> str:
-    return f'<a class="x-station" style="--x:{colour}" href="{query}" data-at="{query}">{card}</a>'
+def _link(address: str, colour: str, card: str) -> str:
+    at = html.escape(address)
+    return f'<a class="x-station" style="--x:{colour}" href="{at}" data-at="{at}">{card}</a>'
 
 
 @functools.lru_cache(maxsize=4)
