@@ -5,9 +5,11 @@ import re
 import pytest
 
 from explorer.jobs import queue
+from explorer.jobs.courtesy import COURTESY
+from explorer.models import generate
 from explorer.store.words import State
 from explorer.ui import app
-from explorer.ui.char_rnn import writing
+from explorer.ui.char_rnn import lecture_text, writing
 from tests.pages.conftest import open_page, texts, wait
 
 pytestmark = pytest.mark.data
@@ -71,6 +73,22 @@ def test_a_run_at_work_lends_a_copy_of_its_weights_and_one_that_holds_too() -> N
     assert later.name == "this run, step 6"
     assert all((tensor == before[name]).all() for name, tensor in author.model.state_dict().items())
     assert any((tensor != before[name]).any() for name, tensor in later.model.state_dict().items())
+
+
+def test_the_lectures_text_is_judged_once_and_ahead_of_what_trains(monkeypatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    for name in ("sample", "surprises"):
+        real = getattr(generate, name)
+        monkeypatch.setattr(generate, name, lambda *a, n=name, f=real: asked.append((n, COURTESY.asked)) or f(*a))
+    for cached in (lecture_text._judged, lecture_text._ours, writing._by_itself):
+        cached.clear()
+    at = open_page("char_rnn", model="stateful", show="notes")
+    first = sorted(asked)
+    assert first == [("sample", True), ("sample", True), ("surprises", True)], "one of them is the page's own text"
+    at.run()
+    assert sorted(asked) == first
+    at.number_input(key="char_rnn.lecture_seed").set_value(7).run()
+    assert sorted(asked) == [first[0], *first] and not at.exception
 
 
 def test_after_a_restart_the_run_in_the_link_writes_and_not_what_ships() -> None:

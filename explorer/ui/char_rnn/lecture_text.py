@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from explorer import devices
 from explorer.experiment import Experiment
+from explorer.jobs.courtesy import COURTESY
 from explorer.jobs.job import Job
 from explorer.lecture import printed
 from explorer.models.sampling import Sampling
@@ -18,36 +20,46 @@ if TYPE_CHECKING:
 
 def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     """Both texts, each character coloured by how much the model on the page expected it."""
-    from explorer.models import generate
-
     here = state.char_rnn()
     with parts.refusals():
-        author = writing.author_of(page, experiment, job)
-        seed = here.value("lecture_seed", 0)
-        ours = list(
-            generate.sample(
-                author.model, author.vocabulary, Sampling(printed.PROMPT, 400, 1.0, seed=int(seed)), author.window
+        with COURTESY.asking(), devices.one_thread():
+            author = writing.author_of(page, experiment, job)
+            theirs, ours = (
+                _judged(author, author.stamp),
+                _ours(author, author.stamp, int(here.value("lecture_seed", 0))),
             )
-        )
-        theirs = printed.WRITTEN[len(printed.PROMPT) :]
         left, right = st.columns(2, gap="medium")
         with left:
             st.markdown("**The lecture's LSTM**, as the notes print it")
-            judged = generate.surprises(author.model, author.vocabulary, printed.WRITTEN) if _remembers(author) else []
-            _text(judged[len(printed.PROMPT) :], theirs)
+            _text(theirs, printed.WRITTEN[len(printed.PROMPT) :])
         with right:
             st.markdown(f"**Here:** {experiment.rung.class_name}, {parts.escape(author.name)}")
             _text(ours, "")
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.number_input("Seed", 0, 10**6, 0, key=here.key("lecture_seed"), width=130)
+            st.number_input("Seed", 0, 10**6, 0, key=here.key("lecture_seed"), width=130, on_change=COURTESY.expect)
             st.caption(
                 "The same prompt, 400 characters, temperature 1: `print(get_next_n('for thos', 400))`. "
                 "The darker a character, the less the model on this page expects it there."
             )
 
 
-def _remembers(author: writing.Author) -> bool:
-    return bool(author.model.stateful)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _judged(_author: writing.Author, stamp: state.Stamp) -> "Sequence[Character]":
+    """What was printed after the prompt, as the author would have it; nothing where that has no memory."""
+    from explorer.models import generate
+
+    if not _author.model.stateful:
+        return []
+    return generate.surprises(_author.model, _author.vocabulary, printed.WRITTEN)[len(printed.PROMPT) :]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _ours(_author: writing.Author, stamp: state.Stamp, seed: int) -> "Sequence[Character]":
+    """As many characters by the author."""
+    from explorer.models import generate
+
+    asked = Sampling(printed.PROMPT, 400, 1.0, seed=seed)
+    return list(generate.sample(_author.model, _author.vocabulary, asked, _author.window))
 
 
 def _text(characters: "Sequence[Character]", plain: str) -> None:

@@ -41,6 +41,7 @@ class Author:
     vocabulary: "Vocabulary"
     window: int  #: characters it reads at a time, where it has no memory
     name: str  #: what it is, and as of which step
+    stamp: state.Stamp  #: tells it from every other: its file and when that was written, or its run and the step
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _from_file(path: Path, stamp: float, name: str) -> Author:
     model, story = checkpoint.load(path, devices.choose())
     if story.vocabulary is None:
         raise WeightsError("These weights have learnt no text.")
-    return Author(model, story.vocabulary, story.experiment.window, name)
+    return Author(model, story.vocabulary, story.experiment.window, name, (path, stamp))
 
 
 def _from_run(job: Job[Any]) -> Author:
@@ -84,7 +85,8 @@ def _from_run(job: Job[Any]) -> Author:
         raise WeightsError("This run has learnt no text.")
     model = experiment.rung.build(experiment, len(vocabulary))
     model.load_state_dict(weights.tensors)
-    return Author(model.to(devices.choose()).eval(), vocabulary, experiment.window, f"this run, step {weights.step:,}")
+    name, stamp = f"this run, step {weights.step:,}", (job.id, weights.step)
+    return Author(model.to(devices.choose()).eval(), vocabulary, experiment.window, name, stamp)
 
 
 def author_of(page: str, experiment: Experiment, job: Job[Any] | None) -> Author:
