@@ -51,12 +51,17 @@ class Enqueued(Sweeping):
         self._refused: float | None = None  # since when no cell is taken in
         self._again = 0.0  # when the next one is tried
         self._failed = 0  # in a row
+        self._waiting = deque(enumerate(self.runs))
+
+    def _left(self) -> Sequence[Run]:
+        """No other: what has ended here may be waiting again by now, for whoever goes on with it."""
+        return [run for _, run in self._waiting]
 
     def _cells(self) -> Iterator[Ended]:
-        waiting, at_work = deque(enumerate(self.runs)), dict[int, Job[Any]]()
+        waiting, at_work = self._waiting, dict[int, Job[Any]]()
         try:
             while (at_work or (waiting and not self.stopped)) and not self.engine.closed:  # of which nothing is heard
-                self._follow([run for _, run in waiting], list(at_work.values()))
+                self._follow(self._left(), list(at_work.values()))
                 while waiting and not self.stopped and len(at_work) < self.at_once:
                     if (job := self._begin(waiting[0][1])) is None:
                         break
