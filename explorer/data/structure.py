@@ -9,9 +9,10 @@ most. AVIF, whose structure tells nothing that binds, is decoded where it can be
 import contextlib
 import io
 import itertools
+import math
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from explorer.errors import PhotoError
 
@@ -20,6 +21,8 @@ MAX_PASSES = 16  #: over the largest photo, and more over smaller ones; libjpeg 
 MAX_PIECES = 500_000  #: reads of one file; 20 MB in a GIF's blocks of 255 bytes take 160,000
 MAX_PROFILES = 4  #: colour profiles in a PNG, which may have one; each may unpack to a megabyte
 MAX_VALUES = 100_000  #: numbers in a TIFF's field; a strip a row, in three planes, of the longest photo make 85,000
+MAX_TILED = 2 * MAX_PIXELS  #: in a TIFF's tiles, those at the edges too
+MAX_PACKED = 100_000_000  #: bytes in a TIFF's strips or tiles, which may lie in the same place
 MAX_PAGES = 10_000  #: of a TIFF
 MAX_RUN_PIXELS = 4_000_000  #: of a BMP packed in runs, which Pillow unpacks in Python, pixel by pixel
 
@@ -58,7 +61,7 @@ def check(data: bytes) -> None:
         raise PhotoError(TOO_MANY_PIECES, f"{profiles} colour profiles")
     if data.startswith((b"II", b"MM")):
         for fields in itertools.islice(_directories(data), 1):
-            _check_fields(fields, data[:2])
+            _check_fields(fields, data)
 
 
 def check_decoder(name: str, pixels: int) -> None:
@@ -103,10 +106,13 @@ def _markers(data: bytes) -> Iterator[bytes]:
 
 
 # -- TIFF ----------------------------------------------------------------------------------------------
-_Field = tuple[int, int, int, int]  # tag, kind of value, number of values, and the value or where it lies
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
-_SHORT = 3
+_Field = tuple[int, int, int, bytes]  # tag, kind of value, number of values, and the values or where they lie
+_SIDES = _WIDTH, _LENGTH, _ROWS, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 278, 322, 323
+_PLACES = _STRIPS, _TILES = 273, 324  # where each strip or tile lies
+_SIZES = 279, 325  # and how many bytes it has
 _TEXTS = (1, 2, 6, 7)  # kinds of value that stay one piece of bytes: profiles, comments, layers
+# Kinds of value that are whole numbers; one below zero is read as a very large one.
+_NUMBERS = {1: "B", 6: "B", 3: "H", 8: "H", 4: "L", 9: "L", 13: "L", 16: "Q", 17: "Q", 18: "Q"}
 
 
 def pages(data: bytes) -> int:
@@ -118,12 +124,16 @@ def pages(data: bytes) -> int:
     return max(1, sum(1 for _ in _directories(data)))
 
 
+def _order(data: bytes) -> str:
+    return "<" if data.startswith(b"II") else ">"
+
+
 def _directories(data: bytes) -> Iterator[Iterable[_Field]]:
-    """The fields of each page's directory; ends where one is cut short or comes again."""
+    """The fields of each page's directory, those that are there of the last; ends where one comes again."""
     view = memoryview(data)  # a slice of it is no copy
-    order = "<" if data.startswith(b"II") else ">"
     wide = data[2:4] in (b"+\0", b"\0+")  # BigTIFF
-    counter, field, pointer = (order + code for code in (("Q", "HHQQ", "Q") if wide else ("H", "HHLL", "L")))
+    counter, field, pointer = (_order(data) + code for code in (("Q", "HHQ8s", "Q") if wide else ("H", "HHL4s", "L")))
+    length = struct.calcsize(field)
     seen: set[int] = set()
     with contextlib.suppress(struct.error):  # Pillow says so when it is the first
         (at,) = struct.unpack_from(pointer, view, 8 if wide else 4)
@@ -131,22 +141,47 @@ def _directories(data: bytes) -> Iterator[Iterable[_Field]]:
             seen.add(at)
             (count,) = struct.unpack_from(counter, view, at)
             start = at + struct.calcsize(counter)
-            end = start + count * struct.calcsize(field)
+            end = start + count * length
             if count > MAX_VALUES or len(seen) > MAX_PAGES:
                 raise PhotoError(TOO_MANY_PIECES, f"{count} fields, page {len(seen)}")
-            yield struct.iter_unpack(field, view[start:end])
+            there = view[start:end]
+            yield struct.iter_unpack(field, there[: len(there) // length * length])
             (at,) = struct.unpack_from(pointer, view, end)
 
 
-def _check_fields(fields: Iterable[_Field], order: bytes) -> None:
-    """Refuse endless lists of strips, and tiles larger than a photo may be: each is decoded whole."""
-    sides = {_TILE_WIDTH: 0, _TILE_LENGTH: 0}
+def _check_fields(fields: Iterable[_Field], data: bytes) -> None:
+    """Refuse endless lists of strips, and far more in strips or tiles than a photo has: they may share their bytes.
+
+    A tile is unpacked whole, however little of it lies in the picture, and a strip as often as it is listed.
+    """
+    counts: dict[int, int] = {}
+    values: dict[int, Sequence[int]] = {}
     for tag, kind, count, value in fields:
-        if count > MAX_VALUES and kind not in _TEXTS:
-            raise PhotoError(TOO_MANY_PIECES, f"{count} values of tag {tag}")
-        if tag in sides:
-            # A short stands in the field's first two bytes, whichever way they are read.
-            short = value & 0xFFFF if order == b"II" else value >> 16
-            sides[tag] = max(sides[tag], short if kind == _SHORT else value)
-    if sides[_TILE_WIDTH] * sides[_TILE_LENGTH] > MAX_PIXELS:
-        raise PhotoError(TOO_MANY_PIXELS, f"a tile of {sides[_TILE_WIDTH]} × {sides[_TILE_LENGTH]}")
+        ours = tag in _SIDES + _PLACES + _SIZES
+        if (count > MAX_VALUES and (ours or kind not in _TEXTS)) or tag in counts:
+            raise PhotoError(TOO_MANY_PIECES, f"{count} values of tag {tag}, or it comes twice")
+        if ours:
+            counts[tag], values[tag] = count, _values(data, kind, count, value)
+    for tag in _SIZES:
+        if sum(values.get(tag, ())) > MAX_PACKED:
+            raise PhotoError(TOO_MANY_PIECES, f"{sum(values[tag])} bytes in strips or tiles")
+    width, length, rows, tile_width, tile_length = (max(values.get(tag, ()), default=0) for tag in _SIDES)
+    tile = tile_width * tile_length
+    tiles = math.ceil(width / max(1, tile_width)) * math.ceil(length / max(1, tile_length))
+    if max(width * length, tile) > MAX_PIXELS or tiles * tile > MAX_TILED:
+        raise PhotoError(TOO_MANY_PIXELS, f"{width} × {length}, {tiles} tiles of {tile_width} × {tile_length}")
+    strip = width * min(rows or length, length)
+    shown = min(tile_width, width) * min(tile_length, length)
+    if max(counts.get(_STRIPS, 0) * strip, counts.get(_TILES, 0) * shown) > MAX_PASSES * MAX_PIXELS:
+        raise PhotoError(TOO_MANY_PIECES, f"{counts} pieces of {strip} or {shown} pixels")
+
+
+def _values(data: bytes, kind: int, count: int, value: bytes) -> Sequence[int]:
+    """A field's numbers, which stand in it where there is room, else where it says; none if they are no whole ones."""
+    if kind not in _NUMBERS:
+        return ()
+    size = struct.calcsize("<" + _NUMBERS[kind])
+    if count * size > len(value):
+        at = int.from_bytes(value, "little" if _order(data) == "<" else "big")
+        value = data[at : at + count * size]
+    return struct.unpack_from(f"{_order(data)}{min(count, len(value) // size)}{_NUMBERS[kind]}", value)

@@ -96,6 +96,14 @@ def tiff_of_one_huge_tile(side, picture=64):
     return tiff(picture, picture, *fields, compression=8, data=data)
 
 
+def tiff_of_shared(width, height, count, *fields, size=100, places=273, sizes=279, compression=8):
+    """As many strips or tiles as it says, each of the very same bytes."""
+    lists = np.full(count, 8, "<u4").tobytes(), np.full(count, size, "<u4").tobytes()
+    at = 8 + len(directory([(0, 0, 0, 0)] * (7 + len(fields))))
+    shared = (places, 4, count, at), (sizes, 4, count, at + 4 * count)
+    return tiff(width, height, *fields, *shared, compression=compression, data=b"".join(lists))
+
+
 # -- BMP -----------------------------------------------------------------------------------------------
 def bmp_of_runs(runs, side=2000):
     """A picture in 256 colours, packed in runs."""

@@ -55,6 +55,54 @@ def test_a_tile_larger_than_a_photo_is_refused_whatever_the_picture():
     assert read_photo(bombs.tiff_of_one_huge_tile(256)).rgb.shape == (64, 64, 3)
 
 
+@pytest.mark.parametrize(
+    ("bomb", "words"),
+    [
+        # 70 tiles of 40 megapixels, of which the picture shows a little: two minutes, from 40 kB.
+        (
+            lambda: bombs.tiff_of_shared(1120, 80, 70, (322, 4, 1, 16), (323, 4, 1, 2_500_000), places=324, sizes=325),
+            "megapixels",
+        ),
+        # A megabyte for every row, of which the last few bytes are the row.
+        (lambda: bombs.tiff_of_shared(1420, 28_000, 28_000, (278, 4, 1, 1), size=1_000_000), "far more pieces"),
+        # A thousand times nearly the whole picture.
+        (lambda: bombs.tiff_of_shared(6000, 6600, 1000, (278, 4, 1, 6599), compression=1), "far more pieces"),
+        (
+            lambda: bombs.tiff_of_shared(
+                6000, 6600, 1000, (322, 4, 1, 5999), (323, 4, 1, 6600), places=324, sizes=325, compression=1
+            ),
+            "far more pieces",
+        ),
+        (lambda: bombs.tiff(64, 64, (322, 4, 1, 64), (322, 4, 1, 7000)), "far more pieces"),
+    ],
+)
+def test_strips_and_tiles_that_share_their_bytes_are_refused(bomb, words):
+    with pytest.raises(PhotoError, match=words):
+        structure.check(bomb())
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_as_many_as_cover_the_longest_photo_are_not(tiled):
+    sides = (322, 3, 1, 256), (323, 3, 1, 256)
+    if tiled:
+        structure.check(bombs.tiff_of_shared(28_284, 1414, 111 * 6, *sides, places=324, sizes=325))
+    else:
+        structure.check(bombs.tiff_of_shared(1414, 28_284, 28_284, (278, 4, 1, 1), size=1414))
+
+
+def test_a_tiles_side_that_stands_elsewhere_is_read_there():
+    """A number of eight bytes, in a file whose fields have four."""
+    far = struct.pack("<Q", 7000)
+    with pytest.raises(PhotoError, match="megapixels"):
+        structure.check(bombs.tiff(64, 64, (322, 16, 1, bombs.HERE), (323, 4, 1, 7000), data=far))
+
+
+def test_the_fields_of_a_directory_that_is_cut_short_are_looked_at():
+    whole = bombs.tiff_of_one_huge_tile(7000)
+    with pytest.raises(PhotoError, match="megapixels"):
+        structure.check(whole[: 8 + 2 + 9 * 12 - 1])
+
+
 def test_a_large_picture_that_would_be_unpacked_in_python_is_refused(monkeypatch):
     """One pixel and the end of the line, 6000 times: 25 kB, and Pillow fills 36 megapixels byte by byte."""
     runs = b"\x01\x05\0\0"
