@@ -4,6 +4,7 @@ import configparser
 import re
 
 import pytest
+import uvicorn
 import yaml
 
 from explorer import limits, paths
@@ -55,6 +56,22 @@ def test_there_is_no_secret_in_it(path):
 def test_nginx_takes_what_the_server_takes_and_lets_websockets_through():
     assert "proxy_set_header Upgrade" in NGINX and "client_max_body_size 26m" in NGINX
     assert "maxUploadSize = 25" in (paths.REPOSITORY / ".streamlit" / "config.toml").read_text()
+
+
+def test_servers_behind_nginx_in_containers_believe_that_a_browser_came_by_https():
+    """Else the cookie that says who somebody is goes over plain HTTP, too."""
+    assert SERVICES["explorer-0"]["environment"]["FORWARDED_ALLOW_IPS"] == "*"
+    assert OBJECTS["ConfigMap", "settings"]["data"]["FORWARDED_ALLOW_IPS"] == "*"
+    assert "-p 127.0.0.1:8501:8501 -e FORWARDED_ALLOW_IPS='*'" in CONTAINER and "FORWARDED_ALLOW_IPS='*'" in README
+    assert all("X-Forwarded-Proto $scheme" in found for found in (NGINX, BOXES))
+
+
+def test_connections_to_several_servers_are_kept_and_closed_by_nginx_first():
+    """``Connection: close`` would be said to each request; what a server closes meanwhile counts as its failure."""
+    assert all("$connection_upgrade { default upgrade; '' ''; }" in found for found in (NGINX, BOXES))
+    several = block(BOXES, "upstream explorer")
+    kept = uvicorn.Config("").timeout_keep_alive
+    assert "keepalive 64;" in several and f"keepalive_timeout {kept - 1}s;" in " ".join(several)
 
 
 def test_several_servers_are_told_apart_by_the_cookie_that_every_browser_gets():
