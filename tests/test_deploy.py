@@ -2,6 +2,7 @@
 
 import configparser
 import re
+import subprocess
 
 import pytest
 import uvicorn
@@ -46,6 +47,25 @@ def test_the_container_is_not_root_and_has_a_health_check():
     user = next(number for number, line in enumerate(lines) if line.startswith("USER"))
     assert lines[user] == "USER 10001" and not any(line.startswith(("RUN", "COPY")) for line in lines[user:])
     assert "_stcore/health" in CONTAINER and "--read-only" in CONTAINER
+
+
+def test_the_image_has_what_the_app_needs_and_nothing_of_whoever_builds_it():
+    copied = [line.split() for line in CONTAINER.splitlines() if line.startswith("COPY")]
+    taken = {name for line in copied for name in line[1:-1] if not name.startswith("--")}
+    assert {name for name in taken if name.startswith(".")} == {".streamlit"}
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=paths.REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    left = {name.split("/")[0] for name in listed.splitlines()} - taken
+    assert {name for name in left if not name.endswith(".md")} == {
+        "tests",
+        "pyproject.toml",
+        "requirements-dev.txt",
+        ".ci",
+        ".gitignore",
+    }
+    folders = [line for line in copied if (paths.REPOSITORY / line[-2]).is_dir()]
+    assert all(line[-2] == line[-1] for line in folders) and len(folders) == 4
 
 
 @pytest.mark.parametrize("path", sorted(DEPLOY.iterdir()), ids=lambda path: path.name)
