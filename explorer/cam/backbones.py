@@ -1,5 +1,6 @@
 """Pretrained bodies for the lecture's network: found, loaded, or fetched once."""
 
+import functools
 import hashlib
 import os
 import re
@@ -125,7 +126,7 @@ def fetch_weights(url: str, folder: Path | None = None, progress: Progress | Non
     target = (folder or _writable_folder()) / _name(url)
 
     def check(path: Path) -> None:
-        if not _sha256(path).startswith(_hash_in(url)):
+        if not _hash_of(path).startswith(_hash_in(url)):
             raise WeightsError(
                 f"{target.name} came with another hash than its name says, so it was thrown away. Try again later."
             )
@@ -146,13 +147,20 @@ def _present(url: str, folder: Path | None) -> Path | None:
     for place in [folder] if folder else [paths.WEIGHTS, paths.cache()]:
         path = place / _name(url)
         if path.exists():
-            if _sha256(path).startswith(_hash_in(url)):
+            if _hash_of(path).startswith(_hash_in(url)):
                 return path
             path.unlink(missing_ok=True)  # cut short or changed since; fetched anew
     return None
 
 
-def _sha256(path: Path) -> str:
+def _hash_of(path: Path) -> str:
+    file = path.stat()
+    return _sha256(path, file.st_size, file.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _sha256(path: Path, size: int, modified: int) -> str:
+    """Read once as long as the file is the same: a page asks at each of its runs, and 87 MB take a while."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -105,6 +105,18 @@ def test_a_cached_file_that_was_cut_short_is_fetched_again(served, tmp_path):
     assert not target.exists()
 
 
+def test_a_file_is_hashed_once_as_long_as_it_is_the_same(tmp_path):
+    content = b"weights"
+    url = f"http://127.0.0.1:9/resnet34-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    target = tmp_path / url.rsplit("/", 1)[1]
+    target.write_bytes(content)
+    before = backbones._sha256.cache_info().misses
+    assert backbones._present(url, tmp_path) == backbones._present(url, tmp_path) == target
+    assert backbones._sha256.cache_info().misses == before + 1
+    target.write_bytes(content + b"!")
+    assert backbones._present(url, tmp_path) is None and not target.exists()
+
+
 def test_another_network_under_the_name_is_refused(served, tmp_path):
     with pytest.raises(WeightsError, match="does not hold ResNet-34"):
         build("resnet34", ("a", "b"), url=served[2], folder=tmp_path)
