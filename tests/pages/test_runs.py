@@ -71,6 +71,15 @@ def test_tables_are_made_of_rows_once_and_anew_when_a_row_has_changed(filled) ->
     assert tables._arrow.cache_info().misses > before
 
 
+def test_the_chart_of_many_runs_is_drawn_once_its_fold_is_open(filled) -> None:
+    at = open_page("runs")
+    assert "parallel" not in at.session_state["runs"].charts
+    assert any(fold.label == "5 runs by their settings" for fold in at.expander)
+    at.session_state["runs.fold.many"] = True
+    at.run()
+    assert not at.exception and "parallel" in at.session_state["runs"].charts
+
+
 def test_a_run_that_is_held_reads_paused_and_what_it_has_not_measured_is_a_dash() -> None:
     at = open_page("char_rnn", **TINY, epochs="1")
     at.button(key="char_rnn.rewind").click().run()

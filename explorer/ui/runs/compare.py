@@ -12,7 +12,7 @@ from explorer.figures import compare
 from explorer.settings import Scale
 from explorer.store.index import Run
 from explorer.store.words import Kind
-from explorer.ui import app, parts, plot, state
+from explorer.ui import app, behind, parts, plot, state
 from explorer.ui.runs import asked, listing, save
 from explorer.ui.runs.asked import PAGE
 
@@ -126,7 +126,8 @@ def many(runs: Sequence[Run]) -> None:
     metric = compare.Axis(
         "validation loss" if by_loss else "accuracy", [run.val_loss if by_loss else run.accuracy for run in drawn]
     )
-    with st.expander(f"{len(drawn)} runs by their settings", icon=":material/timeline:"):
+
+    def chart() -> None:
         plot.chart(
             PAGE,
             "parallel",
@@ -135,6 +136,8 @@ def many(runs: Sequence[Run]) -> None:
             "A line a run through its settings to its best figure.",
             "A line a run; blue did better. Drag along an axis to choose some.",
         )
+
+    behind.fold(PAGE, "many", f"{len(drawn)} runs by their settings", ":material/timeline:", chart)
 
 
 def _of_one_ladder(runs: Sequence[Run]) -> list[Run]:
