@@ -14,7 +14,7 @@ from explorer.errors import PhotoError
 
 MAX_ZIP_BYTES = 200_000_000
 MAX_ZIP_DIRECTORY = 2_000_000  #: bytes of a ZIP's table of contents; some 20,000 entries
-MAX_UNPACKED = 400_000_000  #: bytes unpacked from one ZIP in all
+MAX_UNPACKED = 400_000_000  #: bytes unpacked from one ZIP in all, or read from it: entries may lie in the same place
 _BROKEN = (
     zipfile.BadZipFile,
     NotImplementedError,
@@ -76,12 +76,12 @@ def _entries(archive: zipfile.ZipFile, refusals: list[Refusal]) -> Iterator[tupl
         if reason := _why_not(entry, parts):
             refusals.append(Refusal(split_name(entry.filename)[1], reason))
             continue
+        unpacked += max(entry.file_size, entry.compress_size)  # whether or not it comes to anything
         try:
             content = _unpack(archive, entry)
         except _BROKEN:
             refusals.append(Refusal(split_name(entry.filename)[1], DAMAGED))
             continue
-        unpacked += len(content)
         yield entry.filename, content
 
 
@@ -108,7 +108,7 @@ def _why_not(entry: zipfile.ZipInfo, parts: tuple[str, ...]) -> str:
 
 
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """The entry's bytes; never more than it declared, whatever the stream says."""
+    """The entry's bytes; never more than it declared, packed or unpacked, whatever the stream says."""
     with archive.open(entry) as stream:
         content = stream.read(entry.file_size)
         if stream.read(1):

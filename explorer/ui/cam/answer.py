@@ -2,9 +2,10 @@
 
 import html
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -24,6 +25,7 @@ from explorer.ui.cam.options import ViewOptions
 from explorer.ui.cam.photos import ShownPhoto, encoded
 from explorer.ui.state import Stamp
 
+T = TypeVar("T")
 TALLEST = 520  # pixels of the overlay on the page
 ALL = -1  # the lecture's weighting of all classes, or the winner
 KNOWS_TWO = {"cats", "dogs"}  # what the shipped classifier tells apart
@@ -40,6 +42,7 @@ class PhotoAnswer:
     explanation: Explanation
     seconds: float
     stamp: Stamp  #: what it was computed from
+    computed: dict[Hashable, Any] = field(default_factory=dict)  #: what else was, see :meth:`once`
 
     @property
     def index(self) -> int:
@@ -54,6 +57,14 @@ class PhotoAnswer:
     def key(self, word: str) -> str:
         """The key of a widget that belongs to this network."""
         return state.cam().key(word, self.loaded.key, self.loaded.stamp)
+
+    def once(self, word: Hashable, compute: Callable[[], T]) -> T:
+        """What lies behind the answer, asked for when it is first looked at, whatever its pictures look like then."""
+        if word not in self.computed:
+            with COURTESY.asking():
+                self.computed[word] = compute()
+        found: T = self.computed[word]
+        return found
 
     def draw(self, heat: np.ndarray, colormap: str = "", opacity: float | None = None) -> np.ndarray:
         """A map in [0, 1] on the photo, at least some hundred pixels wide."""

@@ -75,8 +75,11 @@ def _classes(answer: PhotoAnswer) -> None:
 def _layers(answer: PhotoAnswer) -> None:
     method = answer.options.method if answer.options.method.by_gradient else Method.GRADCAM
     try:
-        found = layer_maps(
-            answer.loaded.network, answer.shown.photo, answer.index, view=answer.options.view, method=method
+        found = answer.once(
+            "layers",
+            lambda: layer_maps(
+                answer.loaded.network, answer.shown.photo, answer.index, view=answer.options.view, method=method
+            ),
         )
     except ExplorerError as error:
         st.error(parts.escape(str(error)), icon=":material/error:")
@@ -84,9 +87,10 @@ def _layers(answer: PhotoAnswer) -> None:
     title = "Grad-CAM++" if method == Method.GRADCAM_PLUS else "Grad-CAM"
     st.caption(f"{title} for **{answer.name(answer.index)}** at every stage, from edges to meaning.")
     for column, (name, heat) in zip(st.columns(max(3, len(found))), found.items(), strict=False):
-        column.image(answer.draw(heat.values), width="stretch", alt=f"Heat at {name}")
         rows, columns = heat.values.shape
-        column.markdown(f"**{name}**  \n:small[{rows} × {columns} cells{', empty' if heat.flat else ''}]")
+        with column:
+            parts.image(answer.picture(("layer", name), heat.values), width="stretch", alt=f"Heat at {name}")
+            st.markdown(f"**{name}**  \n:small[{rows} × {columns} cells{', empty' if heat.flat else ''}]")
     st.markdown(
         "Early maps are sharp and follow edges; late ones are coarse and follow the animal. Only the head's map adds "
         "up to the score."

@@ -8,7 +8,6 @@ from streamlit.elements.plotly_chart import PlotlyState
 
 from explorer.cam.explain import Evidence, Explanation, evidence_at, sums
 from explorer.cam.heat import colours
-from explorer.data.photos import to_bytes
 from explorer.figures.cam import map_numbers, on_photo
 from explorer.ui import state
 from explorer.ui.cam.answer import PhotoAnswer
@@ -89,7 +88,7 @@ def _clickable(figure: go.Figure, key: str, alt: str) -> None:
 
 
 def _as_url(answer: PhotoAnswer) -> str:
-    picture = to_bytes(answer.draw(answer.explanation.heat.values), "JPEG", quality=88)
+    picture = answer.picture("heat", answer.explanation.heat.values)
     return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
 
 

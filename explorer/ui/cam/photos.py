@@ -204,10 +204,11 @@ def _thumb(shown: ShownPhoto, on: bool) -> str:
 
 
 def encoded(stamp: Stamp, make: Callable[[], np.ndarray]) -> bytes:
-    """A visitor's picture as a file for the browser, made once and kept with the session."""
+    """A visitor's picture as a file for the browser, made once and kept with the session; a see-through one as PNG."""
     kept = state.cam().pictures
     if stamp not in kept:
         if len(kept) >= PICTURES:
             kept.pop(next(iter(kept)))
-        kept[stamp] = to_bytes(make(), "JPEG", quality=92, subsampling=0)
+        rgb = make()
+        kept[stamp] = to_bytes(rgb) if rgb.shape[2] == 4 else to_bytes(rgb, "JPEG", quality=92, subsampling=0)
     return kept[stamp]

@@ -3,18 +3,18 @@
 import numpy as np
 import streamlit as st
 
-from explorer.cam.explain import recipe
 from explorer.cam.heat import colours
 from explorer.figures.cam import map_numbers
 from explorer.figures.diagrams import LECTURE_MAP
 from explorer.ui import parts, plot, state
 from explorer.ui.cam.answer import PhotoAnswer
+from explorer.ui.cam.recipe import steps_of
 
 
 def show(answer: PhotoAnswer) -> None:
     """Both matrices, cell by cell, in the same colours."""
     here, table = state.cam(), colours(answer.options.colormap)
-    ours = recipe(answer.explanation, answer.shown.photo, answer.options.opacity, answer.options.colormap)[3].value
+    ours = steps_of(answer)[3].value
     left, right = st.columns(2, gap="medium")
     for column, title, word, values in (
         (left, "**The lecture's cat**, as the notes print `f2`", "lecture_map", np.array(LECTURE_MAP)),

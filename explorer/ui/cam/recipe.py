@@ -3,12 +3,14 @@
 import numpy as np
 import streamlit as st
 
-from explorer.cam.explain import recipe, weighted
+from explorer.cam.explain import RecipeStep, recipe
 from explorer.cam.heat import COLORMAPS, colours, min_max, shared_scale, signed_scale
 from explorer.cam.network import SaveFeatures
 from explorer.figures.cam import map_numbers
-from explorer.ui import parts, plot, state
+from explorer.ladders import Page
+from explorer.ui import parts, plot
 from explorer.ui.cam.answer import PhotoAnswer
+from explorer.ui.cam.photos import encoded
 
 DIVERGING = COLORMAPS[-1]
 TILE = 196  # pixels a side of a map drawn cell by cell
@@ -18,18 +20,13 @@ def show(answer: PhotoAnswer) -> None:
     """Six lines, each with what it gave on this photo; the hook, and the network."""
     explanation = answer.explanation
     st.caption("The lecture's recipe, line by line, on this photo. `py` holds the probabilities, `sf` the saved maps.")
-    lines = recipe(explanation, answer.shown.photo, answer.options.opacity, answer.options.colormap)
+    lines = steps_of(answer)
     order = np.argsort(-explanation.probabilities)[:2]
     for first in (0, 3):
         for number, (column, step) in enumerate(zip(st.columns(3, gap="medium"), lines[first:], strict=False), first):
             with column:
                 st.markdown(f"**{number + 1} · {step.title}**")
-                st.image(
-                    _step_picture(answer, number, step.value, order),
-                    width="stretch",
-                    output_format="PNG",
-                    alt=step.title,
-                )
+                parts.image(_step_picture(answer, number, order), width="stretch", alt=step.title)
                 st.code(step.code, language="python", wrap_lines=True)
                 st.caption(_step_words(answer, number, step.value, order))
     with st.expander("The lecture's hook, and the numbers of step 4", icon=":material/code:"):
@@ -43,9 +40,11 @@ def show(answer: PhotoAnswer) -> None:
         with right:
             values = lines[3].value
             st.caption("`f2` after the min–max")
-            plot.show(
-                map_numbers(values, colours=colours(answer.options.colormap), low=0.0, high=1.0),
-                state.cam().key("f2"),
+            plot.chart(
+                Page.CAM,
+                "f2",
+                (*answer.stamp, answer.options.colormap),
+                lambda: map_numbers(values, colours=colours(answer.options.colormap), low=0.0, high=1.0),
                 "The numbers after the min–max.",
             )
             st.code(
@@ -56,17 +55,26 @@ def show(answer: PhotoAnswer) -> None:
             st.caption("The lecture's network. MobileNetV2 has 1280 channels where ResNet-34 has 512.")
 
 
-def _step_picture(answer: PhotoAnswer, number: int, value: np.ndarray, order: np.ndarray) -> np.ndarray:
-    colormap = answer.options.colormap
+def steps_of(answer: PhotoAnswer) -> tuple[RecipeStep, ...]:
+    """The recipe on this photo. The last line's picture is another one wherever opacity or colours are."""
+    return answer.once("recipe", lambda: recipe(answer.explanation, answer.shown.photo))
+
+
+def _step_picture(answer: PhotoAnswer, number: int, order: np.ndarray) -> bytes:
+    lines, colormap = steps_of(answer), answer.options.colormap
+    if number == 5:
+        return answer.picture("recipe", lines[3].value)
+    look = (answer.stamp, colormap, "recipe", number)
+    return encoded(look, lambda: _beside(_maps(number, lines[number].value, order, colormap)))
+
+
+def _maps(number: int, value: np.ndarray, order: np.ndarray, colormap: str) -> list[np.ndarray]:
+    """What a line gave, in colours: the maps of the two likeliest classes, or the one that came of all."""
     if number == 0:
-        return _beside([_coloured(part, DIVERGING) for part in signed_scale(value[order])])
+        return [_coloured(part, DIVERGING) for part in signed_scale(value[order])]
     if number == 1:
-        return _beside([_coloured(part, colormap) for part in shared_scale(value[order])])
-    if number == 2:
-        return _coloured(min_max(value).values, colormap)
-    if number in (3, 4):
-        return _coloured(value, colormap)
-    return answer.draw(min_max(weighted(answer.explanation)).values)
+        return [_coloured(part, colormap) for part in shared_scale(value[order])]
+    return [_coloured(min_max(value).values if number == 2 else value, colormap)]
 
 
 def _step_words(answer: PhotoAnswer, number: int, value: np.ndarray, order: np.ndarray) -> str:

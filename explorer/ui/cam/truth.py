@@ -8,7 +8,7 @@ from explorer.cam.network import CamNet, head_of
 from explorer.cam.truth import deletion_curve
 from explorer.figures.cam import deletion
 from explorer.ladders import Page
-from explorer.ui import plot, state, steps
+from explorer.ui import parts, plot, state, steps
 from explorer.ui.cam.answer import PhotoAnswer
 
 
@@ -63,14 +63,21 @@ def _untrained(answer: PhotoAnswer) -> None:
     if not isinstance(network, CamNet):
         st.caption("Only for the photo networks.")
         return
-    seed = st.number_input("Seed of the random head", 0, 999, key=state.cam().key("random_head"), width=200)
-    classes = len(network.classes)
-    weight = torch.empty(classes, network.head.in_channels, 3, 3)
-    weight.normal_(0, 0.01, generator=torch.Generator().manual_seed(int(seed)))
-    head = head_of(weight, torch.zeros(classes))
-    found = explain(network.with_head(head, network.classes), answer.shown.photo, view=answer.options.view)
-    st.image(answer.draw(found.heat.values), width=340, alt="The map of an untrained head")
+    seed = int(st.number_input("Seed of the random head", 0, 999, key=state.cam().key("random_head"), width=200))
+    word = ("untrained", seed)
+    found = answer.once(
+        word, lambda: explain(_with_random_head(network, seed), answer.shown.photo, view=answer.options.view)
+    )
+    with st.container(width=340):
+        parts.image(answer.picture(word, found.heat.values), width="stretch", alt="The map of an untrained head")
     st.caption(
         f"It says {answer.name(found.winner)}, {found.probabilities[found.winner]:.0%}. Its heat may look "
         "convincing, because the body beneath still finds things. A picture of heat proves nothing by itself."
     )
+
+
+def _with_random_head(network: CamNet, seed: int) -> CamNet:
+    classes = len(network.classes)
+    weight = torch.empty(classes, network.head.in_channels, 3, 3)
+    weight.normal_(0, 0.01, generator=torch.Generator().manual_seed(seed))
+    return network.with_head(head_of(weight, torch.zeros(classes)), network.classes)
