@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin, features
 
-from explorer.data import photos
+from explorer.data import photos, zips
 from explorer.data.photos import PhotoError, read_many, read_photo
 from explorer.data.zips import read_zip
 
@@ -416,6 +416,19 @@ def test_a_zip_that_lies_about_sizes_is_not_believed():
     data[at + 24 : at + 28] = struct.pack("<I", 500)  # the declared size of 120,054 bytes
     read, refused = read_zip(bytes(data))
     assert not read and "damaged" in refused[0].reason
+
+
+@pytest.mark.parametrize("declared", [16, 24], ids=["wrong checksum", "nothing but packing"])
+def test_an_entry_counts_whatever_comes_of_it_and_however_often_it_is_listed(monkeypatch, declared):
+    """A thousand lines in the table of contents for the same bytes, which unpack to nothing that can be used."""
+    data = packed([("1.jpg", GOOD)], compresslevel=0)
+    line, end = data.rindex(b"PK\x01\x02"), data.rindex(b"PK\x05\x06")
+    entry = bytearray(data[line:end])
+    entry[declared : declared + 4] = bytes(4)
+    counts = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1000, 1000, 1000 * len(entry), line, 0)
+    monkeypatch.setattr(zips, "MAX_UNPACKED", 10 * len(GOOD))
+    read, refused = read_zip(data[:line] + bytes(entry) * 1000 + counts)
+    assert not read and len(refused) <= 11 and "unpacks to too much" in refused[-1].reason
 
 
 def test_encrypted_entries_are_refused():
