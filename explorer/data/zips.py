@@ -1,7 +1,6 @@
 """A ZIP of photos from a stranger: its entries one after the other, none unpacked before it is known to be harmless."""
 
 import io
-import lzma
 import re
 import struct
 import zipfile
@@ -15,16 +14,7 @@ from explorer.errors import PhotoError
 MAX_ZIP_BYTES = 200_000_000
 MAX_ZIP_DIRECTORY = 2_000_000  #: bytes of a ZIP's table of contents; some 20,000 entries
 MAX_UNPACKED = 400_000_000  #: bytes unpacked from one ZIP in all, or read from it: entries may lie in the same place
-_BROKEN = (
-    zipfile.BadZipFile,
-    NotImplementedError,
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    zlib.error,
-    lzma.LZMAError,
-)
+_BROKEN = (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, RuntimeError, zlib.error)
 MAX_RATIO = 100  #: unpacked over packed; photos are compressed already, so an honest one is near 1
 
 
@@ -33,8 +23,8 @@ def read_zip(data: bytes, short_side: int = SHOWN) -> tuple[tuple[Photo, ...], t
 
     ``short_side``: as in :func:`read_many`.
 
-    Refused one by one: paths that leave the archive, links, encrypted entries, ZIPs inside, entries over 20 MB
-    or packed more than 100 : 1. Folders, hidden files and macOS's own entries are passed over.
+    Refused one by one: paths that leave the archive, links, encrypted entries, ZIPs inside, entries over 20 MB,
+    packed more than 100 : 1 or by anything but deflate. Folders, hidden files and macOS's own entries are passed over.
 
     Raises:
         PhotoError: not a ZIP, damaged, larger than 200 MB, or with an absurd table of contents.
@@ -98,6 +88,9 @@ def _why_not(entry: zipfile.ZipInfo, parts: tuple[str, ...]) -> str:
         return "It is a link, not a photo."
     if entry.flag_bits & 0x1:
         return "It is encrypted."
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # zipfile unpacks all that it has read of the other kinds at once: gigabytes, from four kilobytes.
+        return "It is packed in a way that is not read here. Pack the ZIP again, in the usual way."
     if entry.file_size > MAX_BYTES:
         return f"The file is larger than {MAX_BYTES // 1_000_000} MB."
     if entry.file_size > MAX_RATIO * max(entry.compress_size, 1) + 10_000:

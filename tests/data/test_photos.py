@@ -431,6 +431,16 @@ def test_an_entry_counts_whatever_comes_of_it_and_however_often_it_is_listed(mon
     assert not read and len(refused) <= 11 and "unpacks to too much" in refused[-1].reason
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_unpacks_without_bounds_is_not_unpacked(monkeypatch, kind):
+    monkeypatch.setattr(zips, "_unpack", lambda *a: pytest.fail("it was unpacked"))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", kind) as archive:
+        archive.writestr("1.jpg", GOOD)
+    read, refused = read_zip(out.getvalue())
+    assert not read and "packed in a way" in refused[0].reason
+
+
 def test_encrypted_entries_are_refused():
     data = bytearray(packed([("1.jpg", GOOD)]))
     for sign, at in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
