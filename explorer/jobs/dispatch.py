@@ -181,7 +181,7 @@ class Dispatcher:
         self._stands(name, standing)
         lost = []
         for given in mine:
-            found = standing.jobs.get(given.order.id)
+            found = standing.jobs.get(given.order.attempt)
             if found is not None:
                 state, given.began, given.place = found
                 if given.said < asked or state in ENDED:  # else it may not have heard yet

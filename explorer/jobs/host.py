@@ -30,7 +30,7 @@ class Standing:
 
     boot: str  #: of this process; another one after it was started again
     pid: int
-    jobs: Mapping[str, tuple[State, bool, str]]  #: id → state, whether it has begun, where it is shown
+    jobs: Mapping[str, tuple[State, bool, str]]  #: attempt → state, whether it has begun, where it is shown
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Host:
         try:
             self.registry.submit(order.job(), self.registry.find(instead_of))
         except ExplorerError as error:
-            self._orders.pop(order.id, None)
+            with self._lock:
+                self._orders.pop(order.id, None)
             return self.boot, str(error)
         return self.boot, ""
 
@@ -93,16 +94,17 @@ class Host:
         """Give a job back that still waits for its first turn, for another worker; False if it has begun."""
         if not self.registry.withdraw(job_id):
             return False
-        self._orders.pop(job_id, None)
+        with self._lock:
+            self._orders.pop(job_id, None)
         return True
 
     def standing(self) -> Standing:
         """How this worker stands."""
         jobs = self.registry.all()
-        for job in jobs:
-            if job.ended:
-                self._orders.pop(job.id, None)
-        return Standing(self.boot, os.getpid(), {job.id: (job.state, job.began, job.place) for job in jobs})
+        over = {job.attempt for job in jobs if job.ended}  # a run that goes on has the id of the one that ended
+        with self._lock:
+            self._orders = {name: order for name, order in self._orders.items() if order.attempt not in over}
+        return Standing(self.boot, os.getpid(), {job.attempt: (job.state, job.began, job.place) for job in jobs})
 
     def orders(self) -> list[Order]:
         """What the jobs that have not ended were made of, for a dispatcher that has forgotten."""

@@ -53,7 +53,8 @@ class Worker:
 
 def order(owner, number=0):
     call = Call("explorer.jobs.calls:nothing")
-    return Order(f"{owner}{number}", Kind.TRAIN, "a run", call, owner, None, None, "", 0.0, None, None)
+    name = f"{owner}{number}"
+    return Order(name, Kind.TRAIN, "a run", call, owner, None, None, "", 0.0, None, None, attempt=name)
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from explorer.jobs.calls import Call
+from explorer.jobs.dispatch import Dispatcher
 from explorer.jobs.host import Host
+from explorer.jobs.job import Job
 from explorer.jobs.orders import Order
 from explorer.paths import REPOSITORY
 from explorer.store.words import Kind, State
@@ -60,8 +63,28 @@ def test_what_is_buried_is_found_as_failed_with_the_reason() -> None:
         host.bury(order, "It ended three workers.")
         (look,) = host.look({}).looks
         assert (look.state, look.message, look.face.owner) == (State.FAILED, "It ended three workers.", "ann")
-        assert host.submit(Order("fine", *list(vars(order).values())[1:]))[1] == ""
-        until(lambda: host.standing().jobs["fine"][0] == State.DONE)
+        assert host.submit(replace(order, id="fine", attempt="first"))[1] == ""
+        until(lambda: host.standing().jobs["first"][0] == State.DONE)
         assert host.orders() == [], "what has ended is not kept"
+    finally:
+        host.close()
+
+
+def test_a_look_while_a_run_is_taken_up_again_does_not_take_it_for_the_one_that_ended(monkeypatch) -> None:
+    host = Host()
+    call = Call("explorer.jobs.calls:nothing")
+    order = Order("run", Kind.TRAIN, "a run", call, "ann", None, None, "", 0.0, None, None, attempt="first")
+    try:
+        office = Dispatcher({"a": host})
+        assert not office.submit(order)[1]
+        until(lambda: host.standing().jobs["first"][0] == State.DONE)
+        office.watch()
+        assert not office._given
+        prepare = Job.prepare
+        monkeypatch.setattr(Job, "prepare", lambda job: (office.watch(), prepare(job)))  # as its history is read
+        monkeypatch.setattr(Job, "run", lambda job: None)  # nor does it end
+        assert not office.submit(replace(order, attempt="second"))[1]
+        office.watch()
+        assert [one.attempt for one in host.orders()] == ["second"] and list(office._given) == ["run"]
     finally:
         host.close()
