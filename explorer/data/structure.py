@@ -131,7 +131,7 @@ def _order(data: bytes) -> str:
 def _directories(data: bytes) -> Iterator[Iterable[_Field]]:
     """The fields of each page's directory, those that are there of the last; ends where one comes again."""
     view = memoryview(data)  # a slice of it is no copy
-    wide = data[2:4] in (b"+\0", b"\0+")  # BigTIFF
+    wide = data[2:3] == b"+"  # BigTIFF, as Pillow tells it: to Pillow, MM\0+ is none
     counter, field, pointer = (_order(data) + code for code in (("Q", "HHQ8s", "Q") if wide else ("H", "HHL4s", "L")))
     length = struct.calcsize(field)
     seen: set[int] = set()

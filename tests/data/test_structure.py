@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, ImageFilter
+from PIL import Image, ImageFile, ImageFilter, TiffImagePlugin
 
 from explorer.data import photos, structure
 from explorer.data.photos import PhotoError, read_photo
@@ -112,11 +112,15 @@ def test_a_large_picture_that_would_be_unpacked_in_python_is_refused(monkeypatch
         read_photo(bombs.bmp_of_runs(runs * 6000, 6000))
 
 
-@pytest.mark.parametrize("big_endian", [False, True])
-def test_a_tiles_sides_are_read_in_either_order(big_endian):
-    order = ">" if big_endian else "<"
-    fields = [struct.pack(order + "HHLHH", tag, 3, 1, 9000, 0) for tag in (322, 323)]
-    data = (b"MM\0*" if big_endian else b"II*\0") + struct.pack(order + "LH", 8, 2) + b"".join(fields) + bytes(4)
+@pytest.mark.parametrize("sign", TiffImagePlugin.PREFIXES)
+def test_a_tiles_sides_are_read_as_pillow_reads_them(sign):
+    """In either order; and what begins as BigTIFF does is read as such only where Pillow does so."""
+    order, wide = ">" if sign.startswith(b"MM") else "<", sign == b"II+\0"
+    side = struct.pack(order + "H", 9000).ljust(8 if wide else 4, b"\0")
+    fields = b"".join(struct.pack(order + ("HHQ" if wide else "HHL"), tag, 3, 1) + side for tag in (322, 323))
+    head = struct.pack("<LQQ", 8, 16, 2) if wide else struct.pack(order + "LH", 8, 2)
+    data = sign + head + fields + bytes(8)
+    assert TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if wide else 8]).next == (16 if wide else 8)
     with pytest.raises(PhotoError, match="megapixels"):
         structure.check(data)
 
