@@ -38,6 +38,13 @@ def test_only_avif_costs_a_process():
     assert not apart.is_needed(b"")
 
 
+@pytest.mark.parametrize("kind", [b"avif", b"avis", b"mif1", b"msf1", b"heic", b"avio", b"isom", b"AVIF"])
+def test_whatever_pillow_takes_for_avif_is_decoded_apart(kind):
+    """Its own kind may stand behind any number of others."""
+    head = struct.pack(">I", 100) + b"ftyp" + kind + bytes(4) + b"mif1" * 20 + b"avif"
+    assert apart.is_needed(head) == any(Image.OPEN[name][1](head[:16]) for name in photos.FORMATS)
+
+
 def test_a_header_that_lies_gives_what_it_says_or_a_sentence():
     data = bombs.encoded(bombs.noise(2000, 2000), "AVIF", quality=90, speed=10)
     at = data.index(b"ispe") + 8
