@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from explorer.errors import ExplorerError, SettingsError
@@ -96,6 +97,17 @@ class Known:
     def ahead_of(self, job: Job[Any]) -> int:
         """How many jobs hold a place or wait for one before this queued one."""
         return len(job.before())
+
+
+def beyond(ended: Sequence[Job[Any]], most: int) -> list[Job[Any]]:
+    """Which of these, the oldest first, to forget where ``most`` are kept.
+
+    What never began has nothing to show; then goes what its owner has done anew at its place, which shows the last;
+    then the oldest. So one visitor's hundred cells do not take away what another has measured.
+    """
+    last = {(job.owner, job.kind, job.place): job.id for job in ended}
+    turn = sorted(ended, key=lambda job: (job.began, job.id == last[job.owner, job.kind, job.place]))
+    return turn[: max(0, len(turn) - most)]
 
 
 def chosen() -> str:

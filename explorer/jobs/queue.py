@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-KEPT = 60  # ended jobs the registry remembers; older ones are read from the store
+KEPT = 60  # ended jobs the registry remembers; older trainings are read from the store
 KEPT_BODIES = 4  # of these with a whole photo network as their result, 85 MB each
 LONG = frozenset({Kind.TRAIN, Kind.RACE, Kind.MAP, Kind.UNFREEZE, Kind.CATS_DOGS})  # for minutes; others run beside
 RETRY = 5.0  # seconds between two tries to finish what an ended job could not
@@ -167,10 +167,10 @@ class Registry(Known):
                 job.stop(NOBODY_LOOKING)
 
     def _forget_oldest(self) -> None:
-        """Of the ended jobs keep the last few; one that never began has nothing to show and goes first."""
-        ended = sorted((job for job in self._jobs.values() if job.ended), key=lambda job: job.began)
+        """Of the ended jobs keep a few."""
+        ended = [job for job in self._jobs.values() if job.ended]
         bodies = [job for job in ended if job.kind == Kind.UNFREEZE]
-        for job in {*ended[: max(0, len(ended) - KEPT)], *bodies[: max(0, len(bodies) - KEPT_BODIES)]}:
+        for job in {*engine.beyond(ended, KEPT), *engine.beyond(bodies, KEPT_BODIES)}:
             del self._jobs[job.id]
 
     def _begin(self, job: Job[Any]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from explorer.jobs import looks
 from explorer.jobs.dispatch import MEANS
-from explorer.jobs.engine import Known, QueueFull
+from explorer.jobs.engine import Known, QueueFull, beyond
 from explorer.jobs.job import Job
 from explorer.jobs.looks import Look, Seen
 from explorer.jobs.orders import Order
@@ -337,7 +337,7 @@ class Remote(Known):
                 if not job.ended and now - job.missed > LOST:
                     job.state, job.message, job.version = State.STOPPED, WENT, job.version + 1
             ended = sorted((job for job in gone if job.ended), key=lambda job: job.created)
-            for job in ended[: max(0, len(ended) - KEPT)]:
+            for job in beyond(ended, KEPT):
                 del self._mirrors[job.id]
 
 

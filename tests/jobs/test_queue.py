@@ -192,6 +192,19 @@ def test_old_ended_jobs_are_forgotten(registry, monkeypatch):
     assert len(registry.all()) <= 4 and registry.find(job.id) is job
 
 
+def test_a_sweep_of_one_visitors_takes_away_nothing_that_another_has_measured(registry, monkeypatch):
+    monkeypatch.setattr(queue, "KEPT", 4)
+    measured = []
+    for place in ("claim.1", "claim.2", "claim.2"):
+        measured.append(registry.submit(Job(Kind.CLAIM, "test", Work(steps=1), "ann", place=place)))
+    for _ in range(6):
+        cell = start(registry, Work(steps=1), "bob")
+        until(lambda cell=cell: cell.ended)
+    start(registry, owner="bob")
+    assert [job for job in registry.all() if job.owner == "ann"] == [measured[0], measured[2]]
+    assert registry.find(cell.id) is cell
+
+
 def test_few_ended_jobs_that_hold_a_network_are_kept(registry, monkeypatch):
     monkeypatch.setattr(queue, "KEPT_BODIES", 2)
     for kind in map(Kind, ("unfreeze", "claim", "unfreeze", "unfreeze", "claim", "unfreeze")):
