@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from explorer.data import Source, SourceKind, sampler
 from explorer.errors import SettingsError
-from explorer.experiment import Experiment
+from explorer.experiment import SETTINGS, Experiment
 from explorer.store.history import EpochRow, Mark
 from explorer.store.index import Run
 from explorer.store.store import Store, Which
@@ -30,11 +30,12 @@ class Recipe:
         return self.experiment.rung.ladder == "language"
 
     def changes(self) -> dict[int, list[tuple[str, float]]]:
-        """Live changes, by the step after which they were made."""
+        """Live changes, by the step after which they were made; other marks tell what happened to the run."""
         found: dict[int, list[tuple[str, float]]] = {}
         for mark in self.marks:
             name, _, value = mark.text.partition(" ")
-            found.setdefault(mark.step, []).append((name, float(value)))
+            if name in SETTINGS and SETTINGS[name].live:
+                found.setdefault(mark.step, []).append((name, float(value)))
         return found
 
 

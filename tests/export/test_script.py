@@ -149,6 +149,7 @@ def test_on_the_sampler_that_ships(home, theirs):
 def test_what_was_changed_while_it_ran_is_changed_in_the_script_too(home, theirs):
     changes = [(2, "lr", 5e-3), (2, "clip", 0.1), (3, "dropout", 0.1), (4, "weight_decay", 0.01)]
     marks = [Mark(step, f"{name} {value:g}") for step, name, value in changes]
+    marks.insert(1, Mark(2, "on another worker"))  # no change: its worker was gone
     experiment = RUNS["lstm"]
     changed = ours(experiment, 8, changes)
     assert theirs(as_script(recipe(experiment, marks=marks)), 8) == pytest.approx(changed, abs=1e-6)
