@@ -55,7 +55,10 @@ def button(place: "DeltaGenerator") -> None:
 
 
 def _card(address: str, note: str) -> None:
-    parts.drawing(code(address))
+    if drawn := code(address):
+        parts.drawing(drawn)
+    else:
+        st.caption("This link is too long for a QR code: share it as text.")
     st.code(address, language=None, wrap_lines=True)
     _component()(key=state.key("share", "copy"), data={"link": address}, height="content")
     st.caption(note or "Opens this very page, set as it is now.")
@@ -98,8 +101,12 @@ def network_address() -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def code(address: str) -> str:
-    """A QR code as SVG, black on white on any page, of any size."""
+    """A QR code as SVG, black on white on any page, of any size; "" for more than one holds, some 2,300 bytes."""
     import segno
 
-    drawn = segno.make(address, error="m", micro=False).svg_inline(scale=1, border=3, light="#fff", omitsize=True)
+    try:
+        made = segno.make(address, error="m", micro=False)
+    except segno.DataOverflowError:
+        return ""
+    drawn = made.svg_inline(scale=1, border=3, light="#fff", omitsize=True)
     return f'<div class="explorer-qr" role="img" aria-label="QR code of this page’s link">{drawn}</div>'

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from explorer.ui import share
 
@@ -36,3 +37,15 @@ def test_the_code_has_a_quiet_zone_and_square_modules() -> None:
     width, height = map(int, re.search(r'viewBox="0 0 (\d+) (\d+)"', drawn).groups())
     assert width == height and (width - 6 - 17) % 4 == 0, "modules of a QR code and three of white around it"
     assert 'role="img"' in drawn
+
+
+def test_a_link_that_is_too_long_for_a_code_is_shared_as_text(monkeypatch) -> None:
+    def card() -> None:
+        from explorer.ui import share
+
+        share._card(*share.link("https://class.example/char_rnn", {"prompt": "\N{CAT FACE}" * 200}))
+
+    monkeypatch.setattr(share, "_component", lambda: lambda **options: None)
+    at = AppTest.from_function(card).run()
+    assert not at.exception and "too long for a QR code" in at.caption[0].value and not at.markdown
+    assert at.code[0].value.count("%F0%9F%90%B1") == 200
