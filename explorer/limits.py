@@ -5,6 +5,7 @@ file in the server's home, so that it holds after a restart and for every server
 """
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -100,8 +101,14 @@ def from_environment() -> Limits:
             try:
                 found = dataclasses.replace(found, **{name: int(word)}).check()  # type: ignore[arg-type]
             except (ValueError, SettingsError) as error:
-                log.warning("%s is %r and is ignored: %s", variable(name), word, error)
+                _warn(f"{variable(name)} is {word!r} and is ignored: {error}")
     return found
+
+
+@functools.lru_cache(maxsize=64)
+def _warn(line: str) -> None:
+    """A line in the log, once: what it is about is read again every few seconds."""
+    log.warning("%s", line)
 
 
 def full(owner: str, owners: Sequence[str]) -> str:
@@ -131,7 +138,7 @@ def now() -> Limits:
             try:
                 found = dataclasses.replace(found, **{name: value}).check()
             except (TypeError, SettingsError) as error:
-                log.warning("%s: %s is ignored: %s", path, name, error)
+                _warn(f"{path}: {name} is ignored: {error}")
         _known = (moment, path, found)
         return found
 

@@ -44,13 +44,15 @@ def desk(monkeypatch) -> AppTest:
 
 
 @pytest.mark.parametrize("token", ["", "short", " " * 40])
-def test_without_a_token_of_some_length_there_is_no_such_page(monkeypatch, token) -> None:
+def test_without_a_token_of_some_length_there_is_no_such_page(monkeypatch, token, caplog) -> None:
+    entry._usable.cache_clear()
     monkeypatch.setenv("EXPLORER_TEACHER_TOKEN", token)
     with pytest.raises(ValueError, match="Could not find a navigation page"):
         open_page("desk")
     at = AppTest.from_file(str(paths.REPOSITORY / "pages" / "desk.py"), default_timeout=60).run()
     assert [error.value for error in at.error] == ["There is no teacher's page on this server."]
     assert not at.button and not at.text_input
+    assert caplog.text.count("shorter than 16 characters") == (token == "short"), "once, and not at every click"
 
 
 def test_another_word_opens_nothing_and_one_may_try_once_a_second(monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """The teacher's page opens with a token that whoever runs the server has set, and is not there without one."""
 
+import functools
 import hmac
 import logging
 import os
@@ -19,7 +20,11 @@ PAUSE = 1.0  # seconds between two wrong tries on this server, whoever makes the
 
 def token() -> str:
     """The token, where one is set; "" closes the page."""
-    found = os.environ.get(VARIABLE, "").strip()
+    return _usable(os.environ.get(VARIABLE, "").strip())
+
+
+@functools.lru_cache(maxsize=1)  # the warning once, not at each visitor's every click
+def _usable(found: str) -> str:
     if found and len(found) < SHORTEST:
         log.warning("%s is shorter than %d characters: there is no teacher's page", VARIABLE, SHORTEST)
         return ""
