@@ -59,11 +59,16 @@ def test_another_word_opens_nothing_and_one_may_try_once_a_second(monkeypatch) -
     monkeypatch.setenv("EXPLORER_TEACHER_TOKEN", TOKEN)
     start(queue.registry(), owner="ann")
     at = open_page("desk")
+    monkeypatch.setattr(entry, "PAUSE", 1000.0)
     for word, answer in (("wrong", "That is not the token."), (TOKEN, "One try a second: wait a moment.")):
         at.text_input[0].set_value(word)
         at.button[0].click().run()
         assert [error.value for error in at.error] == [answer]
         assert "browser ann" not in texts(at) and len(at.button) == 1
+    teacher = open_page("desk")
+    teacher.text_input[0].set_value(TOKEN)
+    teacher.button[0].click().run()
+    assert not teacher.error and "browser ann" in texts(teacher), "who tries wrong words keeps nobody else out"
 
 
 def test_the_token_is_compared_in_constant_time_and_as_a_whole(monkeypatch) -> None:
@@ -72,8 +77,8 @@ def test_the_token_is_compared_in_constant_time_and_as_a_whole(monkeypatch) -> N
     asked = []
     real = entry.hmac.compare_digest
     monkeypatch.setattr(entry.hmac, "compare_digest", lambda *words: asked.append(words) or real(*words))
-    assert [entry.ATTEMPTS.right(word) for word in (TOKEN, TOKEN[:-1], "é", "")] == [True, False, False, False]
-    assert len(asked) == 4
+    assert [entry.ATTEMPTS.right(word, "ann") for word in (TOKEN, TOKEN[:-1], "é", "")] == [True, False, False, False]
+    assert len(asked) == 4 and len(entry.ATTEMPTS._again) == 1
 
 
 def test_the_teacher_sees_pauses_and_stops_everybodys_jobs(desk) -> None:

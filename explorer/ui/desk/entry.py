@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 VARIABLE = "EXPLORER_TEACHER_TOKEN"
 SHORTEST = 16  # characters: a shorter one can be guessed
-PAUSE = 1.0  # seconds between two wrong tries on this server, whoever makes them
+PAUSE = 1.0  # seconds between two wrong tries of one browser; what keeps a token from being guessed is its length
 
 
 def token() -> str:
@@ -32,21 +32,23 @@ def _usable(found: str) -> str:
 
 
 class Attempts:
-    """Wrong tries, which keep the next ones waiting."""
+    """Wrong tries, which keep the next ones of the same browser waiting, and nobody else's."""
 
     def __init__(self) -> None:
-        self._next = 0.0
+        self._again: dict[str, float] = {}  # when whoever was wrong in the last second may try again
         self._lock = threading.Lock()
 
-    def right(self, word: str) -> bool | None:
-        """Whether that is the token, compared in constant time; None if it is too soon after a wrong one."""
+    def right(self, word: str, owner: str) -> bool | None:
+        """Whether that is the token, compared in constant time; None if it is too soon after ``owner``'s wrong one."""
+        now = time.monotonic()
         with self._lock:
-            if time.monotonic() < self._next:
+            self._again = {one: at for one, at in self._again.items() if at > now}
+            if owner in self._again:
                 return None
             wanted = token()
             right = bool(wanted) and hmac.compare_digest(word.encode(), wanted.encode())
             if not right:
-                self._next = time.monotonic() + PAUSE
+                self._again[owner] = now + PAUSE
             return right
 
 
@@ -66,7 +68,7 @@ def opened() -> bool:
         st.caption(f"Whoever runs this server has set it as `{VARIABLE}`.")
         asked = st.form_submit_button("Open", type="primary", icon=":material/lock_open:")
     if asked:
-        right = ATTEMPTS.right(word)
+        right = ATTEMPTS.right(word, state.session().owner)
         if right:
             here.opened = True
             st.rerun()
