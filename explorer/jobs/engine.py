@@ -20,6 +20,7 @@ from explorer.store.words import Kind
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+J = TypeVar("J", bound=Job[Any])
 
 THREADS = "threads"
 HERE = "ray"  # workers of its own, on this machine
@@ -99,7 +100,7 @@ class Known:
         return len(job.before())
 
 
-def beyond(ended: Sequence[Job[Any]], most: int) -> list[Job[Any]]:
+def beyond(ended: Sequence[J], most: int) -> list[J]:
     """Which of these, the oldest first, to forget where ``most`` are kept.
 
     What never began has nothing to show; then goes what its owner has done anew at its place, which shows the last;
