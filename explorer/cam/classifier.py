@@ -90,7 +90,7 @@ def load(data: bytes, name: str = "The file", network: CamNet | None = None) -> 
         seal.check(data, name)
         tensors = from_bytes(data)
         head = _head_of(tensors, saved)
-    except (SafetensorError, ExplorerError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
+    except (SafetensorError, ExplorerError, ValueError, KeyError, TypeError, RuntimeError, struct.error) as error:
         raise WeightsError(f"{name} is not a classifier saved here, or it is damaged.", repr(error)) from error
     body = {key.removeprefix("body."): t for key, t in tensors.items() if key.startswith("body.")}
     if body:

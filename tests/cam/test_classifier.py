@@ -16,6 +16,7 @@ from safetensors.torch import save as to_bytes
 from explorer import paths
 from explorer.cam.classifier import answer, backbone_of, clean_name, load, save, shipped
 from explorer.cam.explain import explain
+from explorer.data import seal
 from explorer.errors import SettingsError, WeightsError
 from tests.data.test_dogscats import CAT, jpeg
 
@@ -56,11 +57,11 @@ def test_a_body_with_a_number_that_is_none_is_refused(trained):
         load(save(mine, with_body=True), "mine")
 
 
-def tampered(data, **changes):
+def tampered(data, tensor=None, **changes):
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     header["__metadata__"].update(changes)
-    text = json.dumps(header).encode()
+    text = json.dumps(header | ({"head.more": tensor} if tensor else {})).encode()
     return struct.pack("<Q", len(text)) + text + data[8 + length :]
 
 
@@ -68,6 +69,9 @@ def test_wrong_and_damaged_files_are_refused(trained):
     own, _, _ = trained
     good = save(own)
     three = to_bytes({"head.weight": torch.zeros(3, 1280, 3, 3), "head.bias": torch.zeros(3)}, {"format": "x"})
+    (length,) = struct.unpack("<Q", good[:8])
+    end = [len(good) - 8 - length] * 2
+    uncounted = tampered(good, {"dtype": "F32", "shape": [0, 1 << 62, 4], "data_offsets": end})
     nan = copy.deepcopy(own)
     with torch.no_grad():
         nan.head.bias.fill_(float("nan"))
@@ -84,6 +88,7 @@ def test_wrong_and_damaged_files_are_refused(trained):
         "the same name twice": tampered(good, classes='["a", "A"]'),
         "control characters": tampered(good, classes='["a", "b\\u0000"]'),
         "nested absurdly": tampered(good, classes="[" * 100_000),
+        "a shape that cannot be counted": seal.sealed(uncounted),
         "not finite": save(nan),
         "a header without end": struct.pack("<Q", 1 << 60) + b"{}",
     }
