@@ -69,7 +69,7 @@ def _copy_index(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(source, timeout=30)) as old,
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
-        old.backup(new, pages=1000)
+        old.backup(new)  # in one step: between two, each write of a run would have it begin anew
         (found,) = new.execute("PRAGMA quick_check").fetchone()
     if found != "ok":
         raise OSError(f"the record of runs is damaged ({found})")

@@ -1,6 +1,8 @@
 """What is too old or too much makes room, and nothing else; and a copy of it all."""
 
+import functools
 import os
+import sqlite3
 import time
 
 import numpy as np
@@ -184,6 +186,27 @@ def test_a_backup_is_a_home_like_any_other(store, tmp_path):
     assert (tmp_path / "copy").stat().st_mode & 0o077 == 0 and own
     with pytest.raises(StorageError, match="there already"):
         backup.backup(store, tmp_path / "copy")
+
+
+def test_a_backup_does_not_begin_anew_whenever_a_run_writes(store, tmp_path, monkeypatch):
+    """A run that trains writes twice a second, and the index of a class takes longer than that to copy."""
+    keep(store, "mine")
+    store.conclude("mine", "x" * 8_000_000)  # twice what was copied in one step
+    steps = []
+
+    class Watched(sqlite3.Connection):
+        def backup(self, target, **how):
+            def write(*_):
+                steps.append(store.append("mine", np.ones((1, len(COLUMNS))) * len(steps)))
+                if len(steps) > 20:
+                    pytest.fail("it began anew each time")
+
+            super().backup(target, progress=write, **how)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Watched))
+    backup.backup(store, tmp_path / "copy")
+    assert steps == [True]
+    assert len(Store(tmp_path / "copy" / "runs").outcome("mine")) == 8_000_000
 
 
 def test_a_backup_of_no_home_and_one_that_cannot_be_written(store, tmp_path):
