@@ -230,11 +230,19 @@ class Store(Database):
             ).fetchall()
         self._settled = True
         servers = {server for server in {row[2] for row in rows} if server and self._presence.alive(server)}
-        for run, state, server in rows:
-            if server not in servers:
+        gone = [row for row in rows if row[2] not in servers]
+        if not gone:
+            return
+        with self._writing() as connection:
+            for run, state, server in gone:
                 ran = State(state) != State.QUEUED
                 begun = "while this ran; what it had recorded is here." if ran else "before this began."
-                self.settle(run, State.STOPPED, f"The server ended {begun}")
+                # Another server may have said so and gone on with it since.
+                connection.execute(
+                    "UPDATE runs SET state = ?, message = ?, updated = ? "
+                    "WHERE id = ? AND state = ? AND COALESCE(server, '') = ?",
+                    [State.STOPPED, f"The server ended {begun}", time.time(), run, state, server or ""],
+                )
 
     def _settle_what_can_be(self) -> None:
         with contextlib.suppress(StorageError):  # a store that can only be read is read

@@ -14,7 +14,7 @@ from explorer.store import backup, database
 from explorer.store.history import EpochRow, Mark
 from explorer.store.index import Query, Sort
 from explorer.store.store import Store
-from tests.store import test_store
+from tests.store import test_presence, test_store
 from tests.store.test_store import a_run, rows
 
 PROGRAMS = next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)), "")
@@ -79,6 +79,7 @@ SAME = [
     test_store.test_snapshots_are_listed_in_their_order,
     test_store.test_a_line_without_an_experiment_is_kept_with_its_outcome,
     test_store.test_a_sweep_is_one_line_where_that_is_asked_for,
+    test_presence.test_a_run_that_another_server_goes_on_with_meanwhile_is_left_to_it,
 ]
 
 

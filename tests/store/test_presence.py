@@ -45,6 +45,30 @@ def test_a_container_on_the_same_folder_leaves_live_runs_alone(tmp_path, apart) 
     assert store.run("mine").state == "running"
 
 
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "runs")
+
+
+def test_a_run_that_another_server_goes_on_with_meanwhile_is_left_to_it(store) -> None:
+    store.begin(a_run("theirs"))
+    store.begin(a_run("nobodys"))
+    store._presence._held[1].close()  # it was killed
+    here, there = Store(store.folder), Store(store.folder)
+    alive = here._presence.alive
+
+    def slowly(name):
+        here._presence.alive = alive
+        found = alive(name)
+        assert there.claim("theirs")
+        there.settle("theirs", "running")
+        return found
+
+    here._presence.alive = slowly
+    assert {run.id: run.state for run in here.runs()} == {"theirs": "running", "nobodys": "stopped"}
+    assert not here.claim("theirs")
+
+
 def left(folder, machine, age=0.0):
     """What another server's lock looks like where nothing is seen of its lock but the file."""
     folder.mkdir(exist_ok=True)
