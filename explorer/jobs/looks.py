@@ -101,15 +101,16 @@ class Eye:
             number = self._number
         if seen.watched:
             job.touch()
-        queued = job.state == State.QUEUED
+        state, message = job.state, job.message  # first: whoever sees that it has ended finds all there is
+        queued = state == State.QUEUED
         curve = _curve(job, seen) if seen.watched else None
         packed, published = self._result(job) if seen.watched else (None, seen.result)
         return Look(
             job.id,
             Face(job.kind, job.title, job.owner, job.experiment, job.created, job.attempt),
             (self.name, number),
-            job.state,
-            job.message,
+            state,
+            message,
             job.place,
             job.progress,
             (job.pace.seconds, job.pace.steps, job.pace.rate),

@@ -177,3 +177,21 @@ def test_what_cannot_be_sent_is_left_out(pair, caplog) -> None:
     there.publish(lambda: None)
     here.take(eye.look(there, here.seen()), "worker-0")
     assert here.result is None and "cannot be sent" in caplog.text
+
+
+def test_a_job_that_ends_while_it_is_looked_at_has_not_ended_yet(monkeypatch) -> None:
+    """Who sees that it has ended looks no more, and would miss what it left last."""
+    there = Job(Kind.CLAIM, "there")
+    eye = Eye()
+    before = eye._result
+
+    def result(job):
+        found = before(job)
+        job.publish("the last")
+        job.run()
+        return found
+
+    monkeypatch.setattr(eye, "_result", result)
+    assert eye.look(there).state == State.QUEUED and there.state == State.DONE
+    monkeypatch.undo()
+    assert looks.unpacked(eye.look(there).result) == "the last"
