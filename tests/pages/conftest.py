@@ -36,6 +36,11 @@ def open_page(page: str, **query: str) -> AppTest:
     return at
 
 
+def told(at: AppTest) -> list[str]:
+    """What the session's links asked for in vain. Not the toasts: a page that draws itself anew has them no more."""
+    return sorted(sentence for sentence in at.session_state["session"].told)
+
+
 def wait(at: AppTest, reached: Callable[[], bool], seconds: float = 60) -> None:
     """Run the app again and again, as its timer would, until something is so."""
     end, pause = time.monotonic() + seconds, 0.5  # a page that is always being drawn holds up what it waits for

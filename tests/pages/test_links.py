@@ -17,15 +17,10 @@ from explorer.runs import allowed
 from explorer.store.history import COLUMNS, EpochRow
 from explorer.store.store import Run, Store
 from explorer.store.words import Kind
-from tests.pages.conftest import numbers, open_page, texts, wait
+from tests.pages.conftest import numbers, open_page, texts, told, wait
 
 OWN = "my secret diary begins with a fox that nobody may know of.\n" * 60
 SMALL = {"model": "gru", "hidden": "16", "n_fac": "8", "epochs": "1", "schedule": "constant"}
-
-
-def told(at: AppTest) -> list[str]:
-    """The notices on screen, without the escapes that keep Markdown from reading them."""
-    return [toast.value.replace("\\", "") for toast in at.toast if "From the link" in toast.value]
 
 
 def a_job(kind: str, experiment: Experiment | None = None) -> str:
@@ -86,7 +81,7 @@ def test_a_run_that_is_no_run_is_one_sentence(word) -> None:
     at = open_page("char_rnn", run=word)
     assert told(at) == ["From the link: There is no such run on this server. Ignored."] and recorded(at)
     at.run()
-    assert not told(at) and not at.exception
+    assert not at.toast and not at.exception
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["absolute", "relative"])
@@ -140,7 +135,7 @@ NASTY = {
 def test_no_link_brings_a_page_down(page) -> None:
     for query in NASTY[page]:
         at = open_page(page, **query)
-        assert len(told(at)) <= 2
+        assert len(at.toast) <= 2
         at.run()
         assert not at.exception, at.exception
 

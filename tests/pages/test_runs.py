@@ -16,7 +16,7 @@ from explorer.store.store import Store
 from explorer.store.words import State
 from explorer.ui import app
 from explorer.ui.runs import tables
-from tests.pages.conftest import open_page, texts, wait
+from tests.pages.conftest import open_page, texts, told, wait
 
 pytestmark = pytest.mark.data
 TINY = {"model": "gru", "hidden": "16", "n_fac": "8", "schedule": "constant"}
@@ -120,7 +120,7 @@ def test_a_store_that_cannot_be_used_is_a_sentence_on_every_page_and_training_go
     spoil(store, how)
     for page, query in (("runs", {}), ("char_rnn", {"run": "cafe0123"}), ("cifar10", {"run": "cafe0123"})):
         at = open_page(page, **query)
-        said = [box.value for box in (*at.error, *at.toast)]  # of a link, the page says it as of any other
+        said = [*(box.value for box in at.error), *told(at)]  # of a link, the page says it as of any other
         assert any("training itself goes on" in words for words in said) == (how != "deleted"), page
         if page == "runs":
             assert any("No runs yet" in box.value for box in at.info) == (how == "deleted")

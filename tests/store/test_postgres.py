@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,22 +29,21 @@ def as_nobody(*command, **how):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     if not PROGRAMS:
         pytest.skip("there is no PostgreSQL here")
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents):
-        if parent != parent.parent and parent.stat().st_uid == os.geteuid() and len(parent.parts) > 2:
-            parent.chmod(0o755)
-    data = folder / "data"
-    data.mkdir()
-    if os.geteuid() == 0:
-        shutil.chown(data, "nobody", "nogroup")
-    as_nobody(f"{PROGRAMS}/initdb", "-D", str(data), "-A", "trust", "-U", "explorer", "--no-sync", "-E", "UTF8")
-    options = f"-c listen_addresses='' -k {data} -c fsync=off -c max_connections=40"
-    as_nobody(f"{PROGRAMS}/pg_ctl", "-D", str(data), "-o", options, "-l", str(data / "log"), "-w", "start")
-    yield f"postgresql://explorer@/{{}}?host={data}"
-    as_nobody(f"{PROGRAMS}/pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+    # Not in pytest's own folder: every pytest that begins beside this one shuts that to other users.
+    with tempfile.TemporaryDirectory(prefix="explorer-tests-postgres-") as folder:
+        os.chmod(folder, 0o755)
+        data = Path(folder) / "data"
+        data.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(data, "nobody", "nogroup")
+        as_nobody(f"{PROGRAMS}/initdb", "-D", str(data), "-A", "trust", "-U", "explorer", "--no-sync", "-E", "UTF8")
+        options = f"-c listen_addresses='' -k {data} -c fsync=off -c max_connections=40"
+        as_nobody(f"{PROGRAMS}/pg_ctl", "-D", str(data), "-o", options, "-l", str(data / "log"), "-w", "start")
+        yield f"postgresql://explorer@/{{}}?host={data}"
+        as_nobody(f"{PROGRAMS}/pg_ctl", "-D", str(data), "-m", "immediate", "stop")
 
 
 @pytest.fixture
@@ -91,6 +92,7 @@ def test_as_on_a_file(same, store):
 
 OTHER = """
 import sys
+import tempfile
 from pathlib import Path
 from explorer.store.store import Store
 from tests.store.test_store import rows
