@@ -110,6 +110,34 @@ def test_settings_that_cannot_be_give_a_sentence() -> None:
     assert not at.error and not button(at, "Start the race").disabled
 
 
+@pytest.mark.parametrize(
+    ("tab", "query", "sets"),
+    [
+        ("The race", {"race": "own"}, {"race.depth.0": 5, "race.lr.1": 0.3, "race.batch": 32, "race.seed": 7}),
+        ("Rate × depth", {"show": "map"}, {"map.steps": 40}),
+        ("Gradients through time", {"show": "time"}, {"time.weights": "Fresh", "time.explode.clip": 5.0}),
+        ("What it remembers", {"show": "memory"}, {"memory.typed": "thus spoke he", "memory.sorted": False}),
+    ],
+)
+def test_what_is_set_in_a_section_stays_while_one_looks_at_another(tab, query, sets) -> None:
+    at = open_page("batchnorm", **query)
+
+    def now() -> dict:
+        kinds = ("slider", "select_slider", "selectbox", "number_input", "text_input", "toggle", "button_group")
+        return {one.key.removeprefix("batchnorm."): one for kind in kinds for one in at.get(kind) if one.key}
+
+    for name, value in sets.items():
+        now()[name].set_value(value)
+    at.run()
+    link = dict(at.query_params)
+    for opened in ("Evaluating", tab):
+        at.query_params.clear()  # what is not on screen is not in the address, see links.end
+        at.session_state["batchnorm.tab"] = opened
+        at.run()
+        assert not at.exception
+    assert {name: now()[name].value for name in sets} == sets and dict(at.query_params) == link
+
+
 def test_the_visitors_own_networks_race_and_one_breaks() -> None:
     at = open_page("batchnorm", race="own", images="2000")
     at.text_input[0].set_value("16,32")

@@ -41,6 +41,7 @@ def show() -> None:
             "Steps a cell",
             STEPS,
             key=links.bound("steps", here.key("steps"), links.one_of(STEPS), grid.STEPS),
+            persist_state="session",
             width=260,
             help="More steps tell more and take longer; 80 take about a minute on two CPU cores.",
         )

@@ -92,7 +92,12 @@ def show(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> Non
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             what = st.segmented_control(
-                "Every layer over time", list(VIEWS), required=True, format_func=VIEWS.__getitem__, key=_what(page)
+                "Every layer over time",
+                list(VIEWS),
+                required=True,
+                format_func=VIEWS.__getitem__,
+                key=_what(page),
+                persist_state="session",
             )
             step = _scrub(page, job, view)
         _over_time(page, job, view, version, what or HISTOGRAMS, step)
@@ -175,6 +180,7 @@ def _closer(page: str, view: RaceView, stamp: Stamp, step: int | None) -> None:
         list(CLOSER),
         format_func=CLOSER.__getitem__,
         key=links.bound("closer", here.key("closer"), links.one_of(CLOSER), None),
+        persist_state="session",
     )
     if chosen is None:
         return

@@ -10,7 +10,7 @@ from explorer.errors import ExplorerError
 from explorer.figures import through_time
 from explorer.probes import gates, gradients
 from explorer.ui import behind, clickable, links, parts, plot, state
-from explorer.ui.batchnorm.through_time import MODELS, Stamp, fresh_instead, model, stamp, usable
+from explorer.ui.batchnorm.language import MODELS, Stamp, fresh_instead, model, stamp, usable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,6 +34,7 @@ def show() -> None:
             required=True,
             format_func=MODELS.__getitem__,
             key=links.bound("model", here.key("model"), links.one_of(MODELS), "gru"),
+            persist_state="session",
         )
         key = chosen or "gru"
         trained = (
@@ -42,6 +43,7 @@ def show() -> None:
                 WEIGHTS,
                 required=True,
                 key=links.bound("knows", here.key("weights"), links.one_of(WEIGHTS, str.lower), WEIGHTS[0]),
+                persist_state="session",
             )
             == "Trained"
         )
@@ -82,6 +84,7 @@ def _text(tokens: "Tensor", vocabulary: "Vocabulary") -> "tuple[str, Tensor]":
             last,
             step=20,
             key=links.bound("from", here.key("at"), links.number(0, last, int), min(2_000, last)),
+            persist_state="session",
             disabled=bool(typed),
             width=420,
         )
@@ -89,6 +92,7 @@ def _text(tokens: "Tensor", vocabulary: "Vocabulary") -> "tuple[str, Tensor]":
             "… or text of your own",
             max_chars=MOST,
             key=typing,
+            persist_state="session",
             width=420,
             placeholder="type and press Enter",
             help="It is lower-cased, as the model's text is; characters it never saw become unknown.",
@@ -119,6 +123,7 @@ def _influence(network: "nn.Module", read: "Tensor", text: str, identity: Identi
             1,
             last,
             key=links.bound("character", here.key(word), links.number(1, last, int), min(last, 96)),
+            persist_state="session",
             help="Everything before it was read; the model then guessed this one.",
         )
         found = _found(network, read, at, identity)
@@ -193,21 +198,23 @@ def _units(network: "nn.Module", read: "Tensor", text: str, identity: Identity) 
                 numbers = list(range(len(traced.layers)))
                 words = links.one_of(numbers, lambda i: f"{i + 1}")
                 of_net = links.bound("layer", here.key("layer", identity[0]), words, numbers[-1])
-                layer = (
-                    st.segmented_control("Layer", numbers, required=True, format_func=lambda i: f"{i + 1}", key=of_net)
-                    or 0
+                chosen = st.segmented_control(
+                    "Layer", numbers, required=True, format_func=words.write, key=of_net, persist_state="session"
                 )
+                layer = chosen or 0
             recorded = list(traced.layers[layer])
             name = st.selectbox(
                 "Show",
                 recorded,
                 format_func=through_time.GATES.__getitem__,
                 key=links.bound("gate", here.key("gate", identity[0]), links.one_of(recorded), recorded[0]),
+                persist_state="session",
                 width=300,
             )
             liveliest = st.toggle(
                 "Liveliest first",
                 key=links.bound("liveliest", here.key("sorted"), links.SWITCH, True),
+                persist_state="session",
                 help="Sort units by how much they vary over this text.",
             )
         first = 0
@@ -215,7 +222,11 @@ def _units(network: "nn.Module", read: "Tensor", text: str, identity: Identity) 
         if len(text) > shown:
             most, slid = len(text) - shown, here.key("first", len(text))
             first = st.slider(
-                "Shown from character", 0, most, key=links.bound("shown", slid, links.number(0, most, int), 0)
+                "Shown from character",
+                0,
+                most,
+                key=links.bound("shown", slid, links.number(0, most, int), 0),
+                persist_state="session",
             )
         plot.chart(
             PAGE,

@@ -62,6 +62,7 @@ def options(chosen: str) -> Options:
         SIZES,
         format_func="{:,}".format,
         key=links.bound("images", here.key("images", chosen), links.one_of(SIZES), first.images if first else 5_000),
+        persist_state="session",
         help="Fewer is quicker, and says less. A change takes effect at the next start.",
     )
     with st.sidebar:
@@ -71,12 +72,14 @@ def options(chosen: str) -> Options:
             0,
             10**6,
             key=links.bound("seed", here.key("seed"), links.number(0, 10**6, int), 0),
+            persist_state="session",
             help="Initial weights and the order of the batches. One seed is one draw.",
         )
         where = st.radio(
             "Look at each layer",
             list(activations.PLACES),
             key=links.bound("look", here.key("where"), WHERE, list(activations.PLACES)[1]),
+            persist_state="session",
             captions=list(activations.PLACES.values()),
         )
         st.caption(f"Looked at at one step in {activations.EVERY}. A change takes effect at the next start.")
@@ -116,20 +119,32 @@ def of_ones_own(options: Options) -> dict[str, Experiment]:
     _follow(here)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            count = st.segmented_control("Networks", [2, 3, 4], required=True, key=here.key("count")) or 2
+            count = st.segmented_control(
+                "Networks", [2, 3, 4], required=True, key=here.key("count"), persist_state="session"
+            )
             widths = st.text_input(
                 "Widths",
                 key=links.bound("widths", here.key("widths"), links.text_of(40), "16,32,64,128"),
+                persist_state="session",
                 help=SETTINGS["widths"].help,
                 width=180,
             )
             epochs = st.number_input(
-                "Epochs", 1, 20, key=links.bound("epochs", here.key("epochs"), links.number(1, 20, int), 2), width=120
+                "Epochs",
+                1,
+                20,
+                key=links.bound("epochs", here.key("epochs"), links.number(1, 20, int), 2),
+                persist_state="session",
+                width=120,
             )
             batch = st.selectbox(
-                "Batch size", BATCHES, key=links.bound("batch", here.key("batch"), links.one_of(BATCHES), 64), width=120
+                "Batch size",
+                BATCHES,
+                key=links.bound("batch", here.key("batch"), links.one_of(BATCHES), 64),
+                persist_state="session",
+                width=120,
             )
-        rows = [_network(number, column) for number, column in enumerate(st.columns(count))]
+        rows = [_network(number, column) for number, column in enumerate(st.columns(count or 2))]
     links.say("nets", ",".join(map(_written, rows)))
     shared: dict[str, Any] = dict(
         widths=widths,
@@ -188,10 +203,18 @@ def _network(number: int, column: DeltaGenerator) -> dict[str, Any]:
     here = state.race()
     with column, st.container(border=True):
         st.markdown(f"**Network {number + 1}**")
-        norm = st.selectbox("Normalisation", list(NORMS), format_func=NORMS.__getitem__, key=here.key("norm", number))
-        depth = st.slider("Layers per stage", 1, 6, key=here.key("depth", number))
-        rate = st.select_slider("Learning rate", RATES, format_func="{:g}".format, key=here.key("lr", number))
-        skip = st.toggle("Skip connections", key=here.key("skip", number))
+        norm = st.selectbox(
+            "Normalisation",
+            list(NORMS),
+            format_func=NORMS.__getitem__,
+            key=here.key("norm", number),
+            persist_state="session",
+        )
+        depth = st.slider("Layers per stage", 1, 6, key=here.key("depth", number), persist_state="session")
+        rate = st.select_slider(
+            "Learning rate", RATES, format_func="{:g}".format, key=here.key("lr", number), persist_state="session"
+        )
+        skip = st.toggle("Skip connections", key=here.key("skip", number), persist_state="session")
     return {"norm": norm, "depth": depth, "lr": rate, "skip": skip}
 
 

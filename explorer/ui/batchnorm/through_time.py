@@ -1,15 +1,12 @@
 """How far back in time a gradient reaches, how that grows with training, and when it explodes."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import streamlit as st
-import torch
 
-from explorer import devices, paths
-from explorer.errors import ExplorerError, WeightsError
+from explorer.errors import ExplorerError
 from explorer.experiment import Experiment
 from explorer.figures import style
 from explorer.figures.through_time import exploding_norms, reach_curves
@@ -22,17 +19,11 @@ from explorer.probes.gradients import ReachCurve
 from explorer.runs import outcome
 from explorer.runs.through_time import Exploded, Explosion, Reached, explode, watch_reach
 from explorer.store.words import Kind, State
-from explorer.training import checkpoint, prepare
 from explorer.ui import app, behind, links, live, parts, plot, runbar, state
-
-if TYPE_CHECKING:
-    from explorer.data import Source
-    from explorer.data.vocabulary import Vocabulary
+from explorer.ui.batchnorm.language import MODELS, Stamp, fresh_instead, model, stamp, usable
 
 PAGE = "batchnorm.time"
 GROW, EXPLOSION = f"{PAGE}.grow", f"{PAGE}.explode"
-MODELS = {"stateful": "RNN", "gru": "GRU", "lstm": "LSTM"}
-Stamp = tuple[float, float]
 LAGS, SAMPLES = 200, 16
 STEPS = (0, 100, 300)  # when the reach of a model in training is measured
 VARY = {"bptt": "bptt", "hidden": "Hidden units", "clip": "Clipping"}
@@ -41,61 +32,6 @@ WEIGHTS = ("Trained", "Fresh", "Both")
 CLIPS = (0.1, 0.25, 0.5, 1.0, 5.0)
 RECORDED = ("gru", "bptt")  # what of the growing reach ships
 EXPLODE = {"bptt": ("Longer bptt", (8, 32, 64)), "lr": ("Higher rates", (1e-3, 1e-2, 1e-1))}
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)
-def model(
-    key: str, trained: bool, stamp: Stamp
-) -> "tuple[torch.nn.Module, torch.Tensor, Vocabulary, Experiment, Source]":
-    """A language model with its shipped weights or fresh ones, and its validation text.
-
-    Raises:
-        DataError, WeightsError: with the sentence.
-    """
-    place, path = devices.choose(), checkpoint.shipped(key)
-    story = checkpoint.read_story(path) if trained or path.exists() else None
-    experiment = story.experiment if story else Experiment.of(key)
-    data = prepare.text_for(experiment, place)
-    if trained and story:
-        prepare.check_data(story, data, path.name)
-        network, _ = checkpoint.load(path, place)
-    else:
-        network = prepare.model_for(experiment, data).to(place)
-    return network.eval(), data.valid, data.vocabulary, experiment, data.source
-
-
-def stamp(key: str) -> Stamp:
-    """When the shipped weights and the lecture's text were written; 0 for what is not here."""
-    weights, text = checkpoint.shipped(key), paths.find_data("nietzsche.txt")
-    return _written(weights), _written(text)
-
-
-def _written(path: Path | None) -> float:
-    return path.stat().st_mtime if path is not None and path.exists() else 0.0
-
-
-def usable(key: str, trained: bool) -> tuple[bool, str]:
-    """Whether the model can be looked at as asked for, trained or fresh; if not, why, and it is to be fresh.
-
-    Raises:
-        DataError: there is no text at all.
-    """
-    if trained:
-        try:
-            model(key, True, stamp(key))
-        except WeightsError as error:
-            return False, str(error)
-    return trained, ""
-
-
-def fresh_instead(reason: str, names: Iterable[str] = ()) -> None:
-    """Says that these weights are fresh though trained ones were asked for; nothing when there is no reason."""
-    if reason:
-        which = ", ".join(names)
-        st.info(
-            f"{parts.escape(reason)} So these weights are fresh{f': {which}' if which else ''}.",
-            icon=":material/casino:",
-        )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
@@ -136,16 +72,19 @@ def _reach() -> None:
             selection_mode="multi",
             format_func=MODELS.__getitem__,
             key=links.bound("models", here.key("models"), links.some_of(MODELS), list(MODELS)),
+            persist_state="session",
         )
         weights = st.segmented_control(
             "Weights",
             WEIGHTS,
             required=True,
             key=links.bound("weights", here.key("weights"), links.one_of(WEIGHTS, str.lower), WEIGHTS[0]),
+            persist_state="session",
         )
         relative = st.toggle(
             "Relative",
             key=links.bound("relative", here.key("relative"), links.SWITCH, False),
+            persist_state="session",
             help="Divide each curve by its largest value.",
         )
     if not chosen:
@@ -211,9 +150,11 @@ def _while_training() -> None:
     st.caption(f"Trains from fresh weights at each value and measures the reach after {STEPS[1]} and {STEPS[2]} steps.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = links.bound("grow", here.key("model"), links.one_of(MODELS), "gru")
-        key = st.selectbox("Model", MODELS, format_func=MODELS.__getitem__, key=name, width=110)
+        key = st.selectbox(
+            "Model", MODELS, format_func=MODELS.__getitem__, key=name, persist_state="session", width=110
+        )
         varied = links.bound("vary", here.key("vary"), links.one_of(VARY), "bptt")
-        vary = st.selectbox("Vary", VARY, format_func=VARY.__getitem__, key=varied, width=160)
+        vary = st.selectbox("Vary", VARY, format_func=VARY.__getitem__, key=varied, persist_state="session", width=160)
         job, phase = _buttons(here, lambda: submit_reach(key, vary))
     if job is not None:
         live.panel(GROW, job, _draw_growth, phase)
@@ -285,10 +226,11 @@ def _exploding() -> None:
             list(EXPLODE),
             format_func=lambda s: EXPLODE[s][0],
             key=links.bound("explode", here.key("what"), links.one_of(EXPLODE), "bptt"),
+            persist_state="session",
             width=160,
         )
         clipped = links.bound("clip", here.key("clip"), links.one_of(CLIPS, "{:g}".format), 1.0)
-        clip = st.select_slider("Clip at", CLIPS, key=clipped, width=180)
+        clip = st.select_slider("Clip at", CLIPS, key=clipped, persist_state="session", width=180)
         job, phase = _buttons(here, lambda: submit_explosion(setting, clip))
     if job is not None:
         live.panel(EXPLOSION, job, _draw_explosion, phase)
