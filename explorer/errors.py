@@ -1,7 +1,9 @@
 """The one family of exceptions: a sentence for the person, the detail for the log."""
 
+import functools
 import logging
 import secrets
+import time
 
 log = logging.getLogger(__name__)
 
@@ -9,7 +11,7 @@ log = logging.getLogger(__name__)
 class ExplorerError(Exception):
     """An error that may be shown as it is: what happened, and what to do.
 
-    ``str(error)`` is the sentence for the page; ``error.detail`` goes to the log.
+    ``str(error)`` is the sentence for the page; ``error.detail`` goes to the log: see :func:`log_detail`.
     """
 
     def __init__(self, message: str, detail: str = "") -> None:
@@ -39,6 +41,17 @@ class PhotoError(ExplorerError):
 
 class StorageError(ExplorerError):
     """A run could not be written to disk; what was there before is untouched."""
+
+
+def log_detail(error: ExplorerError) -> None:
+    """Put into the log what the sentence leaves out; the same at most once a minute, however often a page is drawn."""
+    if error.detail:
+        _log_detail(str(error), error.detail, int(time.monotonic() // 60))
+
+
+@functools.lru_cache(maxsize=64)
+def _log_detail(sentence: str, detail: str, minute: int) -> None:
+    log.warning("%s (%s)", sentence, detail)
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from explorer.data.files import Progress
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, log_detail
 from explorer.ui import parts
 
 
@@ -23,6 +23,7 @@ def with_bar(fetch: Callable[[Progress], object], expected: float) -> None:
     try:
         fetch(show)
     except ExplorerError as error:
+        log_detail(error)
         bar.empty()
         st.error(parts.escape(str(error)), icon=":material/wifi_off:")
     else:

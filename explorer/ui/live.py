@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from explorer.data import text
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, log_detail
 from explorer.experiment import Experiment
 from explorer.jobs import queue
 from explorer.jobs.job import Job
@@ -95,6 +95,7 @@ def linked(page: str) -> str | None:
     try:
         why_not = _hindrance(page, run_id)
     except ExplorerError as error:
+        log_detail(error)
         why_not = str(error)
     if why_not:
         links.tell([f"From the link: {why_not} Ignored."])

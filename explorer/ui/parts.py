@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 
 from explorer.data import SourceKind
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, log_detail
 from explorer.jobs.job import Job
 from explorer.ladders import Rung
 from explorer.store.words import State
@@ -138,7 +138,13 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except ExplorerError as error:
-        st.error(escape(str(error)), icon=":material/error:")
+        refused(error)
+
+
+def refused(error: ExplorerError) -> None:
+    """Why not, in a sentence; the log has the detail."""
+    log_detail(error)
+    st.error(escape(str(error)), icon=":material/error:")
 
 
 def problem(job: Job[Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, log_detail
 from explorer.experiment import Experiment
 from explorer.jobs.courtesy import COURTESY
 from explorer.jobs.job import Job
@@ -137,6 +137,7 @@ def _load(page: str, widget: str) -> None:
         app.engine().wait()
         own_weights.keep(file.getvalue(), file.name, experiment, app.owner())
     except ExplorerError as error:
+        log_detail(error)
         here.refused = str(error)
     else:
         _turn(page, experiment.model)

@@ -2,9 +2,11 @@
 
 import ast
 import inspect
+from types import SimpleNamespace
 
 from streamlit.testing.v1 import AppTest
 
+from explorer import errors
 from explorer.models import batchnorm, cells
 from explorer.ui import parts
 
@@ -60,3 +62,26 @@ def test_what_is_shown_is_the_code_that_runs() -> None:
         short, _ = parts.shortened(source)
         assert bare(short) == bare(source)
         assert len(short.splitlines()) <= len(source.splitlines())
+
+
+def _refusing() -> None:
+    from explorer.errors import StorageError
+    from explorer.ui import parts
+
+    with parts.refusals():
+        raise StorageError("Not *now*.", "disk full")
+    with parts.refusals():
+        raise StorageError("Not here.")
+
+
+def test_what_is_refused_is_a_sentence_on_the_page_and_its_detail_in_the_log(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(errors, "time", SimpleNamespace(monotonic=lambda: 90.0))
+    errors._log_detail.cache_clear()
+    at = AppTest.from_function(_refusing).run()
+    assert [error.value for error in at.error] == ["Not \\*now\\*\\.", "Not here\\."]
+    at.run()
+    lines = [record.getMessage() for record in caplog.records if record.name == "explorer.errors"]
+    assert lines == ["Not *now*. (disk full)"], "and once, though the page was drawn twice"
+    monkeypatch.setattr(errors, "time", SimpleNamespace(monotonic=lambda: 190.0))
+    at.run()
+    assert caplog.text.count("disk full") == 2

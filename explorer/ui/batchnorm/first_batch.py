@@ -26,7 +26,7 @@ def show(experiments: dict[str, Experiment], where: str) -> None:
     try:
         view = _first_step(experiments, where)
     except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        parts.refused(error)
         return
     stamp = ("first", *experiments.values(), where)
     with st.container(border=True):

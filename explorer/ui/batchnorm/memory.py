@@ -59,7 +59,7 @@ def show() -> None:
         _influence(network, read, text, identity)
         _units(network, read, text, identity)
     except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        parts.refused(error)
         return
     parts.source_note(source)
     behind.how(PAGE, _how)

@@ -104,7 +104,7 @@ def _reach() -> None:
                 curve = reach(key, trained, stamp(key))
                 *_, experiment, source = model(key, trained, stamp(key))
         except ExplorerError as error:
-            st.error(parts.escape(str(error)), icon=":material/error:")
+            parts.refused(error)
             continue
         size = f"{experiment.hidden} units" + (f" × {experiment.layers}" if experiment.layers > 1 else "")
         curves[name], looks[name] = curve, (style.MODELS[key], "solid" if trained else "dot")

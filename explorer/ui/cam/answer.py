@@ -102,7 +102,7 @@ def ask(loaded: LoadedNetwork, shown: ShownPhoto, options: ViewOptions) -> Photo
         ):
             found = explain(loaded.network, shown.photo, view=options.view, method=options.method, class_index=index)
     except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        parts.refused(error)
         return None
     here.answer = PhotoAnswer(loaded, shown, options, found, time.perf_counter() - began, stamp)
     if index is not None and index != found.winner:

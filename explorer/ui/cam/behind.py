@@ -82,7 +82,7 @@ def _layers(answer: PhotoAnswer) -> None:
             ),
         )
     except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        parts.refused(error)
         return
     title = "Grad-CAM++" if method == Method.GRADCAM_PLUS else "Grad-CAM"
     st.caption(f"{title} for **{answer.name(answer.index)}** at every stage, from edges to meaning.")

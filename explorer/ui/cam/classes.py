@@ -6,7 +6,7 @@ from explorer.cam.classifier import MAX_CLASSES, MAX_NAME, MIN_CLASSES
 from explorer.cam.head import MIN_PHOTOS
 from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many
 from explorer.data.zips import MAX_ZIP_BYTES, read_zip
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, log_detail
 from explorer.ui import behind, parts, state
 from explorer.ui.cam import borrowed, learn, ready, saved, shelf, trial
 from explorer.ui.cam.borrowed import SHORT_SIDE
@@ -116,6 +116,7 @@ def _unpack(widget: str) -> None:
         else:
             photos, refused = read_many(((file.name, file.getvalue()) for file in files), SHORT_SIDE)
     except ExplorerError as error:
+        log_detail(error)
         here.refused = (Refusal(files[0].name, str(error)),)
         return
     finally:

@@ -85,7 +85,7 @@ def network(key: str) -> LoadedNetwork | None:
         return load(key)
     except ExplorerError as error:
         if key != RESNET:
-            st.error(parts.escape(str(error)), icon=":material/error:")
+            parts.refused(error)
             return None
     _get_resnet()
     return None
@@ -104,10 +104,7 @@ def _get_resnet() -> None:
         if here:
             st.caption(":material/check: The backbone is here.")
             if st.button("Train its head", icon=":material/model_training:", type="primary"):
-                try:
+                with parts.refusals():
                     with st.spinner("Looking at 800 photos and their mirror images, once …", show_time=True):
                         train_dogscats(RESNET)
-                except ExplorerError as error:
-                    st.error(parts.escape(str(error)), icon=":material/error:")
-                else:
                     st.rerun()

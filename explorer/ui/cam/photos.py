@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.data import Source, album, cifar10, dogscats
 from explorer.data.photos import MAX_BYTES, Photo, Refusal, read_many, thumbnail, to_bytes
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, log_detail
 from explorer.ladders import Page
 from explorer.ui import clickable, links, parts, state, steps
 from explorer.ui.cam.uploads import PRIVACY, TYPES, fresh, refusals, taken, uploaded, uploader
@@ -79,6 +79,7 @@ def samples() -> tuple[tuple[ShownPhoto, ...], Source | None]:
     try:
         course, source = _samples(data.path, data.path.stat().st_mtime)
     except ExplorerError as error:
+        log_detail(error)
         st.warning(parts.escape(str(error)), icon=":material/folder_off:")
         return ours, album.SOURCE
     return (*course, *ours), source
@@ -117,6 +118,7 @@ def small_pictures() -> tuple[tuple[ShownPhoto, ...], Source | None]:
     try:
         return _small_pictures(here.draw)
     except ExplorerError as error:
+        log_detail(error)
         st.warning(parts.escape(str(error)), icon=":material/folder_off:")
         return (), None
 

@@ -5,7 +5,7 @@ import secrets
 import streamlit as st
 
 from explorer.cam.classifier import MAX_FILE, load, save, shipped
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, log_detail
 from explorer.runs.own_classes import Trained
 from explorer.ui import parts, state
 from explorer.ui.cam import learn
@@ -41,6 +41,7 @@ def _load(widget: str) -> None:
             ours = shipped()
             network, _ = load(file.getvalue(), file.name, ours)
         except ExplorerError as error:
+            log_detail(error)
             state.cam_classes().unreadable = str(error)
         else:
             learn.use(Trained(f"file-{secrets.token_hex(4)}", network, tuned=network.body is not ours.body))

@@ -33,7 +33,7 @@ def show(trained: Trained) -> None:
         try:
             here.tried = (stamp, explain(trained.network, here.test))
         except ExplorerError as error:
-            st.error(parts.escape(str(error)), icon=":material/error:")
+            parts.refused(error)
             return
     found = here.tried[1]
     loaded = LoadedNetwork(OWN, trained.stamp, trained.network, trained.learnt_from)

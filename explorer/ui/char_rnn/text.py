@@ -18,7 +18,7 @@ def show(page: str, experiment: Experiment) -> None:
     try:
         loaded = text.of(experiment)
     except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        parts.refused(error)
         if st.button("Use the lecture's text", icon=":material/undo:"):
             state.training(page).put(experiment.replace(data="auto"))
             st.rerun()
@@ -70,12 +70,9 @@ def _own_text(page: str, experiment: Experiment) -> None:
         max_upload_size=parts.upload_limit(text.LARGEST),
     )
     if st.button("Use this text", icon=":material/check:", disabled=not (pasted or file)):
-        try:
+        with parts.refusals():
             raw, owner = file.getvalue() if file else pasted.encode(), app.owner()
             kept = text.keep_own(raw, owner, beside=own_weights.kept_by(owner))
-        except ExplorerError as error:
-            st.error(parts.escape(str(error)), icon=":material/error:")
-        else:
             internals.forget_uploads([file] if file else [])
             here.put(experiment.replace(data=kept))
             st.rerun()

@@ -38,7 +38,7 @@ def load(page: str) -> Pictures | None:
         if going.over.is_set() and not going.error:  # in memory, whatever became of the cache
             return cifar10.load()
     except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        parts.refused(error)
         return None
     if going.error:
         st.error(parts.escape(going.error), icon=":material/error:")
@@ -169,7 +169,7 @@ def mistakes(page: str, experiment: Experiment, job: Job[Any] | None, pictures: 
         st.caption(parts.escape(str(error)))
         return
     except ExplorerError as error:
-        st.error(parts.escape(str(error)), icon=":material/error:")
+        parts.refused(error)
         return
     if found.classes != pictures.classes or found.pictures[-1] >= len(pictures.valid_y):
         st.caption("These weights were trained on other pictures than the ones here.")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from explorer import ladders, limits
-from explorer.errors import ExplorerError, SettingsError
+from explorer.errors import ExplorerError, SettingsError, log_detail
 from explorer.experiment import SETTINGS, Experiment
 from explorer.runs.sweeps import Plan
 from explorer.ui import behind, parts, presets, state, sweeping
@@ -91,6 +91,7 @@ def _begin(plan: Plan) -> None:
         here.chosen, here.sweep = (sweeping.begin(plan),), ""
         here.set("fold.sweep", False)
     except ExplorerError as error:
+        log_detail(error)
         here.set("refused", str(error))
 
 
