@@ -232,6 +232,11 @@ def test_the_map_of_the_house_names_files_that_are_there():
     assert len(named) > 20 and all(there), [name for name, found in zip(named, there, strict=True) if not found]
 
 
+def test_the_looks_name_files_that_are_there():
+    named = re.findall(r"[\w/]+\.(?:py|css)\b", (REPOSITORY / ".streamlit" / "config.toml").read_text())
+    assert named and all((REPOSITORY / name).is_file() for name in named), named
+
+
 def test_ten_errands_take_two_hops_at_most():
     """What a reader looks for: the file the map names first, and in it the word, or the file, it names next."""
     table = MAP.split("## Where do I")[1].split("\n\n")[1]

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from explorer import limits, paths
+from explorer import ladders, limits, paths
 from explorer.errors import SettingsError
 from explorer.limits import TABLE, Limits
 
@@ -76,3 +76,8 @@ def test_the_readme_has_the_table():
     rows = dict(re.findall(r"\| `(EXPLORER_\w+)` \| ([\d,]+) \|", (paths.REPOSITORY / "README.md").read_text()))
     said = {name: int(rows[limits.variable(name)].replace(",", "")) for name in TABLE}
     assert {**said, "preset": ""} == dataclasses.asdict(Limits())
+
+
+def test_the_preset_that_the_readme_names_is_one_of_every_rung():
+    (named,) = re.findall(r"`EXPLORER_PRESET` .* such as `([\w-]+)`", (paths.REPOSITORY / "README.md").read_text())
+    assert all(named in rung.presets for rung in (*ladders.LANGUAGE, *ladders.VISION))
