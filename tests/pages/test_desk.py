@@ -85,7 +85,11 @@ def test_the_teacher_sees_pauses_and_stops_everybodys_jobs(desk) -> None:
     ann, bob = start(queue.registry(), owner="ann00000"), start(queue.registry(), owner="bob00000")
     wait(desk, lambda: ann.state == State.RUNNING)
     assert "browser ann000" in texts(desk) and "browser bob000" in texts(desk)
-    desk.button(key=f"desk.{ann.id}.pause").click().run()
+    desk.button(key="desk.Pause all").click().run()
+    wait(desk, lambda: ann.state == bob.state == State.PAUSED)  # who waited for a turn has none meanwhile
+    desk.button(key="desk.Resume all").click().run()
+    wait(desk, lambda: ann.state == State.RUNNING or bob.state == State.RUNNING)
+    desk.button(key=f"desk.{ann.id}.pause").click().run()  # be it in its turn or not
     wait(desk, lambda: ann.state == State.PAUSED and bob.state == State.RUNNING)
     desk.button(key=f"desk.{ann.id}.resume").click().run()
     desk.button(key=f"desk.{bob.id}.stop").click().run()

@@ -57,7 +57,7 @@ def _everything(jobs: list[Job[Any]]) -> None:
     here = state.desk()
     with st.container(horizontal=True):
         for word, icon, act, some in (
-            ("Pause all", "pause", _pause, (State.RUNNING,)),
+            ("Pause all", "pause", _pause, (State.RUNNING, State.QUEUED)),  # else its turn is the next one's
             ("Resume all", "play_arrow", _resume, (State.PAUSED,)),
             ("Stop all", "stop", _stop, (State.RUNNING, State.PAUSED, State.QUEUED)),
         ):
@@ -108,6 +108,6 @@ def _row(job: Job[Any]) -> None:
                 icon=":material/pause:",
                 key=state.key(key, "pause"),
                 on_click=job.pause,
-                disabled=job.state != State.RUNNING,
+                disabled=job.state not in (State.RUNNING, State.QUEUED),
             )
         st.button("Stop", icon=":material/stop:", key=state.key(key, "stop"), on_click=_stop, args=(job,))
