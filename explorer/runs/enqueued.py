@@ -110,19 +110,20 @@ class Enqueued(Sweeping):
             self._end(NOBODY_LOOKING)
         elif now - self._read > READ:
             self._read = now
-            if self._settled(waiting):
+            if self._settled(waiting, at_work):
                 self._end()
         if self.stopped:
             for job in at_work:
                 if not job.ended and job.state != State.STOPPING:
                     job.stop(self.why)
 
-    def _settled(self, waiting: Sequence[Run]) -> bool:
-        """Whether the record has a cell that waits here as one that does not any more."""
+    def _settled(self, waiting: Sequence[Run], at_work: Sequence[Job[Any]]) -> bool:
+        """Whether the record has a cell that waits here as one that waits no more, or one at work as to be stopped."""
         with contextlib.suppress(StorageError):  # it is asked again
-            if waiting:
-                states = {run.id: run.state for run in self.store.cells([waiting[0].sweep])}
-                return any(states.get(run.id) != State.QUEUED for run in waiting)
+            states = {run.id: run.state for run in self.store.cells([self.runs[0].sweep])}
+            return any(states.get(run.id) != State.QUEUED for run in waiting) or any(
+                states.get(job.id) == State.STOPPING for job in at_work
+            )
         return False
 
     def _count(self, job: Job[Any]) -> None:
@@ -169,6 +170,8 @@ def stop(sweep: str, store: Store) -> None:
     for run in runs:
         if (job := find(run.id)) is not None:
             job.stop()
+        else:  # the server that has it reads it there
+            store.settle(run.id, State.STOPPING, only=(State.RUNNING, State.PAUSED))
 
 
 def at_work(store: Store, owner: str) -> str:

@@ -162,11 +162,13 @@ class Store(Database):
             changes = ", ".join(f"{word} = ?" for word in words)
             connection.execute(f"UPDATE runs SET {changes} WHERE id = ?", [*words.values(), run])
 
-    def settle(self, run: str, state: State, message: str = "") -> None:
-        """Record a run's state."""
+    def settle(self, run: str, state: State, message: str = "", only: Sequence[State] = tuple(State)) -> None:
+        """Record a run's state; where ``only`` is given, if it is in one of these."""
         with self._writing() as connection:
             connection.execute(
-                "UPDATE runs SET state = ?, message = ?, updated = ? WHERE id = ?", (state, message, time.time(), run)
+                "UPDATE runs SET state = ?, message = ?, updated = ? "
+                f"WHERE id = ? AND state IN ({', '.join('?' * len(only))})",
+                (state, message, time.time(), run, *only),
             )
 
     def keep(self, run: str, which: str, write: Callable[[Path], None]) -> bool:

@@ -145,6 +145,19 @@ def test_what_another_process_stops_in_the_record_ends_it(registry, store):
     until(lambda: of(store, sweep) == [State.STOPPED] * 3)
 
 
+def test_it_is_stopped_from_another_server_though_no_cell_waits(store, monkeypatch):
+    servers = Registry(2), Registry()
+    monkeypatch.setattr(enqueued, "registry", lambda: servers[0])
+    sweep = enqueued.start(a_plan(**SLOW), store, "ann")
+    until(lambda: of(store, sweep) == [State.RUNNING] * 2)
+    monkeypatch.setattr(enqueued, "registry", lambda: servers[1])
+    enqueued.stop(sweep, Store(store.folder))
+    until(lambda: of(store, sweep) == [State.STOPPED] * 2)
+    enqueued.stop(sweep, store)
+    assert of(store, sweep) == [State.STOPPED] * 2, "what is over stays as it was"
+    servers[0].close()
+
+
 def test_a_cell_that_is_stopped_makes_room_for_the_next_and_one_stopped_for_a_reason_ends_the_sweep(registry, store):
     sweep = enqueued.start(a_plan(["lr=1e-3,1e-2,1e-1"], **SLOW), store, "ann")
     first, second, third = (run.id for run in store.cells([sweep]))
