@@ -7,12 +7,15 @@ token hashed with this server's secret, from which nobody can get back to the co
 import functools
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
 from pathlib import Path
 
 from explorer import paths
+
+log = logging.getLogger(__name__)
 
 COOKIE = "explorer_browser"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits, as token_urlsafe writes them
@@ -47,8 +50,11 @@ def _secret(path: Path) -> bytes:
                 os.link(partial, path)  # whole at once; fails where another server was quicker
             except FileExistsError:
                 pass
+            except OSError:  # a disk without hard links
+                partial.replace(path)
             finally:
-                partial.unlink()
+                partial.unlink(missing_ok=True)
         return path.read_bytes() or made
-    except OSError:
+    except OSError as error:
+        log.warning("%s: %s. Until it can be kept, visitors are known for as long as this server runs.", path, error)
         return made

@@ -1,6 +1,7 @@
 """Whose a run is: a token nobody guesses, an owner from which nobody gets back to it."""
 
 import concurrent.futures
+import os
 import re
 import subprocess
 import sys
@@ -49,11 +50,22 @@ def test_servers_that_start_at_once_agree_on_the_secret(home):
     assert len(list(home.iterdir())) == 1
 
 
-def test_a_home_that_cannot_be_written_still_knows_its_visitors_while_the_server_runs(tmp_path, monkeypatch):
+def test_a_disk_without_hard_links_keeps_it_too(home, monkeypatch):
+    def link(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    token = identity.new_token()
+    assert identity.owner_of(token) == in_another_process(token)
+    assert [path.name for path in home.iterdir()] == ["secret"]
+
+
+def test_a_home_that_cannot_be_written_still_knows_its_visitors_while_the_server_runs(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "file" / "home"))
     token = identity.new_token()
     assert identity.owner_of(token) == identity.owner_of(token) != identity.owner_of(identity.new_token())
+    assert "known for as long as this server runs" in caplog.text
 
 
 def test_tokens_are_long_and_differ():
