@@ -76,13 +76,13 @@ class Snapshot:
 
     @functools.cached_property
     def best_val_loss(self) -> float:
-        """The lowest validation loss, NaN before the first epoch."""
-        return min((row.val_loss for row in self.epochs), default=float("nan"))
+        """The lowest validation loss; NaN before the first epoch, or where none was a number."""
+        return min((row.val_loss for row in self.epochs if row.val_loss == row.val_loss), default=float("nan"))
 
     @functools.cached_property
     def best_accuracy(self) -> float:
-        """The highest validation accuracy, NaN before the first epoch."""
-        return max((row.accuracy for row in self.epochs), default=float("nan"))
+        """The highest validation accuracy; NaN before the first epoch, or where none was a number."""
+        return max((row.accuracy for row in self.epochs if row.accuracy == row.accuracy), default=float("nan"))
 
     def to_json(self, points: int = 600) -> dict[str, Any]:
         """A small JSON-ready record: at most ``points`` steps, every epoch and mark."""

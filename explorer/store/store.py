@@ -139,10 +139,11 @@ class Store(Database):
         if len(rows):
             step, seconds = rows[-1, COLUMNS.index("step")], rows[-1, COLUMNS.index("seconds")]
             connection.execute("UPDATE runs SET steps = ?, seconds = ? WHERE id = ?", (int(step), seconds, run))
-        for row in epochs:
+        for row in epochs:  # what is no number is NULL to the database: the best so far stays
             connection.execute(
-                "UPDATE runs SET epochs = ?, val_loss = CASE WHEN val_loss <= ? THEN val_loss ELSE ? END, "
-                "accuracy = CASE WHEN accuracy >= ? THEN accuracy ELSE ? END WHERE id = ?",
+                "UPDATE runs SET epochs = ?, "
+                "val_loss = COALESCE(CASE WHEN val_loss <= ? THEN val_loss ELSE ? END, val_loss), "
+                "accuracy = COALESCE(CASE WHEN accuracy >= ? THEN accuracy ELSE ? END, accuracy) WHERE id = ?",
                 (row.epoch, row.val_loss, row.val_loss, row.accuracy, row.accuracy, run),
             )
 
@@ -232,19 +233,16 @@ class Store(Database):
             ).fetchall()
         self._settled = True
         servers = {server for server in {row[2] for row in rows} if server and self._presence.alive(server)}
-        gone = [row for row in rows if row[2] not in servers]
-        if not gone:
-            return
-        with self._writing() as connection:
-            for run, state, server in gone:
-                ran = State(state) != State.QUEUED
-                begun = "while this ran; what it had recorded is here." if ran else "before this began."
-                # Another server may have said so and gone on with it since.
-                connection.execute(
-                    "UPDATE runs SET state = ?, message = ?, updated = ? "
-                    "WHERE id = ? AND state = ? AND COALESCE(server, '') = ?",
-                    [State.STOPPED, f"The server ended {begun}", time.time(), run, state, server or ""],
-                )
+        if gone := [row for row in rows if row[2] not in servers]:
+            with self._writing() as connection:
+                for run, state, server in gone:  # another may have said so, and gone on with it, since
+                    ran = State(state) != State.QUEUED
+                    begun = "while this ran; what it had recorded is here." if ran else "before this began."
+                    connection.execute(
+                        "UPDATE runs SET state = ?, message = ?, updated = ? "
+                        "WHERE id = ? AND state = ? AND COALESCE(server, '') = ?",
+                        [State.STOPPED, f"The server ended {begun}", time.time(), run, state, server or ""],
+                    )
 
     def _settle_what_can_be(self) -> None:
         with contextlib.suppress(StorageError):  # a store that can only be read is read

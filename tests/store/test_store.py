@@ -366,8 +366,11 @@ def test_the_index_says_what_a_run_came_to_without_its_history(store):
     store.append("a1", rows(1, 3), [EpochRow(1, 3, 2.0, 1.9, 0.4, 3.0)])
     store.append("a1", rows(4, 3), [EpochRow(2, 6, 1.8, 1.7, 0.5, 3.0), EpochRow(3, 6, 1.8, 1.75, 0.45, 3.0)])
     store.append("b2", rows(1, 3), [EpochRow(1, 3, 2.2, math.nan, 0.3, 3.0)])
+    assert store.run("b2").val_loss is None
+    store.append("b2", rows(4, 1), [EpochRow(i, 4, 2.0, loss, 0.3, 3.0) for i, loss in ((2, 1.9), (3, math.nan))])
+    assert (store.history("b2").best_val_loss, store.history("b2").best_accuracy) == (1.9, 0.3)
     found = {run.id: (run.steps, run.epochs, run.val_loss, run.accuracy) for run in store.runs()}
-    assert found == {"a1": (6, 3, 1.7, 0.5), "b2": (3, 1, None, 0.3), "none": (0, 0, None, None)}
+    assert found == {"a1": (6, 3, 1.7, 0.5), "b2": (4, 3, 1.9, 0.3), "none": (0, 0, None, None)}
 
 
 def test_runs_are_found_by_model_state_owner_star_and_words_and_sorted(store):
