@@ -1,8 +1,13 @@
 """What a session remembers of the CAM page: the row of photos, and the classes one makes."""
 
+import re
 from types import SimpleNamespace
 
-from explorer.ui.kept import MOST_PHOTOS
+import numpy as np
+
+from explorer.data.photos import Photo
+from explorer.ui.cam import shelf
+from explorer.ui.kept import MOST_PHOTOS, OwnClass
 from explorer.ui.state import Cam, CamClasses
 
 
@@ -28,3 +33,18 @@ def test_classes_have_numbers_of_their_own_and_as_many_photos_as_one_takes():
     assert [own.id for own in here.classes] == [0, 1, 2] and len(here.classes[1].photos) == MOST_PHOTOS
     here.start_with(D=())
     assert [(own.id, own.name) for own in here.classes] == [(3, "D")] and not here.refused
+
+
+def test_a_double_click_on_a_cross_takes_one_photo_away(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(shelf.clickable, "show", lambda html, key, picked: drawn.append((html, picked)))
+    same = np.zeros((16, 16, 3), np.uint8)
+    own = OwnClass(0, "A", [Photo(same, 16, 16, "oak"), Photo(same, 16, 16, "oak"), Photo(same, 16, 16, "elm")])
+    first, *others = own.photos
+    shelf.show(own, "shelf")
+    html, picked = drawn[0]
+    cross = re.findall('data-at="([^"]+)"', html)[0]
+    picked(cross)
+    assert own.photos == others and first not in own.thumbnails
+    picked(cross)
+    assert own.photos == others

@@ -18,20 +18,26 @@ STYLE = """<style>
 
 
 def show(own: OwnClass, key: str) -> None:
-    """Every photo of the class; a click on its cross takes it away."""
+    """Every photo of the class; a click on its cross takes it away, and a second one no other."""
 
     def away(at: str) -> None:
-        if at.isdigit() and int(at) < len(own.photos):
-            own.thumbnails.pop(own.photos.pop(int(at)), None)
+        for photo in [photo for photo in own.photos if _named(photo) == at]:
+            own.photos.remove(photo)
+            own.thumbnails.pop(photo, None)
 
-    photos = "".join(_one(own, at, photo) for at, photo in enumerate(own.photos))
+    photos = "".join(_one(own, number, photo) for number, photo in enumerate(own.photos, 1))
     clickable.show(f'{STYLE}<div class="cam-shelf">{photos}</div>', key, away)
 
 
-def _one(own: OwnClass, at: int, photo: Photo) -> str:
-    name = html.escape(photo.name or f"photo {at + 1}", quote=True)
+def _named(photo: Photo) -> str:
+    """What a cross says: this very photo, of which there may be a copy beside it."""
+    return str(id(photo))
+
+
+def _one(own: OwnClass, number: int, photo: Photo) -> str:
+    name = html.escape(photo.name or f"photo {number}", quote=True)
     return (
-        f'<span><img src="{_url(own, photo)}" alt="{name}"><button type="button" data-at="{at}" '
+        f'<span><img src="{_url(own, photo)}" alt="{name}"><button type="button" data-at="{_named(photo)}" '
         f'title="Take {name} away" aria-label="Take {name} away">×</button></span>'
     )
 
