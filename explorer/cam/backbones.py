@@ -123,7 +123,7 @@ def fetch_weights(url: str, folder: Path | None = None, progress: Progress | Non
     Raises:
         DataError: no network, no answer for 30 s, or the disk. WeightsError: the hash is another.
     """
-    target = (folder or _writable_folder()) / _name(url)
+    target = (folder or writable_folder()) / _name(url)
 
     def check(path: Path) -> None:
         if not _hash_of(path).startswith(_hash_in(url)):
@@ -175,5 +175,6 @@ def _hash_in(url: str) -> str:
     raise SettingsError(f"{_name(url)} carries no hash in its name, so it cannot be checked.")
 
 
-def _writable_folder() -> Path:
+def writable_folder() -> Path:
+    """Where weights go that are fetched or made here: beside those that ship, else, in a fixed program, the cache."""
     return paths.WEIGHTS if os.access(paths.WEIGHTS, os.W_OK) else paths.cache()

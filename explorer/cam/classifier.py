@@ -154,6 +154,12 @@ def backbone_of(key: str) -> str:
     return KEYS[key]
 
 
+def weights_of(key: str) -> Path:
+    """Where its weights lie: those that ship, else those that were trained here; they may be absent."""
+    places = [place / f"{key}.safetensors" for place in (paths.WEIGHTS, paths.cache())]
+    return next((path for path in places if path.exists()), places[0])
+
+
 def shipped(key: str = "dogscats") -> CamNet:
     """The trained cats-and-dogs network, on the device, loaded once for everybody: do not change it.
 
@@ -163,7 +169,7 @@ def shipped(key: str = "dogscats") -> CamNet:
         WeightsError: the weights are missing or damaged. DataError: ResNet-34 has not been fetched.
     """
     backbone_of(key)
-    path = paths.WEIGHTS / f"{key}.safetensors"
+    path = weights_of(key)
     if not path.exists():
         raise WeightsError(f"There are no weights {path.name} here. Run `python -m explorer train {key}`.")
     with _loading[key]:  # who comes second gets the first one's, not a second copy

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from explorer import devices, paths
+from explorer.cam.backbones import writable_folder
 from explorer.cam.classifier import backbone_of, save, shipped
 from explorer.cam.head import Features, Fit, FitStep, taps_of
 from explorer.cam.maps import forward
@@ -59,13 +60,16 @@ def train_dogscats(
 ) -> dict[str, Any]:
     """Train the cats-and-dogs head on frozen features and write ``weights/<key>.safetensors`` and ``.json``.
 
+    Both are written into the cache where ``weights/`` cannot be written.
+
     A step sees all photos, so it is an epoch; every tenth is validated and handed to ``on_epoch``.
 
     Returns:
         ``val_loss``, ``accuracy``, ``epochs``, ``seconds`` (training alone), ``path``.
 
     Raises:
-        DataError: no photos, or no weights for the backbone. SettingsError: no such key.
+        DataError: no photos, or no weights for the backbone. SettingsError: no such key. StorageError: they cannot be
+            written there either.
     """
     data = dogscats.here()
     network = build(backbone_of(key), dogscats.CLASSES).to(devices.choose())
@@ -86,7 +90,7 @@ def train_dogscats(
     seconds = time.perf_counter() - started
     network = network.with_head(fit.head(), dogscats.CLASSES)
     val_loss, accuracy = _validate(fit.head(), valid[:, 0], answers)
-    path = target or paths.WEIGHTS / f"{key}.safetensors"
+    path = target or writable_folder() / f"{key}.safetensors"
     words = {"epochs": steps, "val_loss": val_loss, "accuracy": accuracy, "photos": len(labels), "views": views}
     write_whole(path, save(network, False, **words, source=data.source.name, checksum=data.checksum))
     write_whole(path.with_suffix(".json"), _recorded(done, rows).to_json())

@@ -90,7 +90,8 @@ def write_whole(path: Path, content: bytes, lasting: bool = True) -> None:
             file.write(content)
     except OSError as error:
         raise StorageError(
-            f"{path.name} could not be saved: {error.strerror or error}. Free some space; the run goes on.", str(error)
+            f"{path.name} could not be saved: {error.strerror or error}. Free some space there, or allow writing.",
+            str(error),
         ) from error
 
 

@@ -1,13 +1,16 @@
 """Training and validating the cats and dogs that ship."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from explorer import paths
+from explorer.cam import backbones
 from explorer.cam import dogscats as course
-from explorer.cam.classifier import load, shipped
+from explorer.cam.classifier import load, shipped, weights_of
 from explorer.cam.dogscats import fingerprint, train_dogscats
 from explorer.cam.explain import explain
 from explorer.cam.network import build
@@ -37,6 +40,18 @@ def test_train_writes_weights_and_a_recorded_run_from_cached_features(data, tmp_
     monkeypatch.setattr(course, "taps_of", lambda *a: pytest.fail("the features were computed again"))
     again = train_dogscats(per_class=4, views=2, steps=20, target=target)
     assert again["val_loss"] == pytest.approx(result["val_loss"], abs=1e-3)
+
+
+def test_where_the_program_is_fixed_the_head_is_kept_in_the_cache_and_found_there(data, tmp_path, monkeypatch):
+    archive(data / "dogscats.tgz")
+    shutil.copy(paths.WEIGHTS / "mobilenet_v2-features.safetensors", tmp_path)
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(backbones.os, "access", lambda *_: False)
+    result = train_dogscats(per_class=2, views=1, steps=10)
+    assert Path(result["path"]).parent == paths.cache() and not (tmp_path / "dogscats.safetensors").exists()
+    assert shipped().classes == ("cats", "dogs")
+    shutil.copy(result["path"], tmp_path)
+    assert weights_of("dogscats") == tmp_path / "dogscats.safetensors", "what ships goes before"
 
 
 def test_a_changed_body_never_gets_anothers_features():

@@ -72,7 +72,7 @@ def load(key: str) -> LoadedNetwork:
         if trained is None:
             raise WeightsError("There is no classifier of your own yet. Train one below.")
         return LoadedNetwork(key, trained.stamp, trained.network, trained.learnt_from)
-    path = checkpoint.shipped(key)
+    path = classifier.weights_of(key) if key in classifier.KEYS else checkpoint.shipped(key)
     stamp = path.stat().st_mtime if path.exists() else 0.0
     if not path.exists():
         classifier.shipped(key)  # raises, and says what to do
