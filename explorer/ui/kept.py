@@ -14,9 +14,8 @@ class Played:
     """Which weights a training page plays, where there is a choice."""
 
     cycle: tuple[str, int | None] | None = None  #: the run, and the cycle at whose end they were kept; None: the latest
-    moved: bool = False  #: whether that was changed just now
-    turned: bool = False  #: whether it will have been, when the page is next drawn
     own: str = ""  #: the rung for which the visitor's own weights are played instead
+    moved: bool = False  #: whether either was changed, and nothing written by what is played since
     refused: str = ""  #: why the file that came last was not taken
     loads: int = 0  #: files that were ever brought
 

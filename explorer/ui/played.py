@@ -78,17 +78,16 @@ def choice(page: str, experiment: Experiment, job: Job[Any] | None, latest: str)
         if not mine:
             slider(page, experiment, job, latest)
         else:
-            here.cycle, here.moved = None, False
+            here.cycle = None
             st.badge("Playing your own weights", icon=":material/person:", color="blue")
             key = state.key(page, "own-away")
             st.button("Put away", icon=":material/close:", key=key, on_click=_turn, args=(page, ""))
         _popover(page, experiment)
-    here.moved, here.turned = here.moved or here.turned, False
 
 
 def _turn(page: str, own: str) -> None:
     here = state.training(page).played
-    here.own, here.turned = own, True
+    here.own, here.moved = own, True
 
 
 def _popover(page: str, experiment: Experiment) -> None:
@@ -148,7 +147,7 @@ def _load(page: str, widget: str) -> None:
 def slider(page: str, experiment: Experiment, job: Job[Any] | None, latest: str) -> None:
     """Through the shown run's cycles, where the weights of two or more were kept; see :func:`choice`."""
     here, run = state.training(page), _run(page, job)
-    before, here.played.cycle, here.played.moved = here.played.cycle, None, False
+    before, here.played.cycle = here.played.cycle, None
     if run is None:
         return
     kept = app.store().snapshots(run)
@@ -174,8 +173,9 @@ def slider(page: str, experiment: Experiment, job: Job[Any] | None, latest: str)
         help="Kept at each end of a cycle, as the lecture's `on_cycle_end` does. Everything below that asks the model "
         "asks the one of that moment.",
     )
-    now = (run, stop if isinstance(stop, int) else None)
-    here.played.cycle, here.played.moved = now, before is not None and before != now and before[0] == run
+    here.played.cycle = now = (run, stop if isinstance(stop, int) else None)
+    if before is not None and before != now and before[0] == run:
+        here.played.moved = True
 
 
 def _wait_for_more(page: str, run: str, kept: int) -> None:
