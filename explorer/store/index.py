@@ -175,14 +175,15 @@ class Query:
     @property
     def order(self) -> str:
         """The ORDER BY of it."""
-        of = {
-            name: f"(CASE sweep WHEN '' THEN {name} ELSE (SELECT {sum}(one.{name}) FROM runs AS one "
-            "WHERE one.sweep = runs.sweep AND one.removed IS NULL) END)"
-            if self.folded
-            else name
-            for name, sum in _OF_A_SWEEP.items()
-        }
-        return _ORDERS[self.sort].format(**of)
+        return _ORDERS[self.sort].format(**{column: self._figure(column) for column in _OF_A_SWEEP})
+
+    def _figure(self, column: str) -> str:
+        """What a line is sorted by: a run's own figure; where a sweep is one line, that of all its cells together."""
+        if not self.folded:
+            return column
+        cells = "FROM runs AS one WHERE one.sweep = runs.sweep AND one.removed IS NULL"
+        together = f"SELECT {_OF_A_SWEEP[column]}(one.{column}) {cells}"
+        return f"(CASE sweep WHEN '' THEN {column} ELSE ({together}) END)"
 
 
 def _literally(word: str) -> str:
