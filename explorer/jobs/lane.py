@@ -110,9 +110,13 @@ class Lane(Generic[G]):
                 total += needs  # nobody else waits: it keeps its place
             else:
                 total += min(turn if needs is None else needs, max(0.0, turn - (now - inside.get(other, now))))
-        if not guest.began and not alone:  # between newcomers those have a turn again that have theirs now
+        if not guest.began and not alone:
+            # A has the place; B, C and D came, all new: the line is B, C, D. After two newcomers one that goes on has a
+            # turn, and by then that is A, which is not in the line yet: between 1, in_line 0, one more turn for D.
             new = sum(not other.began for other in ahead)
-            total += turn * max(0, (new + self._newcomers) // NEWCOMERS - (len(ahead) - new - len(inside)))
+            between = (new + self._newcomers) // NEWCOMERS
+            in_line = len(ahead) - len(inside) - new
+            total += turn * max(0, between - in_line)
         return total / self.places
 
     def _line(self) -> list[G]:
