@@ -1,4 +1,17 @@
-"""What an address asks of a page: read with suspicion, in one place, and told about in one notice."""
+"""What an address asks of a page: read with suspicion, in one place, and told about in one notice.
+
+Who writes into the address, in the order of a page's run:
+
+1. :func:`begin`, from ``app.begin``: what a teacher's link hides, on every page.
+2. Each control that a link can set, before it is drawn: :func:`bound`, :func:`tab`, or :func:`say` itself. What a link
+   asks for goes before what was set; what is as it is by default is not written.
+3. On a page that trains ``controls.write_link``, on the Runs page ``asked.write_link``: all of the experiment and its
+   run, or of what is listed, at once.
+4. :func:`end`, from ``app.end``, takes out the words of 2 whose controls are not on screen any more.
+
+A fragment that runs alone does 2 and 3 for what is in it. A bare address opens a page as one left it in this session,
+else as it is by default, which on a page that trains is the class's preset. One that says something means just that.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
