@@ -9,6 +9,8 @@ Beside it a bare page is served, made of the app's menu and the widgets found on
 and values; tabs, expanders and popovers that tell the server when they are opened; an empty component for each chart,
 and for a table whose cells are buttons an empty one with such a column.
 
+A page is measured as it opens: its first tab, and no fold that is closed. What other tabs and folds draw is not seen.
+
 ``ms``: the processor time of the server's process for a move of the page's dearest slider (mean; where a page has
 none, for a plain rerun); ``easiest``: of its cheapest; ``twin``: of the bare page; ``ratio``: the dearest over the bare
 page, the slowest page's at the end. ``--profile PAGE`` prints where a rerun of the whole script spends its time.
