@@ -133,3 +133,11 @@ def test_without_two_cycles_there_is_no_slider(few_pages) -> None:
     )
     at, _ = trained("char_rnn", **LANGUAGE | {"epochs": "1"})
     assert slider(at) is None
+
+
+def test_a_change_that_no_text_has_followed_yet_is_not_lost_when_the_page_is_drawn_anew() -> None:
+    at = open_page("char_rnn")
+    here = at.session_state["char_rnn"]
+    before, here.played.moved = here.written, True
+    at.run()
+    assert not at.exception and here.written is not before and not here.played.moved
