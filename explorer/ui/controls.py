@@ -52,14 +52,14 @@ def current(page: str, default_model: str) -> Experiment:
 
 
 def _opened(asked: Mapping[str, str], default_model: str) -> tuple[Experiment, list[str]]:
-    """What an address opens, and a sentence for each thing in it that cannot be used: a bare one the default rung as it
-    opens here; one that says something means what it says, and the lecture's settings where it says nothing.
+    """What an address opens, and a sentence for each thing in it that cannot be used.
+
+    A bare one opens the default rung as it opens here; one that says something means that, and the lecture's settings
+    where it says nothing.
     """
-    return (
-        links.experiment(asked, default_model, app.owner())
-        if asked
-        else (fresh(default_model, limits.now().preset), [])
-    )
+    if not asked:
+        return fresh(default_model, limits.now().preset), []
+    return links.experiment(asked, default_model, app.owner())
 
 
 def fresh(model: str, preset: str, seed: int = 0) -> Experiment:

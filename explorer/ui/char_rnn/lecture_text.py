@@ -24,10 +24,8 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
     with parts.refusals():
         with COURTESY.asking(), devices.one_thread():
             author = writing.author_of(page, experiment, job)
-            theirs, ours = (
-                _judged(author, author.stamp),
-                _ours(author, author.stamp, int(here.value("lecture_seed", 0))),
-            )
+            theirs = _judged(author, author.stamp)
+            ours = _ours(author, author.stamp, int(here.value("lecture_seed", 0)))
         left, right = st.columns(2, gap="medium")
         with left:
             st.markdown("**The lecture's LSTM**, as the notes print it")
