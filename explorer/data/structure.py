@@ -19,7 +19,9 @@ from explorer.errors import PhotoError
 MAX_PIXELS = 40_000_000
 MAX_PASSES = 16  #: over the largest photo, and more over smaller ones; libjpeg writes 10 scans, mozjpeg a dozen
 MAX_PIECES = 500_000  #: reads of one file; 20 MB in a GIF's blocks of 255 bytes take 160,000
-MAX_PROFILES = 4  #: colour profiles in a PNG, which may have one; each may unpack to a megabyte
+# How often what is dear to read may stand in a file that begins so. A PNG may have one profile; each, and each of its
+# packed texts, may unpack to a megabyte. Each piece of a JPEG's EXIF is put behind the others, all copied anew.
+MAX_TIMES = {b"\x89PNG": {b"iCCP": 4, b"zTXt": 400, b"iTXt": 400}, b"\xff\xd8": {b"Exif\0\0": 300}}
 MAX_VALUES = 100_000  #: numbers in a TIFF's field; a strip a row, in three planes, of the longest photo make 85,000
 MAX_TILED = 2 * MAX_PIXELS  #: in a TIFF's tiles, those at the edges too
 MAX_PACKED = 100_000_000  #: bytes in a TIFF's strips or tiles, which may lie in the same place
@@ -52,13 +54,15 @@ class Pieces(io.BytesIO):
 
 
 def check(data: bytes) -> None:
-    """What has to be looked at before Pillow opens a PNG or TIFF, which already reads its chunks or first directory.
+    """What has to be looked at before Pillow opens a file, which already reads its chunks, segments or first directory.
 
     Raises:
-        PhotoError: more profiles, fields, values or pixels of a tile than a photo has.
+        PhotoError: more profiles, texts, pieces of EXIF, fields, values or pixels of a tile than a photo has.
     """
-    if data.startswith(b"\x89PNG") and (profiles := data.count(b"iCCP")) > MAX_PROFILES:
-        raise PhotoError(TOO_MANY_PIECES, f"{profiles} colour profiles")
+    for beginning, most in MAX_TIMES.items():
+        for sign, times in most.items() if data.startswith(beginning) else ():
+            if data.count(sign) > times:
+                raise PhotoError(TOO_MANY_PIECES, f"{data.count(sign)} times {sign!r}")
     if data.startswith((b"II", b"MM")):
         for fields in itertools.islice(_directories(data), 1):
             _check_fields(fields, data)

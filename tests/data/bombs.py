@@ -45,8 +45,8 @@ def png_with(chunks, before=b"IDAT"):
     return data[:at] + chunks + data[at:]
 
 
-def profiles(times):
-    return chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(1_000_000), 9)) * times
+def profiles(times, kind=b"iCCP", head=b"k\0\0"):
+    return chunk(kind, head + zlib.compress(bytes(1_000_000), 9)) * times
 
 
 # -- GIF -----------------------------------------------------------------------------------------------
@@ -117,11 +117,14 @@ PIECES = {
     "jpeg, padded markers": lambda: jpeg_with(b"\xff" * MANY),
     "jpeg, segments": lambda: jpeg_with(b"\xff\xe2\0\2" * (MANY // 3)),
     "jpeg, segments between scans": lambda: with_scans(64, 0)[:-2] + b"\xff\xfe\0\2" * MANY + b"\xff\xd9",
+    "jpeg, pieces of exif": lambda: jpeg_with((b"\xff\xe1\0\x28Exif" + bytes(34)) * 1000),
     "png, chunks": lambda: png_with(chunk(b"teSt") * (MANY // 2)),
     "png, chunks behind the picture": lambda: png_with(chunk(b"teSt") * (MANY // 2), b"IEND"),
     "png, empty data": lambda: png_with(chunk(b"IDAT") * (MANY // 2)),
     "png, texts": lambda: png_with(chunk(b"tEXt", b"a\0b") * (MANY // 3)),
     "png, profiles": lambda: png_with(profiles(200)),
+    "png, packed texts": lambda: png_with(profiles(1000, b"zTXt")),
+    "png, packed texts of any language": lambda: png_with(profiles(1000, b"iTXt", b"k\0\1\0\0\0")),
     "gif, frames": lambda: gif_with(b"", GIF_FRAME * (MANY // 5)),
     "gif, comments": lambda: gif_with(b"!\xfe\x01a\x00" * (MANY // 4)),
     "gif, blocks of one byte": lambda: gif_with(b"!\x01" + b"\x01a" * MANY + b"\0"),
