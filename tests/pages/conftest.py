@@ -5,10 +5,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from streamlit.components.v2.component_manager import BidiComponentManager
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
 from explorer import paths
@@ -112,6 +114,20 @@ def scanned_once() -> Iterator[None]:
         patch.object(app_test, "BidiComponentManager", lambda: made),
         patch.object(made, "discover_and_register_components", lambda **_: None),
     ):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def inside_the_app() -> Iterator[None]:
+    """The app's script around every page, as on a server. The harness forgets that from one run to the next: it would
+    take the folder of pages for pages that stand by themselves."""
+    made = PagesManager.__init__
+
+    def make(self: PagesManager, *args: Any, **how: Any) -> None:
+        made(self, *args, **how)
+        PagesManager.uses_pages_directory = False
+
+    with patch.object(PagesManager, "__init__", make):
         yield
 
 

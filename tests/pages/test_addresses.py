@@ -84,6 +84,8 @@ def test_no_address_brings_a_page_down_or_leads_out_of_the_house(page, watch, mo
     for number in range(EACH):
         if number % SESSION == 0:
             at = open_page(page)
+            assert "Teacher view" in [toggle.label for toggle in at.toggle], "the app is around it"
+            at.session_state["share"] = True  # the code of its link, too
         query = odd(rng, own, theirs.id, "1", *OPENS, names=names) if number else {"run": theirs.id}
         at.query_params.clear()
         for name, word in query.items():
