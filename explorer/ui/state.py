@@ -149,7 +149,7 @@ class CamClasses(Place):
     count: int = 0  #: classes that were ever made
     refused: "tuple[Refusal, ...]" = ()  #: what came last and is no photo
     trained: "Trained | None" = None
-    adopted: str = ""  #: the stamp of the classifier that the page has changed to by itself
+    adopted: str = ""  #: the stamp of the trained classifier that the page has last changed to by itself
     test: "Photo | None" = None  #: what the classifier is tried on, beside it
     tried: "tuple[Stamp, Explanation] | None" = None  #: what it said about that, and which of both
     test_refused: "tuple[Refusal, ...]" = ()  #: what came last to be tried and is no photo

@@ -333,8 +333,25 @@ def test_the_body_can_be_unfrozen(photos) -> None:
     assert numbers(at)["Leave-one-out accuracy"] == "not measured"
 
     _upload(at, "A .safetensors file", [("mine.safetensors", classifier.save(after, with_body=True))])
-    assert at.session_state["cam.classes"].trained.tuned, "a body that has learnt comes back with its head"
+    trained = at.session_state["cam.classes"].trained
+    assert trained is not tuned.result.trained, "what was trained does not come back in its place"
+    assert trained.tuned, "a body that has learnt comes back with its head"
     assert not at.exception
+
+
+def test_a_file_answers_in_place_of_what_was_trained_and_nothing_unmeasured_is_told() -> None:
+    ours = classifier.shipped()
+    at = _open_many(open_page("cam"))
+    at.button(key="cam.classes.frogs").click().run()
+    job = queue.registry().all()[-1]
+    wait(at, lambda: job.ended)
+    assert any("It learnt what it should" in box.value for box in at.success)
+    for classes in (("left", "right"), ("frogs", "ships")):
+        saved = classifier.save(ours.with_head(ours.head, classes))
+        _upload(at, "A .safetensors file", [("mine.safetensors", saved)])
+        trained = at.session_state["cam.classes"].trained
+        assert trained is not job.result.trained and trained.network.classes == classes
+        assert not at.success and not at.exception
 
 
 @pytest.mark.parametrize("tab", ["All classes", "The numbers", "Step by step", "Layer by layer", "truth"])

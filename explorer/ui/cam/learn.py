@@ -131,9 +131,10 @@ def _measured(trained: Trained) -> tuple[Number, ...]:
 
 def _adopt(job: Job[Learnt]) -> None:
     """Once, when it has been trained: the page's answer comes from the visitor's own classifier."""
-    trained = job.result.trained if job.result else None
-    if trained is None or state.cam_classes().adopted == trained.stamp or internals.unheard():
+    here, trained = state.cam_classes(), job.result.trained if job.result else None
+    if trained is None or here.adopted == trained.stamp or internals.unheard():
         return
+    here.adopted = trained.stamp  # of the job: whatever else is used afterwards, it is not taken for new again
     use(trained)
     steps.did(Page.CAM, "own classes")
     st.rerun()
@@ -141,6 +142,5 @@ def _adopt(job: Job[Learnt]) -> None:
 
 def use(trained: Trained) -> None:
     """Answer with the visitor's own classifier from when the page is next drawn."""
-    here = state.cam_classes()
-    here.trained, here.adopted = trained, trained.stamp
+    state.cam_classes().trained = trained
     state.cam().switch = OWN

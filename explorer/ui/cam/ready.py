@@ -1,5 +1,6 @@
 """Sets to try in one click, made from what ships: one that learns what it should, and one that is a trap."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -116,8 +117,8 @@ def told() -> None:
     if chosen is None or (trained := here.trained) is None:
         return
     found = chosen()
-    if trained.network.classes != tuple(found.classes):
-        return
+    if trained.network.classes != tuple(found.classes) or math.isnan(trained.accuracy):
+        return  # another one, or not measured: unfrozen, or from a file
     first, second = answers(trained, [shown.photo for shown in found.ask])
     names, right = trained.network.classes, f"{trained.accuracy:.0%}"
     if found.key == "frogs":
