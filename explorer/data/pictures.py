@@ -152,9 +152,13 @@ class VisionData:
         """uint8 (batch, 32, 32, 3) → float32 (batch, 3, size, size)."""
         rows = pixels.flatten(1).float()  # on long rows the two products below are ten times as fast on a CPU
         x = rows.mul_(self._scale).add_(self._shift).view(pixels.shape).permute(0, 3, 1, 2)
-        if self.size != SIDE:
-            x = F.interpolate(x, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        x = enlarged(x, self.size)
         return x if self.channels_last else x.contiguous()
+
+
+def enlarged(x: Tensor, size: int) -> Tensor:
+    """float32 (batch, 3, 32, 32) → (batch, 3, size, size), as a rung sees them; itself where that is 32."""
+    return x if size == SIDE else F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def augmentation(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

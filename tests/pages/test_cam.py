@@ -7,6 +7,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import streamlit as st
+from PIL import Image
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from explorer.cam import classifier
@@ -14,8 +15,10 @@ from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
 from explorer.jobs import queue
 from explorer.store.words import State
+from explorer.training import checkpoint
 from explorer.ui.cam import networks
 from explorer.ui.cam import photos as cam_photo
+from explorer.ui.cifar10 import convolution
 from tests.pages.conftest import numbers, open_page, texts, ticked, wait
 
 pytestmark = pytest.mark.data
@@ -73,6 +76,18 @@ def _train_button(at):
 
 def test_the_page_and_the_measured_claims_look_through_one_network() -> None:
     assert networks.load("dogscats").network is classifier.shipped()
+
+
+def test_each_network_sees_pictures_in_the_size_that_it_learnt_from() -> None:
+    """And the convolution that is shown on the page where it trains."""
+    sizes = {key: checkpoint.read_story(checkpoint.shipped(key)).experiment.size for key in networks.small_keys()}
+    assert {key: networks.load(key).network.size for key in sizes} == sizes and set(sizes.values()) == {32, 64}
+    picture = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+    for key, size in sizes.items():
+        found = convolution._looked(checkpoint.shipped(key), 0.0, picture)
+        image = np.asarray(Image.open(io.BytesIO(convolution._image(found))))
+        assert found.picture.shape == (3, size, size) and image.shape == (size, size, 3)
+        assert size > 32 or np.array_equal(image, picture.transpose(1, 2, 0))
 
 
 def _refused(at) -> list[str]:

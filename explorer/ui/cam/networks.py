@@ -52,7 +52,7 @@ def _load(path: Path, stamp: float) -> Network:
     if path.stem in classifier.KEYS:
         return classifier.shipped(path.stem)
     model, story = checkpoint.load(path, devices.choose())
-    return headed(model, story.classes, MEAN, STD)
+    return headed(model, story.classes, MEAN, STD, story.experiment.size)
 
 
 def choices() -> list[str]:

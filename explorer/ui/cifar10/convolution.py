@@ -9,7 +9,7 @@ import torch
 
 from explorer.data import Pictures
 from explorer.data.photos import to_bytes
-from explorer.data.pictures import MEAN, STD
+from explorer.data.pictures import MEAN, STD, enlarged
 from explorer.experiment import Experiment
 from explorer.jobs.job import Job
 from explorer.probes.convolution import Convolution, first_convolution
@@ -21,9 +21,17 @@ from explorer.ui.cifar10 import window
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _looked(path: Path, stamp: float, picture: np.ndarray) -> Convolution:
-    model, _ = checkpoint.load(path, torch.device("cpu"))
+    """What the first convolution makes of a picture (3, 32, 32), uint8, in the size that its network sees."""
+    model, story = checkpoint.load(path, torch.device("cpu"))
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    return first_convolution(model, (torch.from_numpy(picture).float() / 255 - mean) / std)
+    seen = (torch.from_numpy(picture).float() / 255 - mean) / std
+    return first_convolution(model, enlarged(seen[None], story.experiment.size)[0])
+
+
+def _image(found: Convolution) -> bytes:
+    """The picture as the network sees it, as a file."""
+    pixels = found.picture.transpose(1, 2, 0) * np.array(STD) + np.array(MEAN)
+    return to_bytes((255 * pixels).round().clip(0, 255).astype(np.uint8))
 
 
 def show(page: str, experiment: Experiment, job: Job[Any] | None, pictures: Pictures) -> None:
@@ -43,8 +51,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None, pictures: Pict
             filters = len(found.kernels)
             chosen = st.number_input("Filter", 1, filters, 1, key=here.key("conv_filter", filters), width=140)
             st.caption(f"{pictures.classes[pictures.valid_y[int(number)]]}; {words}")
-        image = to_bytes(picture.transpose(1, 2, 0))
-        window.show(found, int(chosen) - 1, image, here.key("conv"))
+        window.show(found, int(chosen) - 1, _image(found), here.key("conv"))
         k, step = found.kernels.shape[-1], found.stride
         st.caption(
             f"Move over either picture (or use the arrow keys): the {k} × {k} pixels under the frame times the "
