@@ -25,6 +25,17 @@ class Peek:
     length: int  #: characters of each stream; 0 where the text is cut into windows
 
 
+def batches(corpus: Corpus, experiment: "Experiment") -> int:
+    """How many mini-batches an epoch has, as the loader says.
+
+    Raises:
+        DataError: the text is too short for these settings.
+    """
+    import torch
+
+    return TextData(corpus, experiment, torch.device("cpu")).steps_per_epoch
+
+
 def peek(corpus: Corpus, experiment: "Experiment", number: int) -> Peek:
     """The mini-batch of that number of a run's first epoch: the lengths and the order are the seed's.
 

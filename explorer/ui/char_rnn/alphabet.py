@@ -33,12 +33,13 @@ def show(page: str, experiment: Experiment) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _symbols(_corpus: text.Corpus, checksum: str) -> tuple[Symbol, ...]:
+def _symbols(_corpus: text.Corpus, checksum: str, known: tuple[str, ...]) -> tuple[Symbol, ...]:
+    """Of one text, as it was prepared: that decides which symbols are ``known``."""
     return symbols(_corpus)
 
 
 def _vocabulary(corpus: text.Corpus) -> None:
-    found = _symbols(corpus, corpus.source.checksum)
+    found = _symbols(corpus, corpus.source.checksum, corpus.vocabulary.itos)
     rare = [symbol for symbol in found if not symbol.number]
     known = f"`TEXT.vocab.stoi`: {len(corpus.vocabulary)} numbers; below each how often it occurs in training. "
     if rare:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from explorer.data import text
-from explorer.data.peek import Peek, peek
+from explorer.data import peek, text
+from explorer.data.peek import Peek
 from explorer.data.vocabulary import PADDING, UNKNOWN
 from explorer.experiment import Experiment
 from explorer.figures import batches
@@ -19,7 +19,7 @@ FEW = 12  # rows shown unless all are asked for
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _peek(_corpus: text.Corpus, checksum: str, experiment: Experiment, number: int) -> Peek:
-    return peek(_corpus, experiment, number)
+    return peek.peek(_corpus, experiment, number)
 
 
 def show(experiment: Experiment) -> None:
@@ -29,9 +29,8 @@ def show(experiment: Experiment) -> None:
         corpus = text.of(experiment)
         data = experiment.replace(lr=1e-3, epochs=1)  # what does not change a batch does not make another one
         streams = experiment.rung.cut == Cut.STREAM
-        nominal = len(corpus.train) // experiment.batch_size // experiment.bptt - 1 if streams else 1000
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            number = st.number_input("Batch", 1, max(1, nominal), 1, key=here.key("batch"), width=130)
+            number = st.number_input("Batch", 1, peek.batches(corpus, data), 1, key=here.key("batch"), width=130)
             said = st.segmented_control(
                 "As", ["letters", "numbers"], default="letters", required=True, key=here.key("batch_as")
             )

@@ -39,7 +39,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
                 0,
                 units - 1,
                 lively,
-                key=here.key("cell_unit", author.name, units),
+                key=here.key("cell_unit", *map(str, author.stamp)),
                 width=130,
                 help="Of the last layer. It begins with the one that moves most over this text.",
             )
@@ -75,7 +75,7 @@ def show(page: str, experiment: Experiment, job: Job[Any] | None) -> None:
         plot.chart(
             page,
             "unit",
-            ("unit", author.name, text, int(unit), at),
+            ("unit", *author.stamp, text, int(unit), at),
             lambda: over_text({name: values[:, int(unit)] for name, values in traced.layers[-1].items()}, letters, at),
             "The unit's state and gates at each character of the text.",
             "The same unit over the whole text: what it holds, and how far its gates are open.",

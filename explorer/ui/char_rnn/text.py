@@ -1,9 +1,12 @@
 """Which text a language model learns from: the lecture's, Python's help texts, or one's own."""
 
+import contextlib
+
 import streamlit as st
 
 from explorer.data import text
-from explorer.errors import ExplorerError
+from explorer.data.peek import batches
+from explorer.errors import DataError, ExplorerError
 from explorer.experiment import Experiment
 from explorer.training import own_weights
 from explorer.ui import app, behind, internals, parts, state
@@ -28,8 +31,9 @@ def show(page: str, experiment: Experiment) -> None:
         "Training tokens": len(loaded.train),
         "Validation tokens": len(loaded.valid),
         "Vocabulary": len(loaded.vocabulary),
-        "Batches an epoch": len(loaded.train) // experiment.batch_size // experiment.bptt - 1,
     }
+    with contextlib.suppress(DataError):  # too short: said where it is to be learnt from
+        sizes["Batches an epoch"] = batches(loaded, experiment)
     with st.container(horizontal=True):
         for label, value in sizes.items():
             st.metric(label, f"{value:,}")
