@@ -13,6 +13,7 @@ import torch
 
 from explorer import paths
 from explorer.experiment import Experiment
+from explorer.export.language import data_file
 from explorer.export.recipe import Recipe, of_run
 from explorer.export.script import as_notebook, as_script, sections
 from explorer.jobs.job import Job
@@ -181,6 +182,11 @@ def test_a_run_that_began_from_weights_says_which_and_loads_them(home, theirs, t
     code = as_script(recipe(experiment, begun_from="mine.safetensors"))
     assert "began with mine.safetensors" in code
     assert theirs(code, 5) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_run_on_ones_own_text_that_left_no_weights_does_not_read_the_lectures():
+    made = Recipe(Experiment.of("gru", data="own-0123456789abcdef-0123456789ab"), "a run that diverged")
+    assert data_file(made) == ("text.txt", "")
 
 
 @pytest.mark.parametrize("key", [*RUNS, *OTHERS])
