@@ -13,6 +13,8 @@ from explorer.cam.network import Network
 from explorer.cam.view import Geometry, Rgb, View, geometry, prepare
 from explorer.data.photos import Photo
 
+MEANT = 0.02  # of a probability; a smaller gap is none
+
 
 @dataclass(frozen=True, eq=False)
 class Deletion:
@@ -28,6 +30,11 @@ class Deletion:
     def gap(self) -> float:
         """How much more the hottest parts matter than random ones, mean over the shares; near 0: it does not tell."""
         return float(np.mean(np.subtract(self.random[1:], self.hottest[1:])))
+
+    @property
+    def tells(self) -> bool:
+        """Whether the hottest parts matter more than random ones, so that the map is a guide."""
+        return self.gap > MEANT
 
 
 def deletion_curve(

@@ -43,24 +43,40 @@ def strip(page: Page) -> None:
         )
 
 
+def said(page: Page) -> Verdict | None:
+    """What the strip over the page says came out, if there is one and it says so."""
+    claim = _over(page)
+    return _verdict(claim, page) if claim else None
+
+
 def shows(page: Page, race: str) -> bool:
     """Whether a strip over the page says what came out of a race, by its preset's key."""
-    claim = BY_ID.get(state.widget(state.key(page, "claim"), ""))
+    claim = _over(page)
     return claim is not None and claim.race == race
+
+
+def _over(page: Page) -> Claim | None:
+    return BY_ID.get(state.widget(state.key(page, "claim"), ""))
 
 
 def _verdict(claim: Claim, page: Page) -> Verdict | None:
     """What came out, once it has; None until then, and for what the page shows that is not the claim's."""
     if claim.page == Page.CAM:
-        found = state.cam().deletion
-        if found is None:
-            return None
-        gap = found[1].gap
-        return Verdict(gap > 0, f"Hiding the hottest parts costs {gap:.0%} more than hiding as much at random.")
+        return _of_map()
     job = live.find(state.RACE if claim.race else page)
     if job is None or not job.ended:
         return None
     return _of_race(claim, job) if claim.race else _of_run(claim, job)
+
+
+def _of_map() -> Verdict | None:
+    """What hiding came to for the answer on the page, where that is the lecture's map of a cat."""
+    answer, tested = state.cam().answer, state.cam().deletion
+    if answer is None or tested is None or tested[0] != answer.stamp or not answer.maps_a_cat:
+        return None
+    found = tested[1]
+    more = f"{found.gap:.0%} more" if found.tells else "no more"
+    return Verdict(found.tells, f"Hiding the hottest parts costs {more} than hiding as much at random.")
 
 
 def _of_race(claim: Claim, job: Job[Any]) -> Verdict | None:

@@ -246,7 +246,7 @@ def panel(page: str, job: Job[Any], draw: Callable[[Job[Any]], None], drawn_for:
 
 
 def redraw() -> None:
-    """From a fragment with a timer: draw the whole page anew; the next time where that would lose a click."""
+    """From a fragment: draw the whole page anew; the next time where that would lose a click."""
     if not internals.unheard():
         st.rerun()
 

@@ -11,12 +11,13 @@ from PIL import Image
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from explorer.cam import classifier
+from explorer.cam.truth import Deletion
 from explorer.data import cifar10, dogscats
 from explorer.data.photos import to_bytes
 from explorer.jobs import queue
 from explorer.store.words import State
 from explorer.training import checkpoint
-from explorer.ui.cam import networks
+from explorer.ui.cam import networks, truth
 from explorer.ui.cam import photos as cam_photo
 from explorer.ui.cifar10 import convolution
 from tests.pages.conftest import numbers, open_page, texts, ticked, wait
@@ -389,6 +390,35 @@ def test_every_look_behind_the_answer_opens(tab, network) -> None:
         at.button(key="cam.deletion.run").click().run()
         assert not at.exception
         assert "random" in texts(at)
+
+
+def test_the_claims_strip_judges_the_answer_on_the_page_as_the_panel_does_and_only_a_cats_map(photos) -> None:
+    def strip() -> list[str]:
+        return [words.value for words in at.markdown if words.value.startswith("Hiding the hottest parts")]
+
+    def hide(gap: float) -> str:
+        line = (0.9, 0.8)
+        found = Deletion((0.0, 0.1), (0.9, 0.8 - gap), line, line, line)
+        with patch.object(truth, "deletion_curve", lambda *_: found):
+            at.button(key="cam.deletion.run").click().run()
+        assert not at.exception
+        return "".join(strip())
+
+    at = open_page("cam", claim="map", show="truth")
+    first = at.session_state["cam"].answer.shown.key
+    assert not strip()
+    assert "costs 30% more" in hide(0.3)
+    assert "costs no more" in hide(0.01) and "costs no more" in texts(at).split("**Hide what is hot")[1]
+    _upload(at, "Drop photos here", [("rex.jpg", photos["dogs"][0])])
+    assert not strip(), "of another photo"
+    assert not hide(0.3), "of a dog"
+    _look_at(at, first)
+    assert "costs 40% more" in hide(0.4)
+    at.selectbox(key="cam.method").set_value("gradcam").run()
+    assert not strip() and not hide(0.3), "of another map"
+    at.selectbox(key="cam.method").set_value("cam").run()
+    at.selectbox(key="cam.network").set_value("resnet").run()
+    assert not strip() and not hide(0.3), "of another network"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from explorer.cam.explain import Explanation, explain
 from explorer.cam.heat import colours, overlay
 from explorer.cam.maps import Method
 from explorer.cam.view import geometry
+from explorer.data import dogscats
 from explorer.data.photos import to_bytes
 from explorer.errors import ExplorerError
 from explorer.figures.cam import probabilities
@@ -49,6 +50,16 @@ class PhotoAnswer:
         """The class explained; the winner for the lecture's mix."""
         explained = self.explanation.class_index
         return self.explanation.winner if explained is None else explained
+
+    @property
+    def maps_a_cat(self) -> bool:
+        """Whether it is the last layer's own map of what was taken for a cat, as in the lecture."""
+        classes, cat = self.loaded.network.classes, dogscats.CLASSES.index("cats")
+        return (
+            classes == dogscats.CLASSES
+            and self.options.method == Method.CAM
+            and self.index == self.explanation.winner == cat
+        )
 
     def name(self, index: int) -> str:
         """A class as a person would say it, as Markdown shows it plainly."""

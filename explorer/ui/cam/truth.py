@@ -47,10 +47,9 @@ def _deletion(answer: PhotoAnswer) -> None:
         here.key("deletion", "chart"),
         "Probability against the share of the photo hidden: hottest first, and at random.",
     )
-    gap = found.gap
     verdict = (
-        f"Hiding the hot parts costs **{gap:.0%}** more than hiding random ones: the map tells something true."
-        if gap > 0.02
+        f"Hiding the hot parts costs **{found.gap:.0%}** more than hiding random ones: the map tells something true."
+        if found.tells
         else "Hiding the hot parts costs no more than hiding random ones. Either the evidence is everywhere, or this "
         "map is no guide to it."
     )
