@@ -109,8 +109,8 @@ def _explode(ran: Ran) -> Verdict:
 
 def _restarts(ran: Ran) -> Verdict:
     values = restarts(ran.history, cycle_ends(ran.experiment))
-    if not any(name.startswith("after") for name in values):
-        return Verdict(None, "Stopped before the first restart: nothing is decided.")
+    if sum(name.startswith("end") for name in values) < 2:
+        return Verdict(None, "It was over before the second cycle's end: nothing is decided.")
     return judge("restarts", values)
 
 

@@ -62,7 +62,9 @@ def test_a_run_that_was_stopped_early_decides_nothing() -> None:
 def test_restarts_are_found_where_the_schedule_has_them() -> None:
     losses = [2.0, 2.2, 1.8, 1.9, 1.7, 1.6, 1.5]  # cycles of 1, 2 and 4 epochs
     assert says("restarts", [(loss, 0.4) for loss in losses]).agrees is True
-    assert says("restarts", [(2.0, 0.4)]).agrees is None
+    assert says("restarts", [(2.0, 0.4), (2.2, 0.4), (1.8, 0.4)]).agrees is True
+    for stopped in ([2.0], [2.0, 2.2]):
+        assert says("restarts", [(loss, 0.4) for loss in stopped]).agrees is None, "it has not come lower again"
 
 
 def test_accuracy_that_jumps_about_is_one_that_fell() -> None:
