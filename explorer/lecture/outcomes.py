@@ -83,7 +83,7 @@ def _bptt(ran: Ran) -> Verdict:
     if ran.last is None:
         return _broke(ran)
     steps = ran.last.step / ran.last.epoch
-    pace = ran.last.step / max(float(ran.history["seconds"][-1]), 1e-9)
+    pace = float(ran.history["step"][-1]) / max(float(ran.history["seconds"][-1]), 1e-9)
     said = (
         f"At bptt {ran.experiment.bptt} an epoch is {steps:,.0f} steps, {pace:.1f} a second here, and validation loss "
         f"was {ran.last.val_loss:.3f} {_epochs(ran.last)}"

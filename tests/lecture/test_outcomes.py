@@ -1,5 +1,7 @@
 """What a claim's own run says about it, from its own record."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,13 @@ def test_restarts_are_found_where_the_schedule_has_them() -> None:
     assert says("restarts", [(2.0, 0.4), (2.2, 0.4), (1.8, 0.4)]).agrees is True
     for stopped in ([2.0], [2.0, 2.2]):
         assert says("restarts", [(loss, 0.4) for loss in stopped]).agrees is None, "it has not come lower again"
+
+
+def test_the_pace_is_that_of_all_steps_also_of_a_run_that_was_stopped_within_an_epoch() -> None:
+    whole = ran("bptt", [(2.0, 0.4), (1.8, 0.4)])  # 200 steps in 10 seconds
+    stopped = dataclasses.replace(whole, history=dataclasses.replace(whole.history, epochs=whole.history.epochs[:1]))
+    for one in (whole, stopped):
+        assert "an epoch is 100 steps, 20.0 a second" in outcome(BY_ID["bptt"], one).text
 
 
 def test_accuracy_that_jumps_about_is_one_that_fell() -> None:
