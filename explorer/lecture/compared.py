@@ -64,8 +64,8 @@ def _other_data(experiment: Experiment, source: str) -> list[str]:
     if not experiment.rung.is_language:
         found += [f"{experiment.images:,} pictures"] if experiment.images < ALL_PICTURES else []
         found += [f"{experiment.size} pixels a side"] if experiment.size != 32 else []
-    elif experiment.newlines:
-        found += ["line breaks kept"]
+    found += ["line breaks kept"] if experiment.newlines else []
+    found += ["every symbol"] if experiment.every_symbol else []
     return found
 
 

@@ -34,6 +34,13 @@ def test_a_loss_is_better_the_lower_it_is() -> None:
         ("resnet2", {"size": 56}, "real", "not comparable: 56 pixels a side, 1 epoch"),
         ("convnet", {}, "standin", "not comparable: other data, 1 epoch"),
         ("gru", {"newlines": True}, "real", "not comparable: line breaks kept, 1 epoch"),
+        ("gru", {"every_symbol": True}, "real", "not comparable: every symbol, 1 epoch"),
+        (
+            "gru",
+            {"newlines": True, "every_symbol": True},
+            "real",
+            "not comparable: line breaks kept, every symbol, 1 epoch",
+        ),
         ("gru", {"data": "own-1234"}, "yours", "not comparable: other data, 1 epoch"),
     ],
 )
