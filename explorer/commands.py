@@ -41,6 +41,8 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.key.startswith("dogscats"):
         from explorer.cam import dogscats
 
+        if options.weights:
+            raise SettingsError(f"{options.key} is evaluated as it ships. Leave --weights out.")
         result = dogscats.evaluate_dogscats(options.key)
     else:
         from explorer.runs import ship

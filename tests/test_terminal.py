@@ -119,6 +119,7 @@ def test_runs_lists_what_was_recorded(home, capsys):
         (["sample", "gru", "--seed", "-1"], "Seed must lie between"),
         (["sample", "convnet"], "does not write text"),
         (["evaluate", "gru", "--weights", "/dev/zero"], "damaged"),
+        (["evaluate", "dogscats", "--weights", "/nowhere/w.safetensors"], "evaluated as it ships"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_status_1(capsys, words, said):
