@@ -27,6 +27,11 @@ class Pace:
         """Seconds spent running since it was begun or continued."""
         return self.seconds - self.before
 
+    @property
+    def now(self) -> float:
+        """Seconds spent running by now, as its own thread sees it between two looks."""
+        return self.seconds + (time.monotonic() - self._now if self._now else 0.0)
+
     def passed(self, steps: int) -> None:
         """Time has passed, in which so many steps were done."""
         now = time.monotonic()

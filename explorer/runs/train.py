@@ -138,6 +138,10 @@ def continued(
         job.history.mark(saved.step, "on another worker")
     job.pace.seconds = job.pace.before = saved.run_seconds
     job.live = {**saved.live}
+    made = {mark.text.partition(" ")[0]: mark.text for mark in job.history.snapshot().marks}
+    for name, value in saved.live.items():
+        if made.get(name) != _told(name, value):  # asked for, and it was left before the next step
+            _change(job.history, learner, experiment, name, value)
     return learner
 
 
@@ -165,6 +169,10 @@ def _moments(
     write_bookmark = functools.partial(_bookmark, job, experiment, learner)
     begun = Training(learner.data.vocabulary)
     yield Moment(0.0, lambda: begun, source=learner.data.source)
+    # Neither a pause nor others' turns are training.
+    learner.clock = lambda: job.pace.now
+    before = history.snapshot()["seconds"]
+    began = job.pace.now - (float(before[-1]) if len(before) else 0.0)
     for event in learner.steps(schedule):
         if isinstance(event, Epoch):
             recorder.drain()
@@ -188,7 +196,7 @@ def _moments(
                 recorder.keep(cycle(ends.index(event.number)), _weights(job, experiment, learner))
             yield Moment(event.number / schedule.epochs, epoch_ended=True)
         else:
-            history.add(event)
+            history.add(event, job.pace.now - began)
             recorder.after_step()
             recorder.bookmark(write_bookmark)
             yield Moment(event.epoch / schedule.epochs)
@@ -208,7 +216,11 @@ def _change(history: History, learner: Learner, experiment: "Experiment", name: 
         learner.lr_factor = value / experiment.lr
     else:
         learner.set_live(name, value)
-    history.mark(learner.step, f"{name} {value:g}")
+    history.mark(learner.step, _told(name, value))
+
+
+def _told(name: str, value: float) -> str:
+    return f"{name} {value:g}"
 
 
 def _sample(learner: Learner, experiment: "Experiment") -> str:

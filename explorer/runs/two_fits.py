@@ -51,7 +51,13 @@ class Fitted:
 
 
 def two_fits(
-    network: CamNet, data: Pair, *, lr: float = LR, batch_size: int = BATCH, seed: int = 0
+    network: CamNet,
+    data: Pair,
+    *,
+    lr: float = LR,
+    batch_size: int = BATCH,
+    seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Step | Epoch]:
     """Train the head of ``network``, which must be the caller's own (its body may be shared: it is not touched).
 
@@ -67,7 +73,7 @@ def two_fits(
     batches = math.ceil(len(data.train) / batch_size)
     step = 0
     for number, fit in enumerate(FITS):
-        began = time.perf_counter()
+        began = clock()
         order = torch.randperm(len(data.train), generator=generator)
         for batch, chosen in enumerate(torch.split(order, batch_size)):
             rate = lr * fit.schedule(batch / batches)
@@ -80,7 +86,7 @@ def two_fits(
             step += 1
             yield Step(step, number + batch / batches, loss.detach(), rate, MOMENTUM, None)
         val_loss, accuracy = judge()
-        yield Epoch(number + 1, step, val_loss, accuracy, time.perf_counter() - began)
+        yield Epoch(number + 1, step, val_loss, accuracy, clock() - began)
     network.eval()
 
 
@@ -118,13 +124,13 @@ def work(job: Job[Fitted], body: str, per_class: int, lr: float = LR) -> None:
 def _moments(job: Job[Fitted], network: CamNet, data: Pair, lr: float) -> Moments[Fitted]:
     learn = sum(p.numel() for p in network.head.parameters())
     counts = (len(data.train), len(data.valid)), (learn, sum(p.numel() for p in network.parameters()))
-    started = time.perf_counter()
     source: Source = data.source
     yield Moment(READING, lambda: Fitted(*counts), source=source)
+    started = job.pace.now
     total = len(FITS) * math.ceil(len(data.train) / BATCH)
-    for event in two_fits(network, data, lr=lr):
+    for event in two_fits(network, data, lr=lr, clock=lambda: job.pace.now):
         if isinstance(event, Step):
-            job.history.add(event)
+            job.history.add(event, job.pace.now - started)
             job.history.drain()
             yield Moment(READING + (1 - READING) * event.number / total)
             continue
@@ -139,6 +145,6 @@ def _moments(job: Job[Fitted], network: CamNet, data: Pair, lr: float) -> Moment
         job.history.snapshot().epochs[-1].accuracy,
         (),
         (),
-        time.perf_counter() - started,
+        job.pace.now - started,
     )
     yield Moment(1.0, lambda: Fitted(*counts, trained))

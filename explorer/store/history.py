@@ -124,9 +124,14 @@ class History:
     _smooth: float = 0.0
     _started: float = field(default_factory=time.perf_counter)
 
-    def add(self, step: "Step") -> None:
-        """Take a step's scalars without waiting for the device."""
-        self._pending.append((step, time.perf_counter() - self._started))
+    def add(self, step: "Step", at: float | None = None) -> None:
+        """Take a step's scalars without waiting for the device.
+
+        Args:
+            step: it.
+            at: seconds of training until now; by default those since this history was made.
+        """
+        self._pending.append((step, time.perf_counter() - self._started if at is None else at))
 
     def drain(self) -> np.ndarray:
         """Bring what is pending to the host in one transfer; the new rows, (rows, columns)."""

@@ -86,6 +86,7 @@ class Learner:
         self.batch = 0  #: batches of this epoch that are done; its draws were all made before the first
         self.epoch_began = self.generator.get_state()  #: of the batches' generator, before this epoch's draws
         self.spent = 0.0  #: seconds of this epoch before it was interrupted
+        self.clock: Callable[[], float] = time.perf_counter  #: times epochs; a job's stands still while it waits
         # bfloat16 keeps float32's range, so it needs no loss scaling; recurrent nets stay in float32, where
         # cuDNN is already fast and the lecture's losses are comparable.
         precision = "float32" if self.recurrent else experiment.precision
@@ -95,7 +96,7 @@ class Learner:
     def steps(self, plan: Plan) -> Iterator[Step | Epoch]:
         """Train from where the learner stands, be it in mid-epoch, to the plan's end; control comes back every step."""
         while self.epoch < plan.epochs:
-            started = time.perf_counter() - self.spent
+            started = self.clock() - self.spent
             if self.batch:  # interrupted here: the same draws again, and past the batches that are done
                 self.generator.set_state(self.epoch_began)
             else:
@@ -106,12 +107,12 @@ class Learner:
             for batch in islice(self.data.train_batches(self.generator), self.batch, None):
                 done = self.epoch + batch.start
                 step = self.train_batch(batch, plan.lr(done) * self.lr_factor, plan.momentum(done))
-                self.batch, self.spent = self.batch + 1, time.perf_counter() - started
+                self.batch, self.spent = self.batch + 1, self.clock() - started
                 yield step
             val_loss, accuracy = self.evaluate()
             self.epoch += 1
             self.batch, self.spent = 0, 0.0
-            yield Epoch(self.epoch, self.step, val_loss, accuracy, time.perf_counter() - started)
+            yield Epoch(self.epoch, self.step, val_loss, accuracy, self.clock() - started)
         self.model.eval()
 
     def train_batch(self, batch: Batch, lr: float, momentum: float = MOMENTUM) -> Step:

@@ -98,7 +98,6 @@ def test_a_run_stopped_in_mid_epoch_and_continued_equals_one_that_ran_through(
     monkeypatch.setattr(queue, "_registry", registry)
     whole = train_whole(store, experiment)
     job = begun(experiment, store, steps=7)
-    job.change("lr", experiment.lr)  # leaves a mark, and changes nothing else
     job.stop()
     until(lambda: job.ended, 60)
     assert store.bookmark(job.id).exists() and store.run(job.id).state == State.STOPPED
@@ -138,6 +137,20 @@ def test_a_live_change_is_continued_too(short, store, registry, monkeypatch):
     assert same_weights(store, one.id, other.id)
     same_history(store.history(one.id), store.history(other.id))
     assert [mark.text for mark in store.history(other.id).marks] == ["dropout 0.2", "lr 0.002"]
+
+
+def test_a_change_that_was_left_before_its_step_is_made_when_it_goes_on(short, store, registry, monkeypatch):
+    monkeypatch.setattr(queue, "_registry", registry)
+    job = begun(LANGUAGE, store, steps=4)
+    job.change("lr", 4 * LANGUAGE.lr)
+    job.stop()
+    until(lambda: job.ended)
+    assert not job.history.snapshot().marks
+    job = train.submit_again(store.run(job.id), store, "ann")
+    until(lambda: job.ended, 60)
+    history = store.history(job.id)
+    assert [(mark.step, mark.text) for mark in history.marks] == [(4, f"lr {4 * LANGUAGE.lr:g}")]
+    assert history["lr"][4] > 2 * history["lr"][3], "and is what it trains at, as the page says"
 
 
 OFTEN = 0.3  # seconds between two bookmarks, so that small runs leave some

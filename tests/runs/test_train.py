@@ -188,6 +188,21 @@ def test_a_pause_shows_and_stores_the_last_step(tiny, store, registry):
     until(lambda: job.ended)
 
 
+def test_neither_a_pause_nor_the_queue_counts_as_training(tiny, store, registry):
+    job = job_for(tiny("gru", epochs=1), store)
+    job.budget = 5
+    time.sleep(0.5)  # as if it waited for its turn
+    registry.submit(job)
+    until(lambda: job.state == State.PAUSED)
+    time.sleep(1.5)
+    job.resume()
+    until(lambda: job.ended)
+    history = store.history(job.id)
+    (epoch,) = history.epochs
+    assert 0 <= history["seconds"][0] <= history["seconds"][-1] <= job.pace.seconds
+    assert 0 < epoch.seconds <= job.pace.seconds
+
+
 def test_a_stopped_run_keeps_its_curve_and_its_weights(tiny, store, registry):
     learner = slow(tiny("gru", epochs=50))
     job = registry.submit(job_for(learner, store, "ann"))
