@@ -179,7 +179,7 @@ class Experiment:
         "training", low=0.0, high=0.5, step=0.05, ladder=VISION,
     )
     precision: str = row(
-        "auto", "Precision", "What the network multiplies in while it trains. auto: bfloat16 on CUDA, float32 elsewhere; "
+        "auto", "Precision", "What the network multiplies in while it trains. auto: bfloat16 on GPUs built for it, else float32; "
         "bfloat16 also halves the time on processors built for it. Validation is always in float32.",
         "training", options=("auto", "float32", "bfloat16"), ladder=VISION,
     )

@@ -90,7 +90,7 @@ class Learner:
         # bfloat16 keeps float32's range, so it needs no loss scaling; recurrent nets stay in float32, where
         # cuDNN is already fast and the lecture's losses are comparable.
         precision = "float32" if self.recurrent else experiment.precision
-        cuda = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        cuda = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self.autocast = precision == "bfloat16" or (precision == "auto" and cuda)
 
     def steps(self, plan: Plan) -> Iterator[Step | Epoch]:
@@ -128,7 +128,8 @@ class Learner:
             grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip or float("inf"))
         take_step(self.optimiser)
         self.step += 1
-        return Step(self.step, self.epoch + batch.start, loss.detach(), lr, momentum, grad_norm)
+        used = self.optimiser.param_groups[0].get("momentum", MOMENTUM)  # Adam's first beta stays where it is
+        return Step(self.step, self.epoch + batch.start, loss.detach(), lr, used, grad_norm)
 
     def loss(self, batch: Batch) -> Tensor:
         """What a step makes smaller: a scalar, nats."""
@@ -144,7 +145,7 @@ class Learner:
         elif self.autocast and self.model.training:
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 logits = model(x)
-        else:  # judged in float32, so that a figure is the same everywhere
+        else:  # judged in float32, as everywhere; what cuDNN multiplies, on newer GPUs, as TF32
             logits = model(x)
         return logits
 

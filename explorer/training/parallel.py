@@ -138,7 +138,7 @@ def join() -> Group:
         SettingsError: there are fewer devices than processes on this machine.
     """
     wanted, own = os.environ.get("EXPLORER_DEVICE", ""), f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    cuda = torch.cuda.is_available() and wanted in ("", "cuda")
+    cuda = torch.cuda.is_available() and wanted.partition(":")[0] in ("", "cuda")
     os.environ["EXPLORER_DEVICE"] = own if cuda else "cpu"
     if cuda:
         there, here = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -265,14 +265,15 @@ def _charts(page: str, history: Snapshot, trained: Experiment, stamp: state.Stam
 def _details(page: str, history: Snapshot, trained: Experiment, stamp: state.Stamp) -> None:
     left, right = st.columns(2)
     with left:
-        plot.chart(
-            page,
-            "momentum",
-            (stamp[0], trained),
-            lambda: curves.momentum_curve(schedules.plan(trained), key=str(stamp[0])),
-            "Momentum over epochs.",
-            "Momentum (SGD and its kin): one-cycle lowers it while the rate is high.",
-        )
+        if trained.optimiser in ("sgd", "nesterov"):
+            plot.chart(
+                page,
+                "momentum",
+                (stamp[0], trained),
+                lambda: curves.momentum_curve(schedules.plan(trained), key=str(stamp[0])),
+                "Momentum over epochs.",
+                "Momentum: one-cycle lowers it while the rate is high.",
+            )
         if len(history) and (history["grad_norm"] == history["grad_norm"]).any():
             plot.chart(
                 page,

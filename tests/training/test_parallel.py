@@ -51,9 +51,10 @@ def test_a_batch_that_cannot_be_cut_is_a_sentence(batch, size, fitting):
     parallel.check(Experiment.of("gru", batch_size=size * 8), size)
 
 
-def test_more_processes_than_gpus_is_a_sentence(monkeypatch):
+@pytest.mark.parametrize("device", ["", "cuda", "cuda:0"])
+def test_more_processes_than_gpus_is_a_sentence(device, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    monkeypatch.setenv("EXPLORER_DEVICE", "cuda")
+    monkeypatch.setenv("EXPLORER_DEVICE", device)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(SettingsError, match=r"there is one GPU. Take --nproc-per-node=1, or set EXPLORER_DEVICE=cpu"):
