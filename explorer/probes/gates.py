@@ -126,9 +126,8 @@ def tracking(traced: Trace, text: str, name: str = "h", layer: int = -1) -> tupl
     units = traced.layers[layer][name].astype(np.float64)
     if len(units) != len(text):
         raise SettingsError(f"The trace has {len(units)} characters and the text {len(text)}.")
-    names, columns = zip(*features(text).items(), strict=True) if len(set(text)) > 1 else ((), ())
     best = []
-    for feature, values in zip(names, columns, strict=True):
+    for feature, values in features(text).items():
         r = correlation(units, values)
         unit = int(np.abs(r).argmax())
         best.append(Tracked(feature, unit, float(r[unit])))

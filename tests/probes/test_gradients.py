@@ -227,6 +227,11 @@ def test_features_of_a_text():
     assert "capital" not in gates.features("no capitals here") and "position in line" not in gates.features("ab c")
 
 
+def test_a_text_of_marks_alone_has_nothing_to_follow():
+    traced = gates.Trace(({"h": np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)},), 0.0)
+    assert gates.tracking(traced, "?!?!?!?!") == () and gates.tracking(traced, "????????") == ()
+
+
 def test_tracking_finds_the_unit_that_counts():
     text = 'one "two three" four. five "six"\nseven eight'
     random = np.random.default_rng(0).normal(size=(len(text), 6)).astype(np.float32)
