@@ -30,12 +30,13 @@ class Pace:
     @property
     def now(self) -> float:
         """Seconds spent running by now, as its own thread sees it between two looks."""
-        return self.seconds + (time.monotonic() - self._now if self._now else 0.0)
+        now = time.monotonic()
+        return self.seconds + now - (self._now or now)
 
     def passed(self, steps: int) -> None:
         """Time has passed, in which so many steps were done."""
         now = time.monotonic()
-        self.seconds += now - self._now
+        self.seconds += now - (self._now or now)
         self._now = now
         self.steps += steps
         since, before = self._since

@@ -79,7 +79,7 @@ def train(
     Raises:
         ExplorerError: data or weights cannot be used. Diverged: see :class:`Recorder`.
     """
-    recorder = recorder or Recorder(job, experiment, store, in_words(start))
+    recorder = recorder or Recorder(job, experiment, store, own_weights.origin_of(start))
     outcome, message = State.STOPPED, ""  # unless it ends otherwise
     try:
         if go_on and learner is None:
@@ -114,15 +114,6 @@ def train(
             recorder.forget_bookmark()
         recorder.end(outcome, message, final)
     return learner
-
-
-def in_words(start: Path | None) -> str:
-    """The weights a run begins with."""
-    if start is None:
-        return ""
-    if own_weights.is_own(start):
-        return "weights of their owner's own"
-    return f"the shipped weights of {start.stem}" if start == checkpoint.shipped(start.stem) else start.name
 
 
 def continued(
@@ -297,7 +288,7 @@ def _record(job: Job[Training], store: Store, start: Path | None, go_on: bool) -
     if go_on or job.moved:
         go_on = _taken_over(job, store)
         line = store.run(job.id)  # its name, its star, its sweep stay
-    recorder = Recorder(job, job.experiment, store, in_words(start), line)
+    recorder = Recorder(job, job.experiment, store, own_weights.origin_of(start), line)
     recorder.goes_on = go_on
     if go_on:
         job.history = History.of(store.history(job.id))

@@ -87,8 +87,9 @@ def _record(
     """A new run, or the one that the processes before these have left, and the learner where it was left."""
     from explorer.jobs.job import Job
     from explorer.runs.record import Recorder
-    from explorer.runs.train import continued, in_words, take_up
+    from explorer.runs.train import continued, take_up
     from explorer.store.words import Kind
+    from explorer.training import own_weights
 
     store, number, before = None if options.no_record else store_or_none(), _number(), None
     if store is not None and (before := store.run(number)) is not None:
@@ -100,7 +101,7 @@ def _record(
         store.claim(number)  # it was left before its first bookmark
         store.rewind(number, 0, 0, 0)
     job = Job(Kind.TRAIN, experiment.rung.title, experiment=experiment, id=number)
-    return job, Recorder(job, experiment, store, in_words(options.start), before)
+    return job, Recorder(job, experiment, store, own_weights.origin_of(options.start), before)
 
 
 def _number() -> str:

@@ -36,15 +36,14 @@ def train(options: argparse.Namespace) -> int:
         return _train_dogscats(options)
     experiment, target = experiment_of(options), target_of(options)
     from explorer.jobs.job import Job
-    from explorer.runs import train
     from explorer.runs.record import Recorder
     from explorer.store.words import Kind
-    from explorer.training import prepare
+    from explorer.training import own_weights, prepare
 
     store = None if options.no_record else store_or_none()
     learner = prepare.learner_for(experiment, options.start)
     job: Job[Training] = Job(Kind.TRAIN, experiment.rung.title, experiment=experiment)
-    recorder = Recorder(job, experiment, store, train.in_words(options.start))
+    recorder = Recorder(job, experiment, store, own_weights.origin_of(options.start))
     return to_its_end(job, learner, recorder, options, target)
 
 

@@ -135,6 +135,15 @@ def is_own(path: Path) -> bool:
     return _home() in path.parents
 
 
+def origin_of(start: Path | None) -> str:
+    """The weights a run begins with."""
+    if start is None:
+        return ""
+    if is_own(start):
+        return "weights of their owner's own"
+    return f"the shipped weights of {start.stem}" if start == checkpoint.shipped(start.stem) else start.name
+
+
 def _home() -> Path:
     return paths.home() / "weights"
 

@@ -15,7 +15,6 @@ from explorer.data.vocabulary import Vocabulary
 from explorer.errors import OtherDataError, WeightsError
 from explorer.experiment import Experiment
 from explorer.limits import Limits
-from explorer.runs import train
 from explorer.store import tidy
 from explorer.store.store import Store
 from explorer.store.tidy import DAY, Tidied
@@ -60,7 +59,7 @@ def test_what_fits_is_kept_and_opens_like_any_other(home, experiment, ours):
     assert story.source.kind == SourceKind.YOURS and story.experiment == experiment
     assert (story.epochs, story.val_loss) == (4, 1.5) if ours else (story.epochs == 0 and math.isnan(story.val_loss))
     assert own_weights.find(experiment.model, "ann") == path and own_weights.is_own(path)
-    assert train.in_words(path) == "weights of their owner's own"
+    assert own_weights.origin_of(path) == "weights of their owner's own"
 
 
 def test_half_precision_is_taken_as_float32(home):
