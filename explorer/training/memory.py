@@ -107,6 +107,7 @@ def reserve(experiment: "Experiment", data: "Data", device: "torch.device") -> N
     """
     known = _known(experiment, device, data if isinstance(data, text.TextData) else None)
     need = estimate(experiment, **known)
+    getattr(data, "train_x", None)  # pictures are made when first asked for: before it is said what is free
     with _promising:
         free = devices.free_memory(device)
         others = sum(other.learning + other.passing for other in _promised)

@@ -298,3 +298,12 @@ def test_the_networks_of_a_race_are_asked_for_together(monkeypatch):
         memory.ask(network)
     with pytest.raises(SettingsError, match=r"This race would need about .*batch size of"):
         memory.ask(*networks)
+
+
+def test_the_pictures_are_there_when_it_is_asked_what_is_free(monkeypatch):
+    experiment = Experiment.of("convnet", data="standin", images=500)
+    data = prepare.data_for(experiment, CPU)
+    asked = []
+    monkeypatch.setattr(devices, "free_memory", lambda place: asked.append("train_x" in vars(data)))
+    memory.reserve(experiment, data, CPU)
+    assert asked == [True]
