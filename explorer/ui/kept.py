@@ -32,6 +32,9 @@ class Session:
     said: dict[str, str | None] = field(default_factory=dict)  #: what its controls last wrote, by the parameter
     words: set[str] = field(default_factory=set)  #: the parameters that controls have ever written
     now: set[str] = field(default_factory=set)  #: those of controls on screen
+    left: dict[str, str] = field(default_factory=dict)  #: what the address said when the page was last drawn
+    replaced: dict[str, str] | None = None  #: what it said before, unless a link led on from there
+    replaced_at: float = 0.0  #: when, by the monotonic clock
 
 
 @dataclass(eq=False)

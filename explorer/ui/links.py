@@ -13,6 +13,7 @@ A fragment that runs alone does 2 and 3 for what is in it. A bare address opens 
 else as it is by default, which on a page that trains is the class's preset. One that says something means just that.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -25,7 +26,9 @@ from explorer.data import text
 from explorer.experiment import SETTINGS, Experiment
 from explorer.ladders import Ladder, Page
 from explorer.ui import parts, state
+from explorer.ui.kept import Session
 
+ECHO = 3.0  # seconds within which a browser has heard of another address
 SENTENCES, LONGEST = 3, 200  # of a notice; characters of each
 #: What a link may name besides a text of one's own.
 DATA = {Ladder.LANGUAGE: text.NAMES, Ladder.VISION: ("auto", "standin")}
@@ -108,7 +111,7 @@ def _short(sentence: str) -> str:
 def go(address: str) -> NoReturn:
     """Go where an address on this server leads, such as ``char_rnn?model=gru``."""
     page, _, query = address.partition("?")
-    st.switch_page(Page(page).script, query_params=dict(parse_qsl(query)))
+    state.open(Page(page), None, None, **dict(parse_qsl(query)))
 
 
 # -- what a page's controls are set to -------------------------------------------------------------------
@@ -246,7 +249,19 @@ def begin(page: str) -> None:
     if here.page != page:
         here.page = page
         here.said.clear()
+        here.left, here.replaced = st.query_params.to_dict(), None
+    elif _is_echo(here):
+        st.query_params.from_dict(here.left)
     hide()
+
+
+def _is_echo(here: Session) -> bool:
+    """Whether a browser still says the address that was just replaced: it clicked, or its timer did, before it heard.
+
+    Followed as a link, that would bring back the run or the setting that one has just left.
+    """
+    asked = st.query_params.to_dict()
+    return asked != here.left and asked == here.replaced and time.monotonic() - here.replaced_at < ECHO
 
 
 def end() -> None:
@@ -254,3 +269,5 @@ def end() -> None:
     here = state.session()
     for word in here.words - here.now:
         st.query_params.pop(word, None)
+    if (now := st.query_params.to_dict()) != here.left:
+        here.left, here.replaced, here.replaced_at = now, here.left, time.monotonic()

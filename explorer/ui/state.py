@@ -319,14 +319,11 @@ def show(page: str, experiment: "Experiment", run: str | None = None) -> None:
 
 
 def open(page: str, experiment: "Experiment | None" = None, run: str | None = None, **query: str) -> NoReturn:
-    """Go to a page; a training page shows the experiment and the run, if any, and its address says so.
-
-    Args:
-        query: what else its address is to say.
-    """
+    """Go to a page; a training page shows the experiment and the run, if any. Its address says so, and ``query``."""
     if experiment is not None:
         show(page, experiment, run)
         query = {**experiment.to_query(), **({"run": run} if run else {}), **query}
+    session().replaced = None
     st.switch_page(Page(page).script, query_params=query)
 
 

@@ -17,6 +17,7 @@ from explorer.runs import allowed
 from explorer.store.history import COLUMNS, EpochRow
 from explorer.store.store import Run, Store
 from explorer.store.words import Kind
+from explorer.ui import links
 from tests.pages.conftest import numbers, open_page, texts, told, wait
 
 OWN = "my secret diary begins with a fox that nobody may know of.\n" * 60
@@ -215,3 +216,19 @@ def test_a_second_link_to_the_same_page_is_followed() -> None:
     at.switch_page("pages/home.py").run()
     at.switch_page("pages/char_rnn.py").run()
     assert at.session_state["char_rnn"].experiment.model == "char3", "the menu leads back to what one left"
+
+
+def test_a_browser_that_has_not_heard_of_the_new_address_yet_brings_no_run_back(monkeypatch) -> None:
+    """A click, or a timer's turn, says the address that the browser has; after a while it is a link like any other."""
+    before, after = (a_stored_run(run, Experiment.of("gru", hidden=16)) for run in ("fade0005", "fade0006"))
+    at = open_page("char_rnn", run=before)
+    at.query_params["run"] = after
+    at.run()
+    for later, shown in ((False, after), (True, before)):
+        if later:
+            monkeypatch.setattr(links, "ECHO", 0.0)
+        at.query_params["run"] = before
+        at.run()
+        assert not at.exception and at.query_params["run"] == shown
+    for run in (before, after):
+        Store().delete(run)
