@@ -161,9 +161,9 @@ def _moments(
     begun = Training(learner.data.vocabulary)
     yield Moment(0.0, lambda: begun, source=learner.data.source)
     # Neither a pause nor others' turns are training.
-    learner.clock = lambda: job.pace.now
-    before = history.snapshot()["seconds"]
-    began = job.pace.now - (float(before[-1]) if len(before) else 0.0)
+    pace = job.pace
+    learner.clock = lambda: pace.now
+    history.time_by(learner.clock)
     for event in learner.steps(schedule):
         if isinstance(event, Epoch):
             recorder.drain()
@@ -187,7 +187,7 @@ def _moments(
                 recorder.keep(cycle(ends.index(event.number)), _weights(job, experiment, learner))
             yield Moment(event.number / schedule.epochs, epoch_ended=True)
         else:
-            history.add(event, job.pace.now - began)
+            history.add(event)
             recorder.after_step()
             recorder.bookmark(write_bookmark)
             yield Moment(event.epoch / schedule.epochs)

@@ -126,11 +126,13 @@ def _moments(job: Job[Fitted], network: CamNet, data: Pair, lr: float) -> Moment
     counts = (len(data.train), len(data.valid)), (learn, sum(p.numel() for p in network.parameters()))
     source: Source = data.source
     yield Moment(READING, lambda: Fitted(*counts), source=source)
-    started = job.pace.now
+    pace = job.pace  # neither a pause nor others' turns are training
+    clock, started = lambda: pace.now, pace.now
+    job.history.time_by(clock)
     total = len(FITS) * math.ceil(len(data.train) / BATCH)
-    for event in two_fits(network, data, lr=lr, clock=lambda: job.pace.now):
+    for event in two_fits(network, data, lr=lr, clock=clock):
         if isinstance(event, Step):
-            job.history.add(event, job.pace.now - started)
+            job.history.add(event)
             job.history.drain()
             yield Moment(READING + (1 - READING) * event.number / total)
             continue
@@ -139,12 +141,6 @@ def _moments(job: Job[Fitted], network: CamNet, data: Pair, lr: float) -> Moment
         yield Moment(READING + (1 - READING) * event.step / total, epoch_ended=True)
     taught = tuple(int((data.train_y == i).sum()) for i in range(len(data.classes)))
     trained = Trained(
-        secrets.token_hex(4),
-        network,
-        taught,
-        job.history.snapshot().epochs[-1].accuracy,
-        (),
-        (),
-        job.pace.now - started,
+        secrets.token_hex(4), network, taught, job.history.snapshot().epochs[-1].accuracy, (), (), pace.now - started
     )
     yield Moment(1.0, lambda: Fitted(*counts, trained))

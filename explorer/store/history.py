@@ -8,7 +8,7 @@ nothing and blocks nobody.
 import functools
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -122,16 +122,17 @@ class History:
     _epochs: tuple[EpochRow, ...] = ()
     _marks: tuple[Mark, ...] = ()
     _smooth: float = 0.0
+    _clock: Callable[[], float] = time.perf_counter
     _started: float = field(default_factory=time.perf_counter)
 
-    def add(self, step: "Step", at: float | None = None) -> None:
-        """Take a step's scalars without waiting for the device.
+    def time_by(self, clock: Callable[[], float]) -> None:
+        """Take the seconds of training from this clock from now on; what is recorded goes on where it ended."""
+        self._clock, before = clock, self._table[COLUMNS.index("seconds"), : self._length]
+        self._started = clock() - (float(before[-1]) if len(before) else 0.0)
 
-        Args:
-            step: it.
-            at: seconds of training until now; by default those since this history was made.
-        """
-        self._pending.append((step, time.perf_counter() - self._started if at is None else at))
+    def add(self, step: "Step") -> None:
+        """Take a step's scalars without waiting for the device."""
+        self._pending.append((step, self._clock() - self._started))
 
     def drain(self) -> np.ndarray:
         """Bring what is pending to the host in one transfer; the new rows, (rows, columns)."""
@@ -192,7 +193,7 @@ class History:
         history = cls()
         if len(snapshot):
             history.extend(np.stack([snapshot[name] for name in COLUMNS], axis=1))
-            history._started -= float(snapshot["seconds"][-1])
+            history.time_by(time.perf_counter)
         history._epochs, history._marks = snapshot.epochs, snapshot.marks
         return history
 
