@@ -9,7 +9,6 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from explorer.errors import ExplorerError, SettingsError, StorageError
@@ -91,18 +90,22 @@ def unfinished(store: Store, sweep: str) -> list[Run]:
     runs = store.cells([sweep])
     if not runs:
         raise StorageError(f"There is no sweep {sweep!r} on this machine. python -m explorer runs lists them.")
-    left = [run for run in runs if run.state not in OVER]
-    taken = [replace(run, state=State.QUEUED, message="") for run in left if store.claim(run.id)]
+    left = [run.id for run in runs if run.state not in OVER]
+    taken = {run for run in left if store.claim(run)}
     if left and not taken:
         raise StorageError(f"The sweep {sweep} is at work already, in another process.")
-    return taken
+    return [run for run in store.cells([sweep]) if run.id in taken]
+
+
+def waits(run: Run, found: Run | None) -> bool:
+    """Whether the record has a cell as ``run``, waiting: nobody has stopped its sweep since, nor gone on with it."""
+    return found is not None and (found.state, found.updated) == (State.QUEUED, run.updated)
 
 
 def leave(store: Store, runs: Sequence[Run], why: str = WAITS) -> None:
     """Settle those whose turn has not come: they wait for whoever goes on."""
     for run in runs:
-        found = store.run(run.id)
-        if found is not None and found.state == State.QUEUED:
+        if waits(run, store.run(run.id)):
             store.settle(run.id, State.STOPPED, why)
 
 

@@ -53,15 +53,11 @@ class Enqueued(Sweeping):
         self._failed = 0  # in a row
         self._waiting = deque(enumerate(self.runs))
 
-    def _left(self) -> Sequence[Run]:
-        """No other: what has ended here may be waiting again by now, for whoever goes on with it."""
-        return [run for _, run in self._waiting]
-
     def _cells(self) -> Iterator[Ended]:
         waiting, at_work = self._waiting, dict[int, Job[Any]]()
         try:
             while (at_work or (waiting and not self.stopped)) and not self.engine.closed:  # of which nothing is heard
-                self._follow(self._left(), list(at_work.values()))
+                self._follow([run for _, run in waiting], list(at_work.values()))
                 while waiting and not self.stopped and len(at_work) < self.at_once:
                     if (job := self._begin(waiting[0][1])) is None:
                         break
@@ -84,8 +80,7 @@ class Enqueued(Sweeping):
         if now < self._again:
             return None
         try:
-            found = self.store.run(run.id)
-            if found is None or found.state != State.QUEUED:
+            if not cells.waits(run, self.store.run(run.id)):
                 self._end()
                 return None
             job = self.engine.submit(cells.job(run, self.store))
@@ -120,9 +115,9 @@ class Enqueued(Sweeping):
     def _settled(self, waiting: Sequence[Run], at_work: Sequence[Job[Any]]) -> bool:
         """Whether the record has a cell that waits here as one that waits no more, or one at work as to be stopped."""
         with contextlib.suppress(StorageError):  # it is asked again
-            states = {run.id: run.state for run in self.store.cells([self.runs[0].sweep])}
-            return any(states.get(run.id) != State.QUEUED for run in waiting) or any(
-                states.get(job.id) == State.STOPPING for job in at_work
+            found = {run.id: run for run in self.store.cells([self.runs[0].sweep])}
+            return not all(cells.waits(run, found.get(run.id)) for run in waiting) or any(
+                job.id in found and found[job.id].state == State.STOPPING for job in at_work
             )
         return False
 

@@ -76,8 +76,9 @@ class Store(Database):
         with self._writing() as connection:
             ended = ", ".join("?" * len(ENDED))
             done = connection.execute(
-                f"UPDATE runs SET state = ?, message = '', process = ?, server = ? WHERE id = ? AND state IN ({ended})",
-                [State.QUEUED, os.getpid(), self._presence.announce(), run, *sorted(ENDED)],
+                "UPDATE runs SET state = ?, message = '', updated = ?, process = ?, server = ? "
+                f"WHERE id = ? AND state IN ({ended})",
+                [State.QUEUED, time.time(), os.getpid(), self._presence.announce(), run, *sorted(ENDED)],
             )
             return bool(done.rowcount > 0)
 

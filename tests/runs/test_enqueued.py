@@ -125,6 +125,23 @@ def test_it_stops_saves_what_ran_and_goes_on_from_there(registry, store):
     until(lambda: set(of(store, sweep)) <= ENDED)
 
 
+def test_whoever_goes_on_at_once_has_it_alone(registry, store, monkeypatch):
+    monkeypatch.setattr(enqueued, "LOOK", 1.0)  # of the thread that is to see that it was stopped
+    sweep = enqueued.start(a_plan(["lr=1e-3,1e-2,1e-1"], **SLOW), store, "ann")
+    until(lambda: State.RUNNING in of(store, sweep))
+    before = next(thread for thread in threading.enumerate() if thread.name == f"sweep-{sweep}")
+    enqueued.stop(sweep, store)
+    until(lambda: of(store, sweep) == [State.STOPPED] * 3)
+    enqueued.go_on(sweep, store, "ann")
+    assert before.is_alive(), "or this proves nothing"
+    before.join(60)
+    until(lambda: of(store, sweep)[0] == State.RUNNING)
+    assert of(store, sweep)[1:] == [State.QUEUED] * 2
+    assert sum(not job.ended for job in registry.all()) == 1
+    enqueued.stop(sweep, store)
+    until(lambda: set(of(store, sweep)) <= ENDED)
+
+
 def test_a_server_that_ends_leaves_a_sweep_to_be_gone_on_with(store, monkeypatch):
     first = Registry()
     monkeypatch.setattr(enqueued, "registry", lambda: first)
