@@ -58,7 +58,7 @@ def test_endless_questions_leave_training_its_share():
 
 
 def test_a_click_is_enough_and_one_that_leads_to_nothing_costs_a_second_at_most(monkeypatch):
-    monkeypatch.setattr(courtesy, "SOON", 0.05)
+    monkeypatch.setattr(courtesy, "SOON", 0.5)
     polite = Courtesy()
     polite.expect()
     assert polite.asked

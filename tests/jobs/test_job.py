@@ -60,7 +60,7 @@ def paused_beside_another(registry):
 def test_a_paused_job_stops_at_once_though_another_runs(registry):
     job, other = paused_beside_another(registry)
     job.stop()
-    until(lambda: job.state == State.STOPPED, 2)
+    until(lambda: job.state == State.STOPPED)
     assert other.state == State.RUNNING
     third = start(registry)
     time.sleep(0.05)
@@ -72,7 +72,7 @@ def test_a_job_waiting_to_go_on_stops_at_once_too(registry):
     job.resume()
     until(lambda: job.state == State.QUEUED)
     job.stop()
-    until(lambda: job.state == State.STOPPED, 2)
+    until(lambda: job.state == State.STOPPED)
 
 
 def test_pausing_holds_the_steps_and_lets_the_next_job_in(registry):
