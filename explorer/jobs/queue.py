@@ -44,7 +44,7 @@ class Registry(Known):
         self._training: Lane[Job[Any]] = Lane(workers, _turn)
         self._beside: Lane[Job[Any]] = Lane(BESIDE, _turn)
         self._jobs: dict[str, Job[Any]] = {}
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads: dict[Job[Any], threading.Thread] = {}  # of a run that goes on there may be two, for a moment
         self._starting = threading.Lock()
         self._lock = threading.Lock()
         self._eye = Eye()
@@ -181,14 +181,14 @@ class Registry(Known):
             if job.ended:
                 return False
             thread = threading.Thread(target=self._run, args=(job,), name=f"job-{job.id}", daemon=True)
-            self._threads[job.id] = thread
+            self._threads[job] = thread
             job.has_place = True
             try:
                 thread.start()
                 return True
             except RuntimeError as error:  # the system has no thread left
                 log.warning("%s %s: %s", job.kind, job.id, error)
-                del self._threads[job.id]
+                del self._threads[job]
                 job.has_place = False
         job.end_unbegun(State.FAILED, "This server has no room to begin this just now. Start it again in a minute.")
         return False
@@ -204,7 +204,7 @@ class Registry(Known):
             job.let_go()  # lets go of what the work held: its model, its data
             if job.unfinished:
                 self._finish_later(job)
-            self._threads.pop(job.id, None)
+            self._threads.pop(job, None)
             job.leave_place()
 
 

@@ -271,6 +271,30 @@ def test_what_a_suite_in_the_background_starts_hears_ctrl_c():
     assert done.stdout == "True\n"
 
 
+def test_a_server_that_ends_waits_for_a_run_that_has_just_gone_on(monkeypatch):
+    """Its thread before may come to its end after the new one has begun."""
+    registry, over, ended = Registry(workers=2), threading.Event(), []
+    first = Job(Kind.TRAIN, "test", lambda job: None)
+    let_go = first.let_go
+    first.let_go = lambda: (over.wait(60), let_go())
+
+    def work(job):
+        try:
+            Work()(job)
+        finally:
+            time.sleep(0.2)
+            ended.append(job)
+
+    registry.submit(first)
+    until(lambda: first.ended)
+    again = registry.submit(Job(Kind.TRAIN, "test", work, id=first.id))
+    until(lambda: again.began)
+    over.set()
+    until(lambda: first.lane.free == 1)
+    registry.close()
+    assert ended == [again]
+
+
 def test_a_server_that_ends_while_a_job_begins_waits_for_it(monkeypatch):
     """A thread that is known but not yet started cannot be joined: closing at that moment used to fail."""
     start, entered = threading.Thread.start, threading.Event()
