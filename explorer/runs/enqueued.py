@@ -53,11 +53,15 @@ class Enqueued(Sweeping):
         self._failed = 0  # in a row
         self._waiting = deque(enumerate(self.runs))
 
+    def _left(self) -> Sequence[Run]:
+        """No other: each is looked up in the record."""
+        return [run for _, run in self._waiting]
+
     def _cells(self) -> Iterator[Ended]:
         waiting, at_work = self._waiting, dict[int, Job[Any]]()
         try:
             while (at_work or (waiting and not self.stopped)) and not self.engine.closed:  # of which nothing is heard
-                self._follow([run for _, run in waiting], list(at_work.values()))
+                self._follow(self._left(), list(at_work.values()))
                 while waiting and not self.stopped and len(at_work) < self.at_once:
                     if (job := self._begin(waiting[0][1])) is None:
                         break

@@ -77,7 +77,11 @@ class Sweeping:
             yield from self._cells()
         finally:
             self._end()
-            cells.leave(self.store, self.runs, self.why or WAITS)
+            cells.leave(self.store, self._left(), self.why or WAITS)
+
+    def _left(self) -> Sequence[Run]:
+        """The cells whose turn has not come, and perhaps others: of these, those that the record has as waiting."""
+        return self.runs
 
     def _cells(self) -> Iterator[Ended]:
         yield from self._beside() if self.at_once > 1 else self._in_turn()

@@ -271,7 +271,7 @@ def test_what_a_suite_in_the_background_starts_hears_ctrl_c():
     assert done.stdout == "True\n"
 
 
-def test_a_server_that_ends_waits_for_a_run_that_has_just_gone_on(monkeypatch):
+def test_a_server_that_ends_waits_for_a_run_that_has_just_gone_on():
     """Its thread before may come to its end after the new one has begun."""
     registry, over, ended = Registry(workers=2), threading.Event(), []
     first = Job(Kind.TRAIN, "test", lambda job: None)
