@@ -50,23 +50,27 @@ def _learner(experiment: Experiment) -> Learner:
 
 
 def _train(learner: Learner, rate: float, steps: int, on_progress: OnProgress) -> dict[str, float]:
-    """``steps`` steps at one rate: losses (nats), largest gradient norm, seconds a step; ends where it breaks."""
+    """``steps`` steps at one rate: losses (nats), largest gradient norm, seconds a step; ends where it breaks.
+
+    The seconds are the median's: a device's first step takes up to a thousand others, since it loads its libraries.
+    """
     learner.watch_gradients = learner.recurrent
-    losses, largest = [], 0.0
-    batches, started = endless(learner), time.perf_counter()
+    losses, largest, times = [], 0.0, []
+    batches = endless(learner)
     for number in range(steps):
+        began = time.perf_counter()
         learner.model.train()
         step = learner.train_batch(next(batches), rate)
-        losses.append(float(step.loss))
+        losses.append(float(step.loss))  # waits for the device
+        times.append(time.perf_counter() - began)
         if step.grad_norm is not None:
             largest = max(largest, float(step.grad_norm))
         if not math.isfinite(losses[-1]):
             break
         on_progress((number + 1) / steps)
-    seconds = (time.perf_counter() - started) / len(losses)
     last = losses[-max(1, len(losses) // 6) :]
     end = sum(last) / len(last)
-    return {"loss": end if math.isfinite(end) else math.inf, "gradient": largest, "seconds": seconds}
+    return {"loss": end if math.isfinite(end) else math.inf, "gradient": largest, "seconds": float(np.median(times))}
 
 
 def _arms(

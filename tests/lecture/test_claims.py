@@ -104,6 +104,17 @@ def test_a_verdict_can_contradict_the_lecture(claim: str, values: dict) -> None:
     assert verdicts.judge(claim, values).agrees is False
 
 
+def test_one_photo_is_too_few_to_judge_the_heat_map_by() -> None:
+    found = verdicts.judge("map", {"photos": 1, "whole": 1.0, "hottest": 0.99, "random": 0.91})
+    assert found.agrees is None and found.text.startswith("1 photo of cats") and "One photo says little" in found.text
+
+
+def test_where_longer_steps_cost_nothing_it_is_said_why() -> None:
+    values = {"8.seconds": 1.0, "64.seconds": 1.1, "8.val_loss": 2.0, "64.val_loss": 1.9}
+    assert "On a GPU that is usual" in verdicts.judge("bptt", values).text
+    assert "GPU" not in verdicts.judge("bptt", values | {"64.seconds": 4.0}).text
+
+
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_every_card_says_what_came_out_in_the_recorded_full_run(claim: Claim) -> None:
     """And of the run that *make it happen* starts now, not of one it started once."""
