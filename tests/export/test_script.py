@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import pytest
 import torch
 
-from explorer import paths
+from explorer import devices, paths
 from explorer.experiment import Experiment
 from explorer.export.language import data_file
 from explorer.export.recipe import Recipe, of_run
@@ -94,10 +95,10 @@ def elsewhere():
 def theirs(elsewhere, tmp_path):
     """The losses of a script, run where nothing of the program can be imported; ``apart``: in a Python of its own."""
 
-    def run(code, steps, apart=False, data=paths.SHIPPED):
+    def run(code, steps, apart=False, data=paths.SHIPPED, cuda=False):
         (tmp_path / "run.py").write_text(code + REPORT)
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("EXPLORER", "PYTHON"))}
-        env = {"MOST_STEPS": str(steps), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        env = {"MOST_STEPS": str(steps), "OMP_NUM_THREADS": "1"} | ({} if cuda else {"CUDA_VISIBLE_DEVICES": ""})
         env = {**clean, **env, "EXPLORER_DATA": os.path.abspath(data)}  # it runs in another folder
         if apart:
             command = [sys.executable, "-I", "run.py"]
@@ -137,6 +138,17 @@ def test_on_the_lectures_own_data_too(key, theirs):
     experiment = Experiment.of(key, **({"images": 2_000} if key == "convnet" else {}))
     code, data = as_script(recipe(experiment)), os.environ["EXPLORER_DATA"]
     assert theirs(code, 5, data=data) == pytest.approx(ours(experiment, 5), abs=1e-6)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("key", [*RUNS, *OTHERS])
+def test_a_script_gives_the_runs_losses_on_a_cuda_device_too(key, home, theirs, monkeypatch):
+    """Up to rounding: a script asks for no orderly kernels, and some learn in bfloat16."""
+    monkeypatch.delenv("EXPLORER_DEVICE", raising=False)
+    monkeypatch.setattr(devices, "choose", functools.partial(torch.device, "cuda"))
+    experiment = {**RUNS, **OTHERS}[key]
+    assert theirs(as_script(recipe(experiment)), 6, cuda=True) == pytest.approx(ours(experiment, 6), rel=1e-2)
 
 
 def test_on_the_sampler_that_ships(home, theirs):
