@@ -32,6 +32,7 @@ HEADERS = {
 internals.declare_navigation()
 internals.look_up_one_by_one()
 internals.send_together()
+internals.hear_all()
 
 
 class Door:

@@ -7,10 +7,12 @@ breaks on a server, visitors lose what each function says, and the log has a war
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
     from streamlit.runtime.state.safe_session_state import SafeSessionState
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -123,6 +125,47 @@ def send_together() -> None:
         AppSession._call_soon_on_event_loop, Runtime._enqueued_some_message = together, once  # type: ignore[method-assign]
     except MOVED:
         log.warning("pages are slower", exc_info=True)
+
+
+def hear_all() -> None:
+    """Have the whole page answer what was clicked or moved in a part of it that is not there, or not yet.
+
+    A browser that has found a server again shows the page as it was and takes clicks, while the page is begun anew in a
+    session that knows none of its parts; and a page drawn anew may leave a part out, or put it elsewhere, under another
+    name. Streamlit ignores what is asked of a part that it does not know. Without this those clicks are lost.
+    """
+    try:
+        from streamlit.proto.ClientState_pb2 import ClientState
+        from streamlit.runtime.app_session import AppSession
+        from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+        from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+
+        ask, run = AppSession.request_rerun, ScriptRunner._run_script
+        if ask.__module__ == __name__:
+            return
+
+        def asked(self: AppSession, client_state: ClientState | None) -> None:
+            part = client_state.fragment_id if client_state and not client_state.is_auto_rerun else ""
+            if client_state and part and not self.has_fragment(part):
+                client_state.ClearField("fragment_id")
+            ask(self, client_state)
+
+        def ran(self: ScriptRunner, rerun_data: RerunData) -> None:
+            if not all(map(self._fragment_storage.contains, rerun_data.fragment_id_queue)) and _by_hand(rerun_data):
+                rerun_data = replace(rerun_data, fragment_id_queue=[])
+            run(self, rerun_data)
+
+        AppSession.request_rerun, ScriptRunner._run_script = asked, ran  # type: ignore[method-assign]
+    except MOVED:
+        log.warning("a click may be lost while a page is drawn anew", exc_info=True)
+
+
+def _by_hand(rerun_data: "RerunData") -> bool:
+    """Whether somebody asked for a run, and no timer alone."""
+    from streamlit.runtime.scriptrunner_utils.script_requests import _has_active_trigger_value
+
+    widgets = rerun_data.widget_states.widgets if rerun_data.widget_states else ()
+    return not rerun_data.is_auto_rerun or any(map(_has_active_trigger_value, widgets))
 
 
 def serve_for_good(data: bytes, mimetype: str) -> str | None:

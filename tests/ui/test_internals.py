@@ -94,6 +94,41 @@ def test_what_a_script_draws_wakes_the_servers_loop_once_and_comes_in_order(monk
     assert len(woken) == 1, "what waits is sent together"
 
 
+@pytest.fixture
+def all_heard(monkeypatch):
+    """``internals.hear_all`` for a test; returns how Streamlit itself takes what a browser asks for."""
+    from streamlit.runtime.app_session import AppSession
+    from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+
+    for kind, name in ((AppSession, "request_rerun"), (ScriptRunner, "_run_script")):
+        monkeypatch.setattr(kind, name, getattr(kind, name))  # put back afterwards
+    alone = AppSession.request_rerun
+    for _ in range(2):  # asked for twice, it is done once
+        internals.hear_all()
+    return alone
+
+
+def test_a_click_before_the_page_is_there_again_is_heard(all_heard) -> None:
+    """A browser finds its server again: the page is shown as it was, the new session knows none of its parts."""
+    from streamlit.proto.ClientState_pb2 import ClientState
+    from streamlit.runtime.app_session import AppSession
+
+    begun = []
+    session = SimpleNamespace(
+        _state=None, _scriptrunner=None, has_fragment=lambda part: part == "known", _create_scriptrunner=begun.append
+    )
+    session._client_state = ClientState()
+    all_heard(session, ClientState(fragment_id="lost"))
+    assert not begun, "Streamlit answers it by itself: internals.hear_all can go"
+    AppSession.request_rerun(session, ClientState(fragment_id="lost", is_auto_rerun=True))
+    assert not begun, "a timer's part that is gone needs nothing"
+    for part in ("lost", "known", ""):
+        AppSession.request_rerun(session, ClientState(fragment_id=part, query_string="model=gru"))
+    AppSession.request_rerun(session, None)
+    assert [data.fragment_id for data in begun] == [None, "known", None, None]
+    assert [data.query_string for data in begun] == ["model=gru"] * 3 + [""]
+
+
 def test_plotly_is_served_to_everybody_and_no_sessions_end_takes_it_away(monkeypatch) -> None:
     storage = MemoryMediaFileStorage("/media")
     manager = MediaFileManager(storage)
@@ -178,6 +213,20 @@ def clicked_beside_a_timer():
 
     timer()
     buttons()
+
+
+@pytest.mark.parametrize("of_a_timer", [False, True])
+def test_a_click_on_a_part_that_the_run_before_left_out_is_heard(monkeypatch, all_heard, of_a_timer) -> None:
+    """Clicks wait for the run that is at work; what it has not drawn is gone when it ends."""
+    at = AppTest.from_function(clicked_beside_a_timer).run()
+    asked = partial(RerunData, fragment_id_queue=["gone"], is_auto_rerun=of_a_timer)
+    monkeypatch.setattr(local_script_runner, "RerunData", asked)
+    at.session_state.over, at.session_state.kept = 0, True
+    at.button[0].click().run()
+    assert at.session_state.trained
+    at.session_state.over = 1
+    at.run()
+    assert at.session_state.over == (1 if of_a_timer else 0), "a timer alone draws nothing anew"
 
 
 @pytest.mark.parametrize("kept", [True, False])
