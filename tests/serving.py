@@ -34,7 +34,8 @@ CHROMIUM_OPTIONS = [
 T = TypeVar("T")
 Begin = Callable[..., Child]
 READY = """() => { const app = document.querySelector('[data-testid="stApp"]');
-    return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'; }"""
+    return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
+        && !document.querySelector('[data-testid="stSkeleton"]'); }"""  # of an element whose script is yet to come
 
 
 class NotStarted(RuntimeError):
