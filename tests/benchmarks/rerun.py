@@ -13,7 +13,9 @@ A page is measured as it opens: its first tab, and no fold that is closed. What 
 
 ``ms``: the processor time of the server's process for a move of the page's dearest slider (mean; where a page has
 none, for a plain rerun); ``easiest``: of its cheapest; ``twin``: of the bare page; ``ratio``: the dearest over the bare
-page, the slowest page's at the end. ``--profile PAGE`` prints where a rerun of the whole script spends its time.
+page, the slowest page's at the end. The three that seem dearest are moved anew, and what counts is the second time: the
+largest of many means is mostly that of whichever slider the machine was busiest beside.
+``--profile PAGE`` prints where a rerun of the whole script spends its time.
 """
 
 import argparse
@@ -184,9 +186,13 @@ async def measure(page: str, app: Server, bare: Server, reruns: int) -> dict[str
                 pair = await cost(ours, app, name, moves), await cost(beside, bare, other, moves)
             each.append(1000 * pair[0])
             twins.append(1000 * pair[1])
+        dearest = 0.0
+        for _, name, other in sorted(zip(each, names, itertools.cycle(others), strict=False))[-3:]:
+            dearest = max(dearest, 1000 * await cost(ours, app, name, reruns))
+            twins.append(1000 * await cost(beside, bare, other, reruns))
         assert not ours.errors and not beside.errors, (ours.errors, beside.errors)
     floor = statistics.median(twins)
-    return {"ms": max(each), "easiest": min(each), "twin": floor, "ratio": max(each) / floor}
+    return {"ms": dearest, "easiest": min(*each, dearest), "twin": floor, "ratio": dearest / floor}
 
 
 @contextlib.contextmanager
