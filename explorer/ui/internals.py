@@ -8,11 +8,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
     from streamlit.runtime.state.safe_session_state import SafeSessionState
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -141,31 +141,26 @@ def hear_all() -> None:
         from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
         ask, run = AppSession.request_rerun, ScriptRunner._run_script
-        if ask.__module__ == __name__:
+        if hasattr(ask, "__wrapped__"):
             return
 
+        @wraps(ask)
         def asked(self: AppSession, client_state: ClientState | None) -> None:
             part = client_state.fragment_id if client_state and not client_state.is_auto_rerun else ""
             if client_state and part and not self.has_fragment(part):
                 client_state.ClearField("fragment_id")
             ask(self, client_state)
 
+        @wraps(run)
         def ran(self: ScriptRunner, rerun_data: RerunData) -> None:
-            if not all(map(self._fragment_storage.contains, rerun_data.fragment_id_queue)) and _by_hand(rerun_data):
+            there = all(map(self._fragment_storage.contains, rerun_data.fragment_id_queue))
+            if not there and not rerun_data.is_auto_rerun:  # what a timer asks, a click's own request asks again
                 rerun_data = replace(rerun_data, fragment_id_queue=[])
             run(self, rerun_data)
 
         AppSession.request_rerun, ScriptRunner._run_script = asked, ran  # type: ignore[method-assign]
     except MOVED:
         log.warning("a click may be lost while a page is drawn anew", exc_info=True)
-
-
-def _by_hand(rerun_data: "RerunData") -> bool:
-    """Whether somebody asked for a run, and no timer alone."""
-    from streamlit.runtime.scriptrunner_utils.script_requests import _has_active_trigger_value
-
-    widgets = rerun_data.widget_states.widgets if rerun_data.widget_states else ()
-    return not rerun_data.is_auto_rerun or any(map(_has_active_trigger_value, widgets))
 
 
 def serve_for_good(data: bytes, mimetype: str) -> str | None:

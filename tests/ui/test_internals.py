@@ -101,7 +101,8 @@ def all_heard(monkeypatch):
     from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 
     for kind, name in ((AppSession, "request_rerun"), (ScriptRunner, "_run_script")):
-        monkeypatch.setattr(kind, name, getattr(kind, name))  # put back afterwards
+        own = getattr(kind, name)  # another test may have served the app here
+        monkeypatch.setattr(kind, name, getattr(own, "__wrapped__", own))  # put back afterwards
     alone = AppSession.request_rerun
     for _ in range(2):  # asked for twice, it is done once
         internals.hear_all()
@@ -221,12 +222,9 @@ def test_a_click_on_a_part_that_the_run_before_left_out_is_heard(monkeypatch, al
     at = AppTest.from_function(clicked_beside_a_timer).run()
     asked = partial(RerunData, fragment_id_queue=["gone"], is_auto_rerun=of_a_timer)
     monkeypatch.setattr(local_script_runner, "RerunData", asked)
-    at.session_state.over, at.session_state.kept = 0, True
+    at.session_state.over = 0
     at.button[0].click().run()
-    assert at.session_state.trained
-    at.session_state.over = 1
-    at.run()
-    assert at.session_state.over == (1 if of_a_timer else 0), "a timer alone draws nothing anew"
+    assert ("trained" in at.session_state) != of_a_timer, "a browser repeats a click whose request a timer's overtook"
 
 
 @pytest.mark.parametrize("kept", [True, False])
