@@ -52,7 +52,7 @@ def _learner(experiment: Experiment) -> Learner:
 def _train(learner: Learner, rate: float, steps: int, on_progress: OnProgress) -> dict[str, float]:
     """``steps`` steps at one rate: losses (nats), largest gradient norm, seconds a step; ends where it breaks.
 
-    The seconds are the median's: a device's first step takes up to a thousand others, since it loads its libraries.
+    The seconds are the median's: on a device the first step loads its libraries.
     """
     learner.watch_gradients = learner.recurrent
     losses, largest, times = [], 0.0, []

@@ -40,12 +40,12 @@ def _judge_reset(v: Values) -> Verdict:
 
 def _judge_bptt(v: Values) -> Verdict:
     slower = v["64.seconds"] / v["8.seconds"]
-    better = v["8.val_loss"] - v["64.val_loss"]
+    costs, better = slower > 1.5, v["8.val_loss"] - v["64.val_loss"]
     return Verdict(
-        slower > 1.5 and better > 0,
+        costs and better > 0,
         f"A step at bptt 64 took {slower:.1f} times as long as at 8 ({slower / 8:.2f} times a character), and after "
         f"as many steps validation loss was {v['64.val_loss']:.2f} against {v['8.val_loss']:.2f}."
-        + (" On a GPU that is usual: a network this small waits to be told what to do." if slower <= 1.5 else ""),
+        + (" On a GPU that is usual: a network this small waits to be told what to do." if not costs else ""),
     )
 
 

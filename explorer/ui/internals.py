@@ -141,7 +141,7 @@ def hear_all() -> None:
         from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
         ask, run = AppSession.request_rerun, ScriptRunner._run_script
-        if hasattr(ask, "__wrapped__"):
+        if ask.__globals__ is globals():  # done; what Streamlit itself may wrap is not
             return
 
         @wraps(ask)

@@ -180,14 +180,15 @@ async def measure(page: str, app: Server, bare: Server, reruns: int) -> dict[str
         await beside.open()
         await quiet(app)
         names, others = ([*viewer.sliders, *viewer.stops] or [""] for viewer in (ours, beside))
+        pairs = list(zip(names, itertools.cycle(others), strict=False))
         each, twins = [], []
-        for name, other in zip(names, itertools.cycle(others), strict=False):
+        for name, other in pairs:
             for moves in (2, reruns):  # the first two may still fill caches
                 pair = await cost(ours, app, name, moves), await cost(beside, bare, other, moves)
             each.append(1000 * pair[0])
             twins.append(1000 * pair[1])
         dearest = 0.0
-        for _, name, other in sorted(zip(each, names, itertools.cycle(others), strict=False))[-3:]:
+        for _, (name, other) in sorted(zip(each, pairs, strict=True))[-3:]:
             dearest = max(dearest, 1000 * await cost(ours, app, name, reruns))
             twins.append(1000 * await cost(beside, bare, other, reruns))
         assert not ours.errors and not beside.errors, (ours.errors, beside.errors)
