@@ -30,6 +30,7 @@ from explorer.jobs.remote import Remote
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # before Ray is imported
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that it is used
 os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a call after the end starts no cluster of its own
+os.environ.setdefault("RAY_worker_niceness", "0")  # ours say it themselves; by Ray's 15 they starve beside anything
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a worker without a share sees the GPU as we do
 
 import ray

@@ -7,10 +7,11 @@ from explorer.jobs.job import Job
 from explorer.store.words import Kind
 
 
-def until(true, seconds=60.0):
+def until(true, seconds=180.0, say=lambda: ""):
+    """Wait until something is so; ``say`` gives what there is to know where it does not come."""
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, f"it did not happen in time {say()}"
         time.sleep(0.002)
 
 
