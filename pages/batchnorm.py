@@ -10,8 +10,9 @@ app.enter()
 from explorer.ui import parts
 
 parts.title("Inside the network", "layers")
-with st.spinner("Loading torch …"):
-    app.engine().wait()
+if not app.engine().ready.is_set():  # a spinner costs a thread each time
+    with st.spinner("Loading torch …"):
+        app.engine().wait()
 
 from explorer.ui import cards, claim, links, state, steps
 from explorer.ui.batchnorm import evaluating, grid, memory, race, through_time

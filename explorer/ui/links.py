@@ -178,6 +178,7 @@ def text_of(most: int) -> Words:
     return Words(read)
 
 
+_UNSET: Any = object()
 SWITCH = Words(lambda word: _known({"1": True, "0": False}, word), lambda on: str(int(on)))
 
 
@@ -207,15 +208,17 @@ def bound(word: str, key: str, words: Words, default: Any) -> str:
         word: the parameter, short; within a page only one control on screen has it.
         default: what the widget is set to where nobody said anything.
     """
-    if (asked := followed(word, key)) is not None:
+    here, asked, value = state.session(), st.query_params.get(word), state.widget(key, _UNSET)
+    if asked is not None and (value is _UNSET or asked != here.said.get(word)):  # as in `followed`
         try:
-            state.set_widget(key, words.read(asked))
+            value = words.read(asked)
+            state.set_widget(key, value)
         except (ValueError, OverflowError):
             refuse(word, asked)
-    if not state.drawn(key):
-        state.set_widget(key, default)
-    value = state.widget(key, default)
-    say(word, None if value == default or value is None else words.write(value))
+    if value is _UNSET:
+        value = default
+        state.set_widget(key, value)
+    _say(here, word, None if value == default or value is None else words.write(value))
     return key
 
 
@@ -232,7 +235,11 @@ def refuse(word: str, asked: str) -> None:
 
 def say(word: str, text: str | None) -> None:
     """Let the address say something; None: nothing of that name."""
-    here, text = state.session(), text or None
+    _say(state.session(), word, text)
+
+
+def _say(here: Session, word: str, text: str | None) -> None:
+    text = text or None
     here.said[word] = text
     here.words.add(word)
     here.now.add(word)

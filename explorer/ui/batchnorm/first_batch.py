@@ -9,7 +9,11 @@ from explorer.runs.race import LaneView, Race, RaceView
 from explorer.ui import parts, plot, state
 
 
-@st.cache_resource(max_entries=24, show_spinner="Sending one batch through the untrained networks …")
+@st.cache_resource(
+    max_entries=24,
+    show_spinner="Sending one batch through the untrained networks …",
+    hash_funcs={Experiment: repr},  # field by field is a tenth of what the page costs
+)
 def _first_step(experiments: dict[str, Experiment], where: str) -> RaceView:
     """One step of a race: what the untrained networks do with their first batch."""
     small = {name: e.replace(images=min(e.images, 500), epochs=1) for name, e in experiments.items()}

@@ -58,9 +58,9 @@ class Raced(Protocol):
 
 def curves(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> None:
     """The losses, and a statistic across the layers at the step looked at; ``version`` is the stamp ``view`` had."""
-    what = state.widget(_what(page), HISTOGRAMS)
+    what = _what(page)
     statistic = "std" if what == HISTOGRAMS else what
-    step, until, stamp = _at(page, job, view), _last_step(job, view), (job.id, *version)
+    step, until, stamp = _step(page, job, view), _last_step(job, view), (job.id, *version)
     latest = "at the end" if job.ended else "now"
     sampled = tuple(_row(lane, step) if len(lane.record) else -1 for lane in view.lanes)
     left, right = st.columns([3, 2], gap="medium")
@@ -96,7 +96,7 @@ def show(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> Non
                 list(VIEWS),
                 required=True,
                 format_func=VIEWS.__getitem__,
-                key=_what(page),
+                key=_what_key(page),  # which `curves` has bound, as the step's
                 persist_state="session",
             )
             step = _scrub(page, job, view)
@@ -107,31 +107,36 @@ def show(page: str, job: Raced, view: RaceView, version: tuple[int, int]) -> Non
 
 
 def _what(page: str) -> str:
-    """The key of the widget that chooses what is shown of every layer; a link may have chosen."""
-    return links.bound("layers", state.place(page).key("what"), links.one_of(VIEWS), HISTOGRAMS)
+    """What is shown of every layer; a link may have chosen."""
+    return state.widget(links.bound("layers", _what_key(page), links.one_of(VIEWS), HISTOGRAMS), HISTOGRAMS)
+
+
+def _what_key(page: str) -> str:
+    return state.place(page).key("what")
 
 
 def _scrub(page: str, job: Raced, view: RaceView) -> int | None:
     """The slider over the steps, and the step it is at; None is the latest."""
     # From the first step to the planned last one, so that the slider stays the same while the race goes on.
-    st.slider(
+    at = st.slider(
         "Look at step",
         1,
         max(2, view.planned),
-        key=_step(page, job, view),
+        key=_step_key(page, job),
         help="Drag left to scrub back through training. At the right end it follows the latest step.",
     )
-    return _at(page, job, view)
-
-
-def _step(page: str, job: Raced, view: RaceView) -> str:
-    last = max(2, view.planned)
-    return links.bound("step", state.place(page).key("step", job.id), links.number(1, last, int), last)
-
-
-def _at(page: str, job: Raced, view: RaceView) -> int | None:
-    at = state.widget(_step(page, job, view), view.planned)
     return None if at >= view.planned else at
+
+
+def _step(page: str, job: Raced, view: RaceView) -> int | None:
+    """The step looked at; a link may have chosen, None is the latest."""
+    last = max(2, view.planned)
+    at = state.widget(links.bound("step", _step_key(page, job), links.number(1, last, int), last), last)
+    return None if at >= view.planned else at
+
+
+def _step_key(page: str, job: Raced) -> str:
+    return state.place(page).key("step", job.id)
 
 
 def _last_step(job: Raced, view: RaceView) -> int:

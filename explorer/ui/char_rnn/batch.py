@@ -17,7 +17,7 @@ from explorer.ui import parts, state
 FEW = 12  # rows shown unless all are asked for
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Experiment: repr})
 def _peek(_corpus: text.Corpus, checksum: str, experiment: Experiment, number: int) -> Peek:
     return peek.peek(_corpus, experiment, number)
 

@@ -10,7 +10,7 @@ from explorer.training import checkpoint
 from explorer.ui import parts, plot
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Experiment: repr})
 def _rows(experiment: Experiment) -> list[summary.LayerRow]:
     return summary.summarise(vision.build(experiment), (3, experiment.size, experiment.size))
 
