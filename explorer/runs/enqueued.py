@@ -34,6 +34,8 @@ GIVE_UP = 600.0  # seconds of refusals after which the sweep ends
 FAILURES = 3  # cells in a row that failed, after which it does
 ALL = 10_000  # runs of an owner's at work
 
+_entering = threading.Lock()  # from the look at what is at work to the entry: two tabs of one owner may ask at once
+
 
 class Enqueued(Sweeping):
     """The cells that are left of a sweep, through an engine; see :class:`Sweeping`.
@@ -50,6 +52,7 @@ class Enqueued(Sweeping):
         self._seen = self._read = time.monotonic()  # when a page looked last; when the record was read
         self._refused: float | None = None  # since when no cell is taken in
         self._again = 0.0  # when the next one is tried
+        self._asked = ""  # the attempt that was handed in last, until there is an answer
         self._failed = 0  # in a row
         self._waiting = deque(enumerate(self.runs))
 
@@ -61,7 +64,7 @@ class Enqueued(Sweeping):
         waiting, at_work = self._waiting, dict[int, Job[Any]]()
         try:
             while (at_work or (waiting and not self.stopped)) and not self.engine.closed:  # of which nothing is heard
-                self._follow(self._left(), list(at_work.values()))
+                self._follow(self._left()[bool(self._asked) :], list(at_work.values()))
                 while waiting and not self.stopped and len(at_work) < self.at_once:
                     if (job := self._begin(waiting[0][1])) is None:
                         break
@@ -84,17 +87,35 @@ class Enqueued(Sweeping):
         if now < self._again:
             return None
         try:
-            if not cells.waits(run, self.store.run(run.id)):
-                self._end()
-                return None
-            job = self.engine.submit(cells.job(run, self.store))
+            if not cells.waits(run, found := self.store.run(run.id)):
+                return self._taken(run, found)
+            job = cells.job(run, self.store)
+            self._asked = job.attempt
+            job = self.engine.submit(job)
         except ExplorerError as error:
             self._refused, self._again = self._refused or now, now + REFUSED
             if now - self._refused > GIVE_UP:
                 self._end(str(error))
             return None
-        self._refused, job.touched = None, self._seen  # nobody has looked at it yet
+        return self._has(job)
+
+    def _has(self, job: Job[Any]) -> Job[Any]:
+        self._refused, self._asked, job.touched = None, "", self._seen  # nobody has looked at it yet
         return job
+
+    def _taken(self, run: Run, found: Run | None) -> Job[Any] | None:
+        """The job of a cell that does not wait any more: ours, where only the word that it was taken in got lost.
+
+        It may be some time until its worker is heard of; any other cell is somebody else's now.
+        """
+        job, now = self.engine.find(run.id), time.monotonic()
+        if job is not None and job.attempt == self._asked:
+            return self._has(job)
+        self._refused, self._again = self._refused or now, now + REFUSED
+        unknown = found is not None and found.state not in ENDED and (job is None or job.ended)
+        if not (self._asked and unknown and now - self._refused < GIVE_UP):
+            self._end()
+        return None
 
     def _follow(self, waiting: Sequence[Run], at_work: Sequence[Job[Any]]) -> None:
         """End where somebody says so, or nobody looks; then also what is at work."""
@@ -146,8 +167,10 @@ def start(plan: Plan, store: Store, owner: str) -> str:
             written.
     """
     allowed.check(plan, store, owner)
-    _check_alone(store, owner)
-    return _begin(cells.enter(plan, store, owner), store)
+    with _entering:
+        _check_alone(store, owner)
+        runs = cells.enter(plan, store, owner)
+    return _begin(runs, store)
 
 
 def go_on(sweep: str, store: Store, owner: str) -> str:
@@ -156,10 +179,12 @@ def go_on(sweep: str, store: Store, owner: str) -> str:
     Raises:
         ExplorerError: it is somebody else's, it is over or at work, or another one of the owner's is.
     """
-    _check_alone(store, owner)
     if any(run.owner != owner for run in store.cells([sweep])):
         raise StorageError("This sweep is somebody else's; only they go on with it.")
-    return _begin(cells.unfinished(store, sweep), store)
+    with _entering:
+        _check_alone(store, owner)
+        runs = cells.unfinished(store, sweep)
+    return _begin(runs, store)
 
 
 def stop(sweep: str, store: Store) -> None:

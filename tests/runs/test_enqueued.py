@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from explorer.runs.sweeps import Group, Plan
 from explorer.store.history import COLUMNS
 from explorer.store.store import Store
 from explorer.store.words import ENDED, LONGEST, NOBODY_LOOKING, WAITS, State
+from tests.jobs.wiring import wired
 from tests.jobs.working import Work, start
 from tests.jobs.working import until as wait
 from tests.runs.test_sweeping import TINY, a_plan, states
@@ -91,6 +93,56 @@ def test_as_many_are_at_work_as_there_are_places_but_one_job_is_left_to_its_owne
         enqueued.stop(sweep, store)
         until(lambda sweep=sweep: set(of(store, sweep)) <= ENDED and not enqueued.at_work(store, "ann"))
     registry.close()
+
+
+def test_of_two_sweeps_that_an_owner_begins_in_one_moment_one_begins(registry, store, monkeypatch):
+    real, answers = enqueued.at_work, []
+
+    def slow(store, owner):
+        found = real(store, owner)
+        time.sleep(0.1)
+        return found
+
+    def begin():
+        try:
+            answers.append(enqueued.start(a_plan(**SLOW), store, "ann"))
+        except SettingsError as error:
+            answers.append(error)
+
+    monkeypatch.setattr(enqueued, "at_work", slow)
+    tabs = [threading.Thread(target=begin) for _ in range(2)]
+    for tab in tabs:
+        tab.start()
+    for tab in tabs:
+        tab.join()
+    refused, sweep = sorted(answers, key=lambda answer: isinstance(answer, str))
+    assert "is at work already" in str(refused) and len(store.cells([sweep])) == len(store.runs())
+    enqueued.stop(sweep, store)
+    until(lambda: set(of(store, sweep)) <= ENDED)
+
+
+def test_a_cell_is_the_sweeps_where_the_word_that_it_was_taken_in_got_lost(store, monkeypatch):
+    """As where its worker was so busy that nobody waited any longer, and then began it."""
+    engine = wired(workers=1)
+    monkeypatch.setattr(enqueued, "registry", lambda: engine)
+    monkeypatch.setattr(enqueued, "REFUSED", 0.05)
+    dispatcher, lost = engine.wire.dispatcher, []
+
+    def loses(what, *arguments):
+        answer = dispatcher(what, *arguments)
+        if what == "submit" and not lost:
+            lost.append(answer.result(60))
+            answer = Future()
+            answer.set_exception(TimeoutError())
+        return answer
+
+    monkeypatch.setattr(engine.wire, "dispatcher", loses)
+    sweep = enqueued.start(a_plan(), store, "ann")
+    until(lambda: set(of(store, sweep)) <= ENDED)
+    assert lost == [("worker-0", "")] and of(store, sweep) == [State.DONE] * 2
+    first, second = store.cells([sweep])
+    assert first.steps == second.steps == len(store.history(first.id)), "it has run once"
+    engine.close()
 
 
 def test_a_cell_that_lost_its_worker_before_its_first_bookmark_is_still_one(store):
