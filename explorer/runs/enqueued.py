@@ -106,13 +106,13 @@ class Enqueued(Sweeping):
     def _taken(self, run: Run, found: Run | None) -> Job[Any] | None:
         """The job of a cell that does not wait any more: ours, where only the word that it was taken in got lost.
 
-        It may be some time until its worker is heard of; any other cell is somebody else's now.
+        It may be some time, and the cell over, until its worker is heard of; any other cell is somebody else's now.
         """
         job, now = self.engine.find(run.id), time.monotonic()
         if job is not None and job.attempt == self._asked:
             return self._has(job)
         self._refused, self._again = self._refused or now, now + REFUSED
-        unknown = found is not None and found.state not in ENDED and (job is None or job.ended)
+        unknown = found is not None and found.state != State.STOPPED and (job is None or job.ended)
         if not (self._asked and unknown and now - self._refused < GIVE_UP):
             self._end()
         return None

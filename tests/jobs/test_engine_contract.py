@@ -346,7 +346,7 @@ def test_a_killed_workers_run_goes_on_elsewhere_as_if_nothing_had_been(rays, ray
     job.resume()
     until(job, lambda job: steps(job) > held)
     began = steps(job)
-    pid = rays.wire.worker(job.worker, "standing").result(10).pid
+    pid = rays.wire.worker(job.worker, "standing").result(60).pid
     os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()
     until(job, lambda job: any("another worker" in mark.text for mark in job.history.snapshot().marks))

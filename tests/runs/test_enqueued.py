@@ -121,9 +121,12 @@ def test_of_two_sweeps_that_an_owner_begins_in_one_moment_one_begins(registry, s
     until(lambda: set(of(store, sweep)) <= ENDED)
 
 
-def test_a_cell_is_the_sweeps_where_the_word_that_it_was_taken_in_got_lost(store, monkeypatch):
-    """As where its worker was so busy that nobody waited any longer, and then began it."""
+@pytest.mark.parametrize("late", [False, True], ids=["at work", "over"])
+def test_a_cell_is_the_sweeps_where_the_word_that_it_was_taken_in_got_lost(store, monkeypatch, late):
+    """As where its worker was so busy that nobody waited any longer, and then began it; ``late`` has it end first."""
     engine = wired(workers=1)
+    find = engine.find
+    monkeypatch.setattr(engine, "find", lambda job: find(job) if not late or store.run(job).state in ENDED else None)
     monkeypatch.setattr(enqueued, "registry", lambda: engine)
     monkeypatch.setattr(enqueued, "REFUSED", 0.05)
     dispatcher, lost = engine.wire.dispatcher, []
