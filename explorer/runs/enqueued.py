@@ -93,11 +93,15 @@ class Enqueued(Sweeping):
             self._asked = job.attempt
             job = self.engine.submit(job)
         except ExplorerError as error:
-            self._refused, self._again = self._refused or now, now + REFUSED
-            if now - self._refused > GIVE_UP:
-                self._end(str(error))
+            self._try_later(now, str(error))
             return None
         return self._has(job)
+
+    def _try_later(self, now: float, why: str = "") -> None:
+        """Have the next cell tried again; end where none was taken in for long."""
+        self._refused, self._again = self._refused or now, now + REFUSED
+        if now - self._refused > GIVE_UP:
+            self._end(why)
 
     def _has(self, job: Job[Any]) -> Job[Any]:
         self._refused, self._asked, job.touched = None, "", self._seen  # nobody has looked at it yet
@@ -108,12 +112,12 @@ class Enqueued(Sweeping):
 
         It may be some time, and the cell over, until its worker is heard of; any other cell is somebody else's now.
         """
-        job, now = self.engine.find(run.id), time.monotonic()
+        job = self.engine.find(run.id)
         if job is not None and job.attempt == self._asked:
             return self._has(job)
-        self._refused, self._again = self._refused or now, now + REFUSED
-        unknown = found is not None and found.state != State.STOPPED and (job is None or job.ended)
-        if not (self._asked and unknown and now - self._refused < GIVE_UP):
+        if self._asked and found is not None and found.state != State.STOPPED and (job is None or job.ended):
+            self._try_later(time.monotonic())
+        else:
             self._end()
         return None
 
