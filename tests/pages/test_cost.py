@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from tests.benchmarks.rerun import PAGES, mover
-from tests.pages.conftest import open_page
+from tests.pages.conftest import open_page, wait
 
 pytestmark = pytest.mark.data
 
@@ -50,6 +50,7 @@ def made_anew(at: AppTest, move: Callable[[int], None], kinds: Iterable[tuple[ty
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_that_has_seen_both_ends_of_a_slider_makes_nothing_anew(page) -> None:
     at = open_page(page)
+    wait(at, lambda: not at.get("progress"))  # a network's answers come in shares where the machine is busy
     assert not made_anew(at, mover(at), ALL)
 
 
