@@ -35,7 +35,8 @@ T = TypeVar("T")
 Begin = Callable[..., Child]
 READY = """() => { const app = document.querySelector('[data-testid="stApp"]');
     return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
-        && !document.querySelector('[data-testid="stSkeleton"]'); }"""  # of an element whose script is yet to come
+        && !document.querySelector('[data-testid="stSkeleton"]')  // of an element whose script is yet to come
+        && !(window.asked > window.answered); }"""  # where tests/browser listens to what the page asks the server
 
 
 class NotStarted(RuntimeError):

@@ -7,9 +7,11 @@ scripts; a visit by ``go`` takes half of one. So there is one tab for all, and a
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Request, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, TimeoutError, sync_playwright
 
 from tests.serving import CHROMIUM_OPTIONS, READY, Server, chromium
 
@@ -25,6 +27,39 @@ GO = """path => {
     watch.observe(app, { attributeFilter: ['data-test-script-state'], attributeOldValue: true });
     history.pushState({}, '', path);
     dispatchEvent(new PopStateEvent('popstate'));
+}"""
+# When the page last asked the server for a run that no timer asks for, and when one last came to its end: between a
+# click and the answer's beginning nothing on the page tells that there will be one. Read from the messages
+# themselves (protocol buffers; the numbers are those of BackMsg, ClientState and ForwardMsg).
+HEARING = """() => {
+    const fields = bytes => {
+        const found = {};
+        let at = 0;
+        const number = () => {
+            let value = 0, scale = 1, byte;
+            do { byte = bytes[at++]; value += (byte & 127) * scale; scale *= 128; } while (byte & 128);
+            return value;
+        };
+        while (at < bytes.length) {
+            const tag = number(), kind = tag & 7;
+            if (kind === 0) found[tag >> 3] = number();
+            else if (kind === 2) { const size = number(); found[tag >> 3] = bytes.subarray(at, at += size); }
+            else at += kind === 1 ? 8 : 4;
+        }
+        return found;
+    };
+    const RERUN = 11, TIMER = 6, FINISHED = 6, EARLY = 2, send = WebSocket.prototype.send, known = new WeakSet();
+    window.asked = window.answered = 0;
+    WebSocket.prototype.send = function (message) {
+        if (!known.has(this)) this.addEventListener('message', ({ data }) => {
+            const finished = data instanceof ArrayBuffer ? fields(new Uint8Array(data))[FINISHED] : undefined;
+            if (finished !== undefined && finished !== EARLY) window.answered = performance.now();
+        });
+        known.add(this);
+        const run = message instanceof Uint8Array ? fields(message)[RERUN] : undefined;
+        if (run && !fields(run)[TIMER]) window.asked = performance.now();
+        return send.call(this, message);
+    };
 }"""
 COLD = "--js-flags=--no-opt --no-maglev"  # no page is open for so long that optimising its scripts pays
 PEOPLE = 25  # who may use a tab one after the other: what each leaves in its process adds up
@@ -44,7 +79,15 @@ def browser() -> Iterator[Browser]:
         pytest.fail("No Chromium here. Install it (Debian: apt-get install chromium) to run the browser tests.")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, COLD])
-        yield launched
+        begin = launched.new_context
+
+        def hearing(**how: Any) -> BrowserContext:
+            context = begin(**how)
+            context.add_init_script(f"({HEARING})()")
+            return context
+
+        with patch.object(launched, "new_context", hearing):
+            yield launched
         launched.close()
 
 

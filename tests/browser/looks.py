@@ -30,7 +30,8 @@ SHOWN = """() => [document.querySelector('h1'), document.querySelector('[role=ta
 SETTLED = """() => {
     const [app, main] = ["stApp", "stMain"].map(id => document.querySelector(`[data-testid="${id}"]`));
     if (!app || !main || app.dataset.testScriptState !== 'notRunning'
-        || app.dataset.testConnectionState !== 'CONNECTED') return window.settledLooks = 0;
+        || app.dataset.testConnectionState !== 'CONNECTED' || window.asked > window.answered)
+        return window.settledLooks = 0;
     const plots = [...document.querySelectorAll('.explorer-plot[aria-label]')].filter(plot => plot.checkVisibility());
     const drawn = document.fonts.status === 'loaded'
         && !document.querySelector('[data-testid="stSkeleton"], [data-testid="stSpinner"], [data-stale="true"]')
