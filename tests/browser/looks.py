@@ -8,6 +8,8 @@ import time
 
 from playwright.sync_api import Page
 
+from tests.serving import READY
+
 #: Every page and section, and where it is.
 PLACES = {
     "home": "",
@@ -28,13 +30,11 @@ SHOWN = """() => [document.querySelector('h1'), document.querySelector('[role=ta
     .map(one => one?.innerText ?? '').join(': ')"""
 
 SETTLED = """() => {
-    const [app, main] = ["stApp", "stMain"].map(id => document.querySelector(`[data-testid="${id}"]`));
-    if (!app || !main || app.dataset.testScriptState !== 'notRunning'
-        || app.dataset.testConnectionState !== 'CONNECTED' || window.asked > window.answered)
-        return window.settledLooks = 0;
+    const ready = READY, main = document.querySelector('[data-testid="stMain"]');
+    if (!main || !ready()) return window.settledLooks = 0;
     const plots = [...document.querySelectorAll('.explorer-plot[aria-label]')].filter(plot => plot.checkVisibility());
     const drawn = document.fonts.status === 'loaded'
-        && !document.querySelector('[data-testid="stSkeleton"], [data-testid="stSpinner"], [data-stale="true"]')
+        && !document.querySelector('[data-testid="stSpinner"], [data-stale="true"]')
         && !document.getAnimations().some(  // a fade; what turns for ever is waited for by nobody
             one => one.playState === 'running' && isFinite(one.effect.getComputedTiming().endTime))
         && plots.every(plot => plot.calcdata && plot.querySelector('.main-svg')?.getBoundingClientRect().width
@@ -43,7 +43,7 @@ SETTLED = """() => {
     window.settledLooks = drawn && main.innerText.length && now === window.settledBefore ? window.settledLooks + 1 : 0;
     window.settledBefore = now;
     return window.settledLooks >= 3;
-}"""
+}""".replace("READY", READY)
 
 FAULTS = r"""(inside) => {
     const root = inside ? document.querySelector(inside) : document.body;
